@@ -1,0 +1,47 @@
+"""seqloom: write a recurrence once, run it anywhere at full speed.
+
+The names below are imported when they are first used, so that ``import seqloom`` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from seqloom import cells, data, decoding, engine, layers, learning, losses, systems
+    from seqloom.layers.recurrent import Recurrent
+    from seqloom.systems.family import load
+
+__all__ = [
+    "Recurrent",
+    "cells",
+    "data",
+    "decoding",
+    "engine",
+    "explain",
+    "layers",
+    "learning",
+    "load",
+    "losses",
+    "systems",
+]
+
+_ROOMS = {"cells", "data", "decoding", "engine", "layers", "learning", "losses", "systems"}
+_NAMES = {
+    "Recurrent": "seqloom.layers.recurrent",
+    "explain": "seqloom.layers.recurrent",
+    "load": "seqloom.systems.family",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        return importlib.import_module(f"seqloom.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'seqloom' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
