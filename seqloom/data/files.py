@@ -1,0 +1,226 @@
+"""Text files as people have them: compressed or not, with or without a byte-order mark, in one stated encoding.
+
+Only ``\\n`` (and ``\\r\\n``) ends a line. ``str.splitlines`` would also cut at U+2028, form feeds and the separators
+0x1C-0x1E, which occur inside real text and would shift every line number after them.
+"""
+
+import bz2
+import codecs
+import gzip
+import hashlib
+import lzma
+import os
+import re
+import stat
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+from seqloom.errors import ConfigError, DataError, did_you_mean
+
+__all__ = ["STDIN", "checksum", "open_text", "write_atomic"]
+
+STDIN = "-"
+
+_OPENERS: dict[bytes, Callable[[BufferedReader], object]] = {
+    b"\x1f\x8b": gzip.open,
+    b"\xfd7zXZ\x00": lzma.open,
+    b"BZh": bz2.open,
+}
+_DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
+_WIDE_UNITS = ("utf-16", "utf-32")
+_CANDIDATES = ("utf-8", "gb18030", "big5", "shift_jis", "euc-kr", "latin-1", "cp1252", "utf-16")
+
+
+def open_text(
+    path: str | Path, encoding: str = "utf-8", *, expected: str | None = "lines of text"
+) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a text file, from 1, without their line ends.
+
+    Plain, gzip, xz and bzip2 files are told apart by their first bytes, whatever their names; ``-`` is the standard
+    input. A byte-order mark at the start and ``\\r`` before ``\\n`` are dropped; every other character is kept.
+
+    Args:
+        path: the file, or ``-``.
+        encoding: any encoding that Python knows.
+        expected: what an empty file should have held, for the message; ``None`` where an empty file is fine.
+    Raises:
+        DataError: the file is missing, unreadable, damaged, empty, or not in ``encoding`` (names line and byte).
+        ConfigError: no such encoding.
+
+    The file is opened at the call, so a wrong name is reported before the first line is asked for.
+    """
+    try:
+        codec = codecs.lookup(encoding).name
+    except LookupError:
+        raise ConfigError(
+            f"data.encoding: {encoding!r} is not a known text encoding{did_you_mean(encoding, _CANDIDATES)}"
+        ) from None
+    stream, name = _open_bytes(path)
+    return _decode_lines(stream, name, codec, expected)
+
+
+def checksum(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes on disk, as ``sha256sum`` prints it."""
+    if str(path) == STDIN:
+        raise DataError("the standard input has no checksum; give the name of a file")
+    with _open_plain(Path(path)) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomic(path: str | Path, content: str | bytes) -> None:
+    """Write a whole file so that a reader, or a power cut, finds the old content or the new one, never a part.
+
+    Text is written as UTF-8 with ``\\n``. A link is followed; what is not a regular file (``/dev/stdout``, a pipe) is
+    written to directly, because a rename would replace the device; ``-`` is the standard output.
+
+    Raises:
+        DataError: the folder does not exist or cannot be written to.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    if str(path) == STDIN:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    target = Path(os.path.realpath(path))
+    try:
+        mode = target.stat().st_mode if target.exists() else None
+        if mode is not None and not stat.S_ISREG(mode):
+            target.write_bytes(data)
+        else:
+            _replace(target, data, mode)
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be written ({problem.strerror}); choose a folder that can") from problem
+
+
+def _replace(target: Path, data: bytes, mode: int | None) -> None:
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, stat.S_IMODE(mode) if mode is not None else 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # the rename itself is durable only once the folder is
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _open_plain(path: Path) -> BufferedReader:
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file{_near_names(path)}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder; expected a file, such as one inside it") from None
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read ({problem.strerror}); check its permissions") from problem
+
+
+def _near_names(path: Path) -> str:
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f", nor a folder {path.parent}; check the path"
+    hint = did_you_mean(path.name, names) if names else ""
+    return hint if "did you mean" in hint else f" in {path.parent.resolve()}; check the path"
+
+
+def _open_bytes(path: str | Path) -> tuple[BinaryIO, str]:
+    if str(path) == STDIN:
+        return sys.stdin.buffer, "<stdin>"
+    stream = _open_plain(Path(path))
+    try:
+        head = stream.read(6)
+        stream.seek(0)
+    except OSError:  # a pipe: it cannot be rewound, so it is opened again and taken as plain text
+        stream.close()
+        return _open_plain(Path(path)), str(path)
+    for magic, opener in _OPENERS.items():
+        if head.startswith(magic):
+            return cast(BinaryIO, opener(stream)), str(path)
+    return stream, str(path)
+
+
+def _decode_lines(stream: BinaryIO, name: str, codec: str, expected: str | None) -> Iterator[tuple[int, str]]:
+    number = 0
+    raw = _wide_lines(stream, name, codec) if codec.startswith(_WIDE_UNITS) else _lines(stream, name, codec)
+    with stream if stream is not sys.stdin.buffer else _KeepOpen():
+        for number, line in enumerate(raw, start=1):
+            text = line.removesuffix("\n").removesuffix("\r")
+            yield number, text.removeprefix("\ufeff") if number == 1 else text
+    if number == 0 and expected is not None:
+        raise DataError(f"{name} is empty; expected {expected}")
+
+
+class _KeepOpen:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *details: object) -> Literal[False]:
+        return False
+
+
+def _lines(stream: BinaryIO, name: str, codec: str) -> Iterator[str]:
+    """In every encoding whose unit is a byte, 0x0A is a line end and nothing else, so lines are cut before decoding."""
+    offset = 0
+    for number, raw in enumerate(_guarded(stream, name), start=1):
+        try:
+            yield raw.decode(codec)
+        except UnicodeDecodeError as problem:
+            raise DataError(_undecodable(name, number, offset, raw, problem)) from None
+        offset += len(raw)
+
+
+def _wide_lines(stream: BinaryIO, name: str, codec: str) -> Iterator[str]:
+    data = b"".join(_guarded(stream, name))
+    try:
+        text = data.decode(codec)
+    except UnicodeDecodeError as problem:
+        number = data[: problem.start].decode(codec, "ignore").count("\n") + 1
+        raise DataError(_undecodable(name, number, 0, data, problem)) from None
+    yield from (line.group() for line in re.finditer(r"[^\n]*\n|[^\n]+\Z", text))
+
+
+def _guarded(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    try:
+        yield from stream
+    except _DAMAGE as problem:
+        raise DataError(f"{name} is damaged or cut short ({problem}); fetch or pack it again") from problem
+
+
+def _undecodable(name: str, number: int, offset: int, raw: bytes, problem: UnicodeDecodeError) -> str:
+    byte = raw[problem.start]
+    remedy = _likely_encoding(raw, offset + problem.start, problem.encoding)
+    return (
+        f"{name}:{number}: byte 0x{byte:02X} at offset {offset + problem.start} is not {problem.encoding}; "
+        f"if the file is in another encoding, name it, as in --data.encoding {remedy}"
+    )
+
+
+def _likely_encoding(raw: bytes, offset: int, tried: str) -> str:
+    """A guess for the message only: single high bytes between ASCII letters are accents, runs of them are Chinese."""
+    if offset == 0 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    runs = re.findall(rb"[\x80-\xff]+", raw)
+    accents = all(len(run) == 1 for run in runs)
+    if tried not in ("gb18030", "gbk", "gb2312") and not accents:
+        return "gb18030"
+    return "latin-1" if accents else "utf-8"
