@@ -1,0 +1,132 @@
+"""A model directory: ``config.yaml``, ``weights.safetensors``, ``vocab/*.json`` and ``card.md``. Reading one runs no code."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from seqloom import __version__
+from seqloom.errors import ModelError
+
+__all__ = ["ModelDirectory", "read_model", "write_model"]
+
+FORMAT = 1
+
+
+class ModelDirectory:
+    """What :func:`read_model` found: the configuration, the tensors and the vocabularies, all checked to be there."""
+
+    def __init__(self, path: Path, config: dict[str, Any], tensors: dict[str, np.ndarray], vocab: dict[str, Any]):
+        self.path, self.config, self.tensors, self.vocab = path, config, tensors, vocab
+
+    def setting(self, name: str) -> Any:
+        """A required entry of the configuration; ModelError where it is missing."""
+        if name not in self.config:
+            raise ModelError(f"{self.path / 'config.yaml'}: '{name}' is missing; the model directory is damaged")
+        return self.config[name]
+
+    def vocabulary(self, name: str) -> Any:
+        """A required vocabulary; ModelError where it is missing."""
+        if name not in self.vocab:
+            raise ModelError(f"{self.path / 'vocab' / name}.json is missing; the model directory is damaged")
+        return self.vocab[name]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration alone, for a look at a model without its weights.
+
+    Raises:
+        ModelError: the directory is missing, foreign, damaged, or of a later format.
+    """
+    if not path.is_dir():
+        raise ModelError(f"{path} is not a model directory; a run keeps its model in RUN/model")
+    file = path / "config.yaml"
+    if not file.is_file():
+        inner = path / "model" / "config.yaml"
+        remedy = f"; did you mean {path / 'model'}?" if inner.is_file() else ""
+        raise ModelError(f"{path} has no config.yaml, so it is no seqloom model{remedy}")
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ModelError(f"{file} is not valid YAML; the model directory is damaged ({_first_line(error)})") from None
+    if not isinstance(config, dict) or "system" not in config or "format" not in config:
+        remedy = f"; did you mean {path / 'model'}?" if (path / "model" / "config.yaml").is_file() else ""
+        raise ModelError(f"{file} does not describe a seqloom model: no 'system' and 'format' entries{remedy}")
+    if config["format"] != FORMAT:
+        raise ModelError(
+            f"{file}: format {config['format']!r}, but seqloom {__version__} reads format {FORMAT}; "
+            "install the seqloom version that wrote it, or train again"
+        )
+    return config
+
+
+def read_model(path: str | os.PathLike[str]) -> ModelDirectory:
+    """Reads a model directory whole.
+
+    Raises:
+        ModelError: something is missing, damaged or foreign; the sentence names the file.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    directory = Path(path)
+    config = read_config(directory)
+    weights = directory / "weights.safetensors"
+    if not weights.is_file():
+        raise ModelError(f"{weights} is missing; the model directory is damaged")
+    try:
+        tensors = load_file(weights)
+    except (SafetensorError, ValueError, OSError) as error:
+        raise ModelError(f"{weights} cannot be read ({_first_line(error)}); the file is damaged") from None
+    vocab = {}
+    for file in sorted((directory / "vocab").glob("*.json")):
+        try:
+            vocab[file.stem] = json.loads(file.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ModelError(f"{file} is not valid JSON ({_first_line(error)}); the file is damaged") from None
+    return ModelDirectory(directory, config, tensors, vocab)
+
+
+def write_model(
+    path: str | os.PathLike[str],
+    config: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray],
+    vocab: Mapping[str, Any],
+    card: str,
+) -> None:
+    """Writes a model directory so that a reader finds the old one or the new one, never half of one."""
+    from safetensors.numpy import save_file
+
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    (fresh / "vocab").mkdir(parents=True)
+    described = {"format": FORMAT, "seqloom": __version__, **config}
+    (fresh / "config.yaml").write_text(
+        yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8"
+    )
+    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, fresh / "weights.safetensors")
+    for name, content in vocab.items():
+        (fresh / "vocab" / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    (fresh / "card.md").write_text(card, encoding="utf-8")
+    _replace(fresh, target)
+
+
+def _replace(fresh: Path, target: Path) -> None:
+    """Puts a finished directory in the place of an old one, which stands aside until the new one is there."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.rename(target, old)
+    os.rename(fresh, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]

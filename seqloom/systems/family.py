@@ -1,0 +1,115 @@
+"""The systems by name, and the verbs that every one of them has."""
+
+import importlib
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from seqloom.errors import ConfigError, ModelError, did_you_mean
+from seqloom.systems.directory import ModelDirectory, read_model
+
+__all__ = ["SYSTEMS", "Evaluation", "Model", "System", "load", "system"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores on a data set, and what a report shows of them; every part but the metrics may be empty."""
+
+    metrics: Mapping[str, float]
+    details: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"metrics": dict(self.metrics), **self.details}
+
+
+class Model(Protocol):
+    """What the command line asks of a trained model, whatever its family."""
+
+    @classmethod
+    def train(cls, config: Any, run: Path, *, resume: bool = False, command: str = "") -> Self:
+        """Trains by the configuration; leaves the model in ``run/model`` and its scores in ``run/evaluation.json``."""
+
+    @classmethod
+    def from_directory(cls, directory: ModelDirectory) -> Self:
+        """The model of a directory that has been read."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the model directory."""
+
+    def evaluate_file(self, path: str, **options: Any) -> Evaluation:
+        """Scores the model on a file of the family's formats."""
+
+    def predict_lines(self, lines: Iterable[str], *, format: str, nbest: int, **options: Any) -> Iterator[str]:
+        """Output lines for input lines, in the input's order, a batch at a time."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A named system: where its configuration and its implementation are, as ``module:class`` of this package."""
+
+    family: str
+    summary: str
+    config: str
+    model: str
+
+    def config_class(self) -> type:
+        return _resolve(self.config)
+
+    def model_class(self) -> type[Model]:
+        found: type[Model] = _resolve(self.model)
+        return found
+
+
+SYSTEMS: dict[str, System] = {
+    "segmenter": System(
+        "Tagger",
+        "words of Chinese text: dictionary, lattice, HMM, feature CRF, BLSTM and BLSTM-CRF methods",
+        "seqloom.systems.segmentation.config:SegmenterConfig",
+        "seqloom.systems.segmentation.segmenter:Segmenter",
+    ),
+    "tagger": System(
+        "Tagger",
+        "one tag for each token of CoNLL columns, CoNLL-U, JSON lines or segmented text",
+        "seqloom.systems.tagger.config:TaggerConfig",
+        "seqloom.systems.tagger.tagger:Tagger",
+    ),
+}
+
+
+def _resolve(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def system(name: str, where: str = "system") -> System:
+    """The system of that name.
+
+    Raises:
+        ConfigError: there is none; the sentence offers the nearest.
+    """
+    if name not in SYSTEMS:
+        raise ConfigError(f"{where}: {name!r} is not a known system{did_you_mean(str(name), SYSTEMS)}")
+    return SYSTEMS[name]
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Loads a model directory; never runs code from it.
+
+    Raises:
+        ModelError: the directory is missing, damaged or foreign.
+    """
+    directory = read_model(path)
+    name = directory.setting("system")
+    if name not in SYSTEMS:
+        raise ModelError(f"{directory.path / 'config.yaml'}: system {name!r} is not one of {', '.join(SYSTEMS)}")
+    return SYSTEMS[name].model_class().from_directory(directory)
+
+
+def held_out(items: Sequence[Any], share: float) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The first part for training and the last share, at least one item, for development."""
+    if not 0.0 < share < 1.0:
+        raise ConfigError(f"data.held_out is {share}; expected a share between 0 and 1, such as 0.1")
+    count = max(1, round(len(items) * share))
+    return items[:-count], items[-count:]

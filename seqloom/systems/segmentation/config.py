@@ -1,0 +1,89 @@
+"""What can be configured about a word segmenter. No torch here: the command line reads these to print its help."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seqloom.learning.config import TrainingConfig
+from seqloom.systems.tagger.config import TaggerModelConfig
+
+__all__ = ["METHODS", "Method", "SegmenterConfig", "SegmenterDataConfig", "StatisticsConfig"]
+
+Method = Literal["fmm", "bmm", "bimm", "fewest", "unigram", "bigram", "hmm", "crf", "blstm", "blstm-crf"]
+METHODS = Method.__args__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class SegmenterDataConfig:
+    """Which segmented text, and how it is read.
+
+    Args:
+        train: training text, words separated by spaces, or BMES columns; compressed or not.
+        dev: text for early stopping and the choice of the best weights; none holds out the end of the training text.
+        test: text that is scored once, at the end; none scores the dev text again.
+        held_out: share of the training text held out where there is no dev text.
+        format: ``segmented`` (words and spaces), ``bmes`` (character and tag columns), or ``auto``.
+        encoding: character encoding.
+        fold_width: read full-width digits, letters and punctuation as half-width ones.
+        maximum_length: longer sentences are cut at a comma, or at this many characters.
+        limit: use only the first lines of every text, for a dry run; none uses all.
+        overfit: train and score on that many lines, which a sound model learns by heart; none switches it off.
+    """
+
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+    held_out: float = 0.1
+    format: Literal["auto", "segmented", "bmes", "jsonl"] = "auto"
+    encoding: str = "utf-8"
+    fold_width: bool = True
+    maximum_length: int = 200
+    limit: int | None = None
+    overfit: int | None = None
+
+
+@dataclass(frozen=True)
+class StatisticsConfig:
+    """Settings of the methods without a network.
+
+    Args:
+        delta: added to every word count of the unigram model.
+        interpolation: weight of the bigram against the unigram probability.
+        c2: strength of the L2 penalty of the feature CRF.
+        iterations: L-BFGS iterations of the feature CRF.
+    """
+
+    delta: float = 0.1
+    interpolation: float = 0.8
+    c2: float = 0.5
+    iterations: int = 100
+
+
+def _default_model() -> TaggerModelConfig:
+    return TaggerModelConfig(features={"token": 64, "bigram_left": 64, "bigram_right": 64})
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """A word segmenter: method, data, network, training.
+
+    Args:
+        system: always ``segmenter``.
+        method: how words are found.
+        seed: seed of initialisation, dropout and data order.
+        data: which segmented text, and how it is read.
+        model: the network of the ``blstm`` and ``blstm-crf`` methods.
+        statistics: settings of the methods without a network.
+        training: the training of the network.
+        baselines: methods trained on the same text and scored on the same test beside the method itself.
+        examples: sentences that the report shows segmented, with n best.
+    """
+
+    system: Literal["segmenter"] = "segmenter"
+    method: Method = "blstm-crf"
+    seed: int = 1
+    data: SegmenterDataConfig = field(default_factory=SegmenterDataConfig)
+    model: TaggerModelConfig = field(default_factory=_default_model)
+    statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    baselines: tuple[Method, ...] = ()
+    examples: tuple[str, ...] = ("乒乓球拍卖了", "李国庆节日在加班", "我是中国人")

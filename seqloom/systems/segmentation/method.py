@@ -1,0 +1,95 @@
+"""What every method of word segmentation can do, whether it looks words up or runs a network."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Arrays", "Settings", "WordSegmenter", "bound_texts", "tags_to_words", "words_to_tags"]
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+Settings: TypeAlias = dict[str, Any]
+
+
+@runtime_checkable
+class WordSegmenter(Protocol):
+    """Cuts texts into words: joined again, the words of a text are that text, whatever characters it holds."""
+
+    def segment(self, texts: Sequence[str]) -> list[list[str]]:
+        """The words of each text; an empty text has none. Texts are meant to hold no whitespace."""
+        ...
+
+    def n_best(self, text: str, k: int) -> list[tuple[list[str], float]]:
+        """Up to ``k`` readings of one text, best first, each with its score (higher is better).
+
+        Methods that do not rank by a score return one reading; its score is minus its number of words.
+        """
+        ...
+
+    def state(self) -> tuple[Arrays, Settings]:
+        """Everything needed to build the method again: arrays for safetensors, and settings for JSON."""
+        ...
+
+    @classmethod
+    def from_state(cls, arrays: Arrays, settings: Settings) -> Self:
+        """The method that `state` described."""
+        ...
+
+
+def bound_texts(texts: Sequence[str], limit: int) -> list[Sequence[str]]:
+    """Consecutive blocks of texts of about ``limit`` characters, so that memory does not grow with the input.
+
+    >>> bound_texts(["ab", "c", "def"], 3)
+    [['ab', 'c'], ['def']]
+    """
+    blocks: list[Sequence[str]] = []
+    first = size = 0
+    for place, text in enumerate(texts):
+        if size and size + len(text) > limit:
+            blocks.append(texts[first:place])
+            first, size = place, 0
+        size += len(text)
+    if first < len(texts):
+        blocks.append(texts[first:])
+    return blocks
+
+
+def words_to_tags(words: Sequence[str]) -> str:
+    """One BMES tag per character: begin, middle, end, single.
+
+    >>> words_to_tags(["我", "是", "中国人"])
+    'SSBME'
+    """
+    return "".join("S" if len(word) == 1 else "B" + "M" * (len(word) - 2) + "E" for word in words)
+
+
+def tags_to_words(text: str, tags: Sequence[str]) -> list[str]:
+    """The words that BMES tags describe; illegal tags are repaired.
+
+    An M or E without an open word counts as B or S; a word still open at a B, an S or the end is closed there.
+
+    Raises:
+        ValueError: the number of tags is not the number of characters, or a tag is not one of B, M, E, S.
+
+    >>> tags_to_words("我是中国人", "SSBME"), tags_to_words("我是中国人", "MSEBB")
+    (['我', '是', '中国人'], ['我', '是', '中', '国', '人'])
+    """
+    if len(tags) != len(text):
+        raise ValueError(f"{len(tags)} tags for {len(text)} characters; expected one tag per character")
+    words: list[str] = []
+    begin, is_open = 0, False
+    for place, tag in enumerate(tags):
+        if tag not in ("B", "M", "E", "S"):
+            raise ValueError(f"tag {place} is {tag!r}; expected one of B, M, E, S")
+        if is_open and tag in "BS":
+            words.append(text[begin:place])
+            is_open = False
+        if not is_open:
+            begin = place
+        is_open = tag in "BM"
+        if not is_open:
+            words.append(text[begin : place + 1])
+    if is_open:
+        words.append(text[begin:])
+    return words

@@ -1,0 +1,98 @@
+"""What can be configured about a tagger. No torch here: the command line reads these to print its help."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seqloom.learning.config import TrainingConfig
+
+__all__ = ["TaggerConfig", "TaggerDataConfig", "TaggerModelConfig"]
+
+
+def _default_features() -> dict[str, int]:
+    return {"token": 100, "lowercase": 0, "shape": 16, "prefix2": 16, "suffix3": 32, "characters": 50}
+
+
+@dataclass(frozen=True)
+class TaggerModelConfig:
+    """The network: embedded features, a recurrent encoder, a score per tag.
+
+    Args:
+        features: feature name -> embedding size; 0 leaves the feature out. ``seqloom systems`` lists the features.
+        minimum_count: values of a feature seen less often in training share the unknown entry.
+        unknown_rate: probability that a value seen once is read as unknown during training, which trains that entry.
+        cell: name of the recurrent cell.
+        hidden_size: units per direction.
+        layers: recurrent layers.
+        bidirectional: read the sentence from both ends.
+        residual: add a layer's input to its output from the second layer on.
+        dropout_input: dropout on the embedded features.
+        dropout: dropout between recurrent layers.
+        dropout_output: dropout on the encoder's output.
+        dropout_state: dropout on the recurrent state, one mask per sentence.
+        output: ``crf`` scores whole tag sequences, ``softmax`` each token alone; both decode under legal transitions.
+        backend: what runs the recurrence; ``auto`` takes the fastest that is right.
+    """
+
+    features: dict[str, int] = field(default_factory=_default_features)
+    minimum_count: int = 1
+    unknown_rate: float = 0.5
+    cell: str = "lstm"
+    hidden_size: int = 128
+    layers: int = 1
+    bidirectional: bool = True
+    residual: bool = False
+    dropout_input: float = 0.3
+    dropout: float = 0.0
+    dropout_output: float = 0.3
+    dropout_state: float = 0.0
+    output: Literal["crf", "softmax"] = "crf"
+    backend: str = "auto"
+
+
+@dataclass(frozen=True)
+class TaggerDataConfig:
+    """Which data, and how they are read.
+
+    Args:
+        train: training file.
+        dev: file for early stopping and the choice of the best weights; none holds out the end of the training file.
+        test: file that is scored once, at the end.
+        held_out: share of the training file held out where there is no dev file.
+        format: how files are read; ``auto`` detects and says what it found.
+        columns: for column files, which column holds what (0 is the first, -1 the last).
+        encoding: character encoding.
+        scheme: tag scheme whose illegal transitions are never predicted; ``auto`` detects, ``none`` allows everything.
+        limit: use only the first sentences of every file, for a dry run; none uses all.
+        overfit: train and score on that many sentences, which a sound model learns by heart; none switches it off.
+    """
+
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+    held_out: float = 0.1
+    format: Literal["auto", "columns", "conllu", "segmented", "bmes", "jsonl"] = "auto"
+    columns: Mapping[str, int] = field(default_factory=lambda: {"text": 0, "tag": -1})
+    encoding: str = "utf-8"
+    scheme: str = "auto"
+    limit: int | None = None
+    overfit: int | None = None
+
+
+@dataclass(frozen=True)
+class TaggerConfig:
+    """A tagger: data, network, training.
+
+    Args:
+        system: always ``tagger``.
+        seed: seed of initialisation, dropout and data order.
+        data: which data, and how they are read.
+        model: the network.
+        training: its training.
+    """
+
+    system: Literal["tagger"] = "tagger"
+    seed: int = 1
+    data: TaggerDataConfig = field(default_factory=TaggerDataConfig)
+    model: TaggerModelConfig = field(default_factory=TaggerModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
