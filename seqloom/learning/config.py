@@ -1,0 +1,119 @@
+"""How a run is trained: one frozen dataclass, validated before anything else happens. Importing it does not import torch."""
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from seqloom.errors import ConfigError, did_you_mean
+
+__all__ = ["TrainingConfig"]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "optimiser": ("adam", "adamw", "sgd", "adagrad"),
+    "schedule": ("constant", "linear", "cosine", "halve_on_plateau"),
+    "mode": ("max", "min"),
+    "device": ("auto", "cpu", "cuda"),
+    "precision": ("32-true", "bf16-mixed"),
+}
+
+_MAY_CHANGE = {"may_change_on_resume": True}
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The settings of the loop and of its optimiser.
+
+    Two runs with the same settings, data, seed and thread count have bit-identical weights, interrupted or not. A resumed
+    run must keep every setting but those whose field says that it may change.
+
+    Raises:
+        ConfigError: a value outside its range; the sentence names the key, the value and the range.
+
+    >>> TrainingConfig(epochs=0)
+    Traceback (most recent call last):
+    ...
+    seqloom.errors.ConfigError: training.epochs is 0, expected at least 1
+    """
+
+    epochs: int = 10
+    """Passes over the training set."""
+    batch_size: int = 32
+    """Sentences in a batch; read by the task's plan."""
+    batch_tokens: int = 0
+    """Cap on sentences x longest sentence in a batch; 0 means that ``batch_size`` rules. Read by the task's plan."""
+    seed: int = 1
+    """Seeds torch, numpy and python (plus the process's rank), and, in the task, the order of the batches."""
+
+    optimiser: Literal["adam", "adamw", "sgd", "adagrad"] = "adam"
+    learning_rate: float = 0.001
+    momentum: float = 0.0
+    """Of ``sgd``; rows of a sparse table keep their own, which decays only when the row is touched."""
+    beta1: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+    """Decoupled for ``adamw``, an L2 penalty otherwise; never applied to sparse tables, whose untouched rows stay untouched."""
+    schedule: Literal["constant", "linear", "cosine", "halve_on_plateau"] = "constant"
+    """``linear`` and ``cosine`` fall to zero at the end; ``halve_on_plateau`` halves after ``plateau_patience`` epochs
+    without a better metric."""
+    warmup_steps: int = 0
+    """Steps over which the learning rate first rises linearly."""
+    plateau_patience: float = 1.0
+    clip_norm: float = 0.0
+    """Largest norm of all gradients taken jointly; 0 clips nothing. The norm before clipping is what the log shows."""
+    max_skipped_steps: int = 10
+    """A step whose gradient norm is not finite is skipped; so many in a row end the run."""
+
+    evaluate_every: float = 1.0
+    """Epochs between evaluations; a fraction evaluates within the epoch. The end of the run always evaluates."""
+    monitor: str = "loss"
+    """The metric of ``Task.evaluate`` that decides which model is the best."""
+    mode: Literal["max", "min"] = "min"
+    patience: float = 0.0
+    """Epochs without a better metric after which training stops; 0 never stops early."""
+
+    log_every: int = 50
+    """Steps between two lines of metrics.jsonl."""
+    tensorboard: bool = True
+    """Also write event files, where tensorboard is installed."""
+    checkpoint_seconds: float = field(default=60.0, metadata=_MAY_CHANGE)
+    """Seconds between two checkpoints within an epoch; every evaluation also writes one."""
+    threads: int = field(default=0, metadata=_MAY_CHANGE)
+    """Threads of torch; 0 leaves torch's own choice. Another number may change the last bits of a result."""
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    """Where to train. The number of processes is torchrun's: ``torchrun --nproc_per_node 2 -m seqloom.app.main train ...``."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                hint = did_you_mean(str(getattr(self, name)), choices)
+                raise ConfigError(f"training.{name} is {getattr(self, name)!r}, which is not a choice{hint}")
+        for name in ("epochs", "batch_size", "max_skipped_steps", "log_every"):
+            self._require(name, at_least=1)
+        for name in ("batch_tokens", "warmup_steps", "threads", "clip_norm", "patience", "momentum", "weight_decay"):
+            self._require(name, at_least=0)
+        self._require("checkpoint_seconds", at_least=0)
+        self._require("seed", at_least=0)
+        for name in ("learning_rate", "evaluate_every", "plateau_patience"):
+            self._require(name, above=0)
+        for name in ("momentum", "beta1", "beta2"):
+            self._require(name, at_least=0, below=1)
+        if not self.monitor:
+            raise ConfigError("training.monitor is empty, expected the name of a metric that the evaluation reports")
+
+    def _require(
+        self, name: str, *, at_least: float | None = None, above: float | None = None, below: float | None = None
+    ) -> None:
+        value = getattr(self, name)
+        bounds = [
+            (at_least, "at least", lambda bound: value >= bound),
+            (above, "more than", lambda bound: value > bound),
+            (below, "less than", lambda bound: value < bound),
+        ]
+        for bound, words, holds in bounds:
+            if bound is not None and not (math.isfinite(value) and holds(bound)):
+                raise ConfigError(f"training.{name} is {value}, expected {words} {bound:g}")
+
+    def fixed_on_resume(self) -> dict[str, Any]:
+        """The settings that a resumed run must share with the run it continues."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if not f.metadata.get("may_change_on_resume")}
