@@ -1,40 +1,42 @@
 """A model directory: ``config.yaml``, ``weights.safetensors``, ``vocab/*.json`` and ``card.md``. Reading one runs no code."""
 
-import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from seqloom import __version__
 from seqloom.errors import ModelError
 
-__all__ = ["ModelDirectory", "read_model", "write_model"]
+__all__ = ["ModelDirectory", "read_config", "read_model", "write_model"]
 
 FORMAT = 1
 
 
+@dataclass(frozen=True)
 class ModelDirectory:
-    """What :func:`read_model` found: the configuration, the tensors and the vocabularies, all checked to be there."""
+    """What :func:`read_model` found: the configuration, the tensors, and where the vocabularies are."""
 
-    def __init__(self, path: Path, config: dict[str, Any], tensors: dict[str, np.ndarray], vocab: dict[str, Any]):
-        self.path, self.config, self.tensors, self.vocab = path, config, tensors, vocab
+    path: Path
+    config: dict[str, Any]
+    tensors: dict[str, NDArray[Any]]
+
+    @property
+    def vocab(self) -> Path:
+        """The folder of the vocabularies, which their own classes read."""
+        return self.path / "vocab"
 
     def setting(self, name: str) -> Any:
         """A required entry of the configuration; ModelError where it is missing."""
         if name not in self.config:
             raise ModelError(f"{self.path / 'config.yaml'}: '{name}' is missing; the model directory is damaged")
         return self.config[name]
-
-    def vocabulary(self, name: str) -> Any:
-        """A required vocabulary; ModelError where it is missing."""
-        if name not in self.vocab:
-            raise ModelError(f"{self.path / 'vocab' / name}.json is missing; the model directory is damaged")
-        return self.vocab[name]
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -83,23 +85,25 @@ def read_model(path: str | os.PathLike[str]) -> ModelDirectory:
         tensors = load_file(weights)
     except (SafetensorError, ValueError, OSError) as error:
         raise ModelError(f"{weights} cannot be read ({_first_line(error)}); the file is damaged") from None
-    vocab = {}
-    for file in sorted((directory / "vocab").glob("*.json")):
-        try:
-            vocab[file.stem] = json.loads(file.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ModelError(f"{file} is not valid JSON ({_first_line(error)}); the file is damaged") from None
-    return ModelDirectory(directory, config, tensors, vocab)
+    return ModelDirectory(directory, config, tensors)
 
 
 def write_model(
     path: str | os.PathLike[str],
     config: Mapping[str, Any],
-    tensors: Mapping[str, np.ndarray],
-    vocab: Mapping[str, Any],
+    tensors: Mapping[str, NDArray[Any]],
     card: str,
+    vocab: Callable[[Path], None],
 ) -> None:
-    """Writes a model directory so that a reader finds the old one or the new one, never half of one."""
+    """Writes a model directory so that a reader finds the old one or the new one, never half of one.
+
+    Args:
+        path: the directory.
+        config: what ``config.yaml`` says beside the format and the version.
+        tensors: the weights.
+        card: the text of ``card.md``.
+        vocab: writes the vocabularies into the folder that it is given.
+    """
     from safetensors.numpy import save_file
 
     target = Path(path)
@@ -112,8 +116,7 @@ def write_model(
         yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8"
     )
     save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, fresh / "weights.safetensors")
-    for name, content in vocab.items():
-        (fresh / "vocab" / f"{name}.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    vocab(fresh / "vocab")
     (fresh / "card.md").write_text(card, encoding="utf-8")
     _replace(fresh, target)
 

@@ -2,26 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqloom.systems.tagger.config import TaggerModelConfig
-from seqloom.systems.tagger.features import (
-    UNKNOWN,
-    AnyFeature,
-    CharactersFeature,
-    Ids,
-    PairFeature,
-    Tokens,
-    make_feature,
-    sentence_offsets,
-)
+from seqloom.data.vocabulary import UNKNOWN
+from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 
-__all__ = ["EncodedCorpus", "FeatureSet", "TaggerBatch"]
+__all__ = ["EncodedCorpus", "Spelling", "TaggerBatch"]
 
 
 @dataclass(frozen=True)
@@ -42,90 +33,39 @@ class TaggerBatch:
     targets: Tensor | None = None
     spelling: Spelling | None = None
 
-    @property
-    def tokens(self) -> int:
-        return int(self.lengths.sum())
-
-    def to(self, device: torch.device) -> "TaggerBatch":
-        def move(tensor: Tensor) -> Tensor:
-            return tensor.to(device, non_blocking=True)
-
-        spelling = self.spelling and Spelling(*map(move, (self.spelling.ids, self.spelling.lengths, self.spelling.index)))
-        targets = None if self.targets is None else move(self.targets)
-        return TaggerBatch({name: move(ids) for name, ids in self.ids.items()}, move(self.lengths), targets, spelling)
-
-
-class FeatureSet:
-    """The features of one tagger, in the order of its configuration."""
-
-    def __init__(self, features: dict[str, AnyFeature]):
-        self.features = features
-
-    @classmethod
-    def fit(cls, config: TaggerModelConfig, sentences: Sequence[Tokens]) -> Self:
-        """Collects the values of every feature with a size above 0 from the training sentences."""
-        features: dict[str, AnyFeature] = {}
-        for name, size in config.features.items():
-            if size > 0:
-                features[name] = make_feature(
-                    name, features, lambda kind, leading: kind.fit(*leading, sentences, config.minimum_count)
-                )
-        return cls(features)
-
-    def to_json(self) -> dict[str, Any]:
-        return {name: feature.to_json() for name, feature in self.features.items()}
-
-    @classmethod
-    def from_json(cls, vocab: dict[str, Any]) -> Self:
-        """Reads the features back, in the order given."""
-        features: dict[str, AnyFeature] = {}
-        for name, content in vocab.items():
-            features[name] = make_feature(
-                name, features, lambda kind, leading, content=content: kind.from_json(*leading, content)
-            )
-        return cls(features)
-
-    def encode(self, sentences: Sequence[Tokens], targets: Ids | None = None) -> "EncodedCorpus":
-        """All sentences as flat arrays; ``targets`` are the (N,) tag ids of all tokens."""
-        offsets = sentence_offsets(sentences)
-        flat: dict[str, Ids] = {}
-        spelled: Ids | None = None
-        distinct: list[str] = []
-        for name, feature in self.features.items():
-            if isinstance(feature, CharactersFeature):
-                index: dict[str, int] = {}
-                spelled = np.array([index.setdefault(t, len(index)) for s in sentences for t in s], dtype=np.int64)
-                distinct = list(index)
-            elif isinstance(feature, PairFeature):
-                flat[name] = feature.encode_ids(flat["token"], offsets)
-            else:
-                flat[name] = feature.encode(sentences)
-        return EncodedCorpus(self, flat, offsets, targets, spelled, distinct)
+    def to(self, device: torch.device | str) -> "TaggerBatch":
+        """The same batch on another device."""
+        spelling = self.spelling and Spelling(
+            self.spelling.ids.to(device), self.spelling.lengths.to(device), self.spelling.index.to(device)
+        )
+        targets = None if self.targets is None else self.targets.to(device)
+        ids = {name: values.to(device) for name, values in self.ids.items()}
+        return TaggerBatch(ids, self.lengths.to(device), targets, spelling)
 
 
 class EncodedCorpus:
-    """Encoded sentences, ready to be cut into batches."""
+    """Encoded sentences, ready to be cut into batches.
 
-    def __init__(
-        self,
-        features: FeatureSet,
-        flat: dict[str, Ids],
-        offsets: Ids,
-        targets: Ids | None,
-        spelled: Ids | None,
-        distinct: list[str],
-    ):
-        self.features, self.flat, self.offsets, self.targets = features, flat, offsets, targets
-        self._spelled, self._distinct = spelled, distinct
-        self._seen_once = {
-            name: feature.seen_once()
-            for name, feature in features.features.items()
-            if not isinstance(feature, CharactersFeature)
-        }
+    Args:
+        features: what encoded them.
+        sentences: the sentences.
+        targets: (N,) the tag ids of all their tokens, one after the other.
+    """
 
-    @property
-    def lengths(self) -> Ids:
-        return np.diff(self.offsets)
+    def __init__(self, features: FeatureSet, sentences: Sequence[Tokens], targets: Ids | None = None):
+        self.offsets: Ids = np.zeros(len(sentences) + 1, dtype=np.int64)
+        np.cumsum([len(sentence) for sentence in sentences], out=self.offsets[1:])
+        self.lengths: Ids = np.diff(self.offsets)
+        self.targets = targets
+        self._flat = features.encode(sentences)
+        self._seen_once = {name: features.seen_once(name) for name in self._flat}
+        self._features = features
+        self._distinct: list[str] = []
+        if features.spelling is not None:
+            index: dict[str, int] = {}
+            order = [index.setdefault(token, len(index)) for sentence in sentences for token in sentence]
+            self._spelled: Ids = np.array(order, dtype=np.int64)
+            self._distinct = list(index)
 
     def batch(
         self, indices: NDArray[Any], unknown_rate: float = 0.0, random: np.random.Generator | None = None
@@ -134,31 +74,30 @@ class EncodedCorpus:
 
         Args:
             unknown_rate: probability that a value which training has seen once is read as unknown.
-            random: where that chance comes from; required when the rate is above 0.
+            random: where that chance comes from; without it nothing is left to chance.
         """
         starts, lengths = self.offsets[indices], self.lengths[indices]
         columns = np.arange(int(lengths.max(initial=0)))
         real = columns < lengths[:, None]
-        place = np.where(real, starts[:, None] + columns, 0)
+        place = (starts[:, None] + columns)[real]
         ids = {}
-        for name, flat in self.flat.items():
-            values = np.where(real, flat[place], 0) if len(flat) else np.zeros(place.shape, dtype=np.int64)
+        for name, flat in self._flat.items():
+            values = flat[place]
             if unknown_rate > 0.0 and random is not None:
                 values[self._seen_once[name][values] & (random.random(values.shape) < unknown_rate)] = UNKNOWN
-            ids[name] = torch.from_numpy(values)
-        targets = None
-        if self.targets is not None:
-            targets = torch.from_numpy(np.where(real, self.targets[place], 0))
+            ids[name] = _padded(values, real)
+        targets = None if self.targets is None else _padded(self.targets[place], real)
         return TaggerBatch(ids, torch.from_numpy(lengths), targets, self._spelling(place, real))
 
     def _spelling(self, place: Ids, real: NDArray[np.bool_]) -> Spelling | None:
-        if self._spelled is None:
+        if self._features.spelling is None:
             return None
-        feature = self.features.features["characters"]
-        if not isinstance(feature, CharactersFeature):
-            raise TypeError("the feature 'characters' must spell tokens")
-        which, index = np.unique(self._spelled[place[real]], return_inverse=True)
-        ids, lengths = feature.spell([self._distinct[token] for token in which])
-        where = np.zeros(place.shape, dtype=np.int64)
-        where[real] = index
-        return Spelling(torch.from_numpy(ids), torch.from_numpy(lengths), torch.from_numpy(where))
+        which, index = np.unique(self._spelled[place], return_inverse=True)
+        ids, lengths = self._features.spelling.spell([self._distinct[token] for token in which])
+        return Spelling(torch.from_numpy(ids), torch.from_numpy(lengths), _padded(index, real))
+
+
+def _padded(values: Ids, real: NDArray[np.bool_]) -> Tensor:
+    padded = np.zeros(real.shape, dtype=np.int64)
+    padded[real] = values
+    return torch.from_numpy(padded)

@@ -52,7 +52,7 @@ class TaggerNetwork(nn.Module):
         self.output = config.output
         self.embeddings = nn.ModuleDict(
             {
-                name: SparseEmbedding(rows, config.features[name], padding_idx=0)
+                name: SparseEmbedding(rows, config.features[name])
                 for name, rows in table_sizes.items()
                 if name != "characters"
             }

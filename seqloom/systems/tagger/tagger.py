@@ -1,0 +1,160 @@
+"""The tagger as a model: from tokens to tags, with everything that is needed to do so in one directory."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seqloom.data.batching import evaluation_batches, restore_order
+from seqloom.data.vocabulary import TagVocabulary
+from seqloom.errors import ModelError
+from seqloom.losses.constraints import Constraints, Scheme
+from seqloom.systems.directory import ModelDirectory
+from seqloom.systems.tagger.config import TaggerModelConfig
+from seqloom.systems.tagger.encoding import EncodedCorpus
+from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
+from seqloom.systems.tagger.network import TaggerNetwork
+
+__all__ = ["Adjustment", "Tagger"]
+
+# Changes the scores (B, T, K) of the sentences of these indices before decoding, for dictionaries and other knowledge.
+Adjustment = Callable[[Ids, Tensor], Tensor]
+
+# Padded tokens of a batch at prediction: enough for the products to run at full speed, small enough for the caches.
+PREDICTION_TOKENS = 8192
+
+Decoded = TypeVar("Decoded")
+
+
+class Tagger:
+    """One tag for each token (Huang et al. 2015; Lample et al. 2016; Ma & Hovy 2016).
+
+    Args:
+        config: sizes of the network.
+        features: the fitted features.
+        tags: the tags, and thereby their ids.
+        scheme: the scheme whose illegal transitions are never predicted, or None.
+    """
+
+    def __init__(self, config: TaggerModelConfig, features: FeatureSet, tags: TagVocabulary, scheme: Scheme | None):
+        self.config, self.features, self.tags, self.scheme = config, features, tags, scheme
+        self.about: dict[str, Any] = {}
+        if scheme is None:
+            everything = torch.ones(len(tags), dtype=torch.bool)
+            constraints = Constraints(everything, everything.expand(len(tags), -1).clone(), everything)
+        else:
+            constraints = Constraints.from_tags(tags.entries, scheme=scheme)
+        self.network = TaggerNetwork(config, features.sizes(), constraints, len(tags))
+
+    def decode(self, sentences: Sequence[Tokens], adjust: Adjustment | None = None) -> list[Ids]:
+        """The (T,) tag ids of each sentence, computed in batches of like length; empty sentences are legal."""
+
+        def best(emissions: Tensor, lengths: Tensor) -> list[Ids]:
+            paths, _ = self.network.crf.decode(emissions, lengths)
+            return [path[:length] for path, length in zip(paths.cpu().numpy(), lengths.tolist(), strict=True)]
+
+        return self._by_batch(sentences, adjust, best)
+
+    def k_best(
+        self, sentences: Sequence[Tokens], k: int, adjust: Adjustment | None = None
+    ) -> list[list[tuple[Ids, float]]]:
+        """Up to k tag paths of each sentence with their scores in nats, best first, every one legal."""
+
+        def best(emissions: Tensor, lengths: Tensor) -> list[list[tuple[Ids, float]]]:
+            paths, scores = self.network.crf.decode_k_best(emissions, lengths, k=k)
+            legal = torch.isfinite(scores)
+            for rank in range(paths.shape[1]):
+                legal[:, rank] &= ~self.network.crf.illegal_rows(paths[:, rank].clamp(min=0), lengths)
+            found = []
+            for some, values, kept, length in zip(
+                paths.cpu().numpy(), scores.tolist(), legal.tolist(), lengths.tolist(), strict=True
+            ):
+                found.append([(some[rank, :length], values[rank]) for rank in range(len(kept)) if kept[rank]])
+            return found
+
+        return self._by_batch(sentences, adjust, best)
+
+    def marginals(self, sentences: Sequence[Tokens], adjust: Adjustment | None = None) -> list[NDArray[np.float64]]:
+        """The (T, K) probability of every tag at every token, over the legal tag sequences."""
+
+        def probabilities(emissions: Tensor, lengths: Tensor) -> list[NDArray[np.float64]]:
+            values = self.network.crf.marginals(emissions, lengths).cpu().numpy()
+            return [row[:length] for row, length in zip(values, lengths.tolist(), strict=True)]
+
+        return self._by_batch(sentences, adjust, probabilities)
+
+    def predict(self, sentences: Iterable[Tokens]) -> list[list[str]]:
+        """The tags of each sentence.
+
+        Args:
+            sentences: each a sequence of tokens; a string is the sequence of its characters.
+        """
+        given = [sentence if isinstance(sentence, str) else list(sentence) for sentence in sentences]
+        return [self.tags.names(path.tolist()) for path in self.decode(given)]
+
+    def _by_batch(
+        self, sentences: Sequence[Tokens], adjust: Adjustment | None, decode: Callable[[Tensor, Tensor], list[Decoded]]
+    ) -> list[Decoded]:
+        corpus = EncodedCorpus(self.features, sentences)
+        device = next(self.network.parameters()).device
+        plan = evaluation_batches(corpus.lengths, tokens=PREDICTION_TOKENS)
+        training = self.network.training
+        self.network.eval()
+        try:
+            with torch.inference_mode():
+                results = []
+                for indices in plan:
+                    batch = corpus.batch(indices).to(device)
+                    emissions = self.network.emissions(batch)
+                    if adjust is not None:
+                        emissions = adjust(indices, emissions)
+                    results.append(decode(emissions, batch.lengths))
+        finally:
+            self.network.train(training)
+        return restore_order(plan, results)
+
+    def settings(self) -> dict[str, Any]:
+        """What ``config.yaml`` keeps of a tagger beside its weights and vocabularies."""
+        return {"model": dataclasses.asdict(self.config), "scheme": self.scheme}
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """The weights by name, as the model directory keeps them."""
+        return {name: value.detach().cpu().numpy() for name, value in self.network.state_dict().items()}
+
+    def save_vocabularies(self, folder: Path) -> None:
+        """Writes the vocabularies of features and tags."""
+        self.features.save(folder)
+        self.tags.save(folder / "tags.json")
+
+    @classmethod
+    def from_directory(cls, directory: ModelDirectory) -> Self:
+        """The tagger of a model directory.
+
+        Raises:
+            ModelError: the weights do not fit the configuration and the vocabularies.
+        """
+        where = directory.path / "config.yaml"
+        try:
+            config = TaggerModelConfig(**directory.setting("model"))
+        except TypeError as error:
+            raise ModelError(f"{where}: 'model' does not describe a tagger ({error}); the file is damaged") from None
+        names = [name for name, size in config.features.items() if size > 0]
+        features = FeatureSet.load(directory.vocab, names)
+        tagger = cls(config, features, TagVocabulary.load(directory.vocab / "tags.json"), directory.setting("scheme"))
+        tagger.about = directory.config.get("about", {})
+        expected = tagger.network.state_dict()
+        weights = directory.path / "weights.safetensors"
+        for name, tensor in expected.items():
+            if name not in directory.tensors:
+                raise ModelError(f"{weights}: the tensor '{name}' is missing; the model directory is damaged")
+            found = directory.tensors[name].shape
+            if found != tuple(tensor.shape):
+                raise ModelError(f"{weights}: '{name}' has the shape {found}, but the configuration needs {tuple(tensor.shape)}")
+        tagger.network.load_state_dict({name: torch.from_numpy(directory.tensors[name]) for name in expected})
+        tagger.network.eval()
+        return tagger

@@ -1,0 +1,68 @@
+"""Training a tagger: what the loop asks of a task, answered with encoded sentences."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from seqloom.data.batching import batches
+from seqloom.learning.config import TrainingConfig
+from seqloom.systems.tagger.encoding import EncodedCorpus, TaggerBatch
+from seqloom.systems.tagger.features import Ids
+from seqloom.systems.tagger.tagger import Tagger
+
+__all__ = ["TaggerTask"]
+
+# Epoch, number of the batch within it, and its sentences: what a batch's own random choices are seeded with.
+Description = tuple[int, int, Ids]
+
+
+class TaggerTask:
+    """A tagger and its training sentences, as :class:`seqloom.learning.task.Task`.
+
+    Args:
+        tagger: what is trained.
+        corpus: the encoded training sentences with their tags.
+        config: batch size and seed.
+        evaluate: scores the tagger on development data with the decoding of prediction.
+        save: writes the model into a directory.
+    """
+
+    def __init__(
+        self,
+        tagger: Tagger,
+        corpus: EncodedCorpus,
+        config: TrainingConfig,
+        evaluate: Callable[[], dict[str, float]],
+        save: Callable[[Path], None],
+    ):
+        self.module = tagger.network
+        self.evaluate, self.save_model = evaluate, save
+        self._corpus, self._config, self._unknown_rate = corpus, config, tagger.config.unknown_rate
+
+    def plan(self, epoch: int) -> Sequence[Description]:
+        size = {"tokens": self._config.batch_tokens} if self._config.batch_tokens else {"sentences": self._config.batch_size}
+        plan = batches(self._corpus.lengths, seed=self._config.seed, epoch=epoch, **size)
+        return [(epoch, number, indices) for number, indices in enumerate(plan)]
+
+    def split(self, description: Description, rank: int, world: int) -> Description | None:
+        epoch, number, indices = description
+        share = indices[rank::world]
+        return (epoch, number, share) if len(share) else None
+
+    def batch(self, description: Description) -> TaggerBatch:
+        epoch, number, indices = description
+        random = np.random.default_rng([self._config.seed, epoch, number])
+        return self._corpus.batch(indices, self._unknown_rate, random)
+
+    def loss(self, batch: TaggerBatch) -> Tensor:
+        loss: Tensor = self.module(batch)
+        return loss
+
+    def weight(self, batch: Any) -> float:
+        return float(len(batch.lengths)) if self.module.output == "crf" else float(batch.lengths.sum())
+
+    def size(self, batch: TaggerBatch) -> int:
+        return int(batch.lengths.sum())
