@@ -1,0 +1,220 @@
+"""The base of every cell: one time step, written once, which also declares the parameters that it uses."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqloom.cells.initial import Initialisation
+from seqloom.cells.size import Size
+from seqloom.engine.graph import Graph, StepError, Symbol, current_graph, trace
+from seqloom.errors import ConfigError
+
+__all__ = ["Cell", "Vector", "VendorKernel"]
+
+Vector: TypeAlias = Tensor
+"""What a step computes with: tensors (B, H), or symbols that stand for them while the step is traced."""
+
+VendorKernel = Literal["lstm", "gru", "rnn_tanh", "rnn_relu"]
+_MATHEMATICS = ("step", "affine", "matvec", "vector")
+
+
+@dataclass(frozen=True)
+class _Product:
+    """One call of ``affine``: its parameters, in the order of its vectors, and the blocks of rows that it returns."""
+
+    weights: tuple[str, ...]
+    recurrent: tuple[bool, ...]
+    bias: str | None
+    gates: str
+    rows: int
+
+
+class Cell(nn.Module):
+    """A recurrence: the names of its state and one method ``step(x, *state) -> new state``, in the same order.
+
+    ``step`` takes x (B, D) and states (B, H) and uses ``affine``, ``matvec``, ``vector``, arithmetic and the functions
+    of :mod:`seqloom.engine.operations`. It is run once on symbols when a cell is built, which declares every parameter
+    it uses; nothing is declared twice. The first state is the output. A subclass with arguments of its own sets them
+    before ``super().__init__`` (the step is traced there) and names them in :meth:`options`.
+
+    >>> from seqloom.engine.operations import tanh
+    >>> class Leaky(Cell):
+    ...     '''A leaky integrator of a tanh layer.'''
+    ...     state = ("h",)
+    ...     def step(self, x, h):
+    ...         return 0.9 * h + 0.1 * tanh(self.affine(x, h))
+    >>> {name: tuple(value.shape) for name, value in Leaky(3, 4).named_parameters()}
+    {'weight_x': (4, 3), 'weight_h': (4, 4), 'bias': (4,)}
+
+    Raises:
+        ConfigError: sizes below 1; a step that leaves the vocabulary (:class:`~seqloom.engine.graph.StepError`).
+    """
+
+    state: ClassVar[tuple[str, ...]] = ("h",)
+    size: ClassVar[Size | None] = None
+    initial: ClassVar[Initialisation] = Initialisation()
+    vendor: ClassVar[VendorKernel | None] = None
+    """The vendors' fused kernel that computes exactly this step, if there is one; see :meth:`vendor_weights`."""
+
+    def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True) -> None:
+        super().__init__()
+        for argument, value in (("input_size", input_size), ("hidden_size", hidden_size)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigError(f"{type(self).__name__}: {argument} is {value!r}; expected an integer of at least 1")
+        self.input_size, self.hidden_size, self.use_bias = input_size, hidden_size, bias
+        self._products: dict[str, _Product] = {}
+        self._recurrent_mask: Tensor | None = None
+        self.graph: Graph = trace(self)
+        for declared in self.graph.declarations.values():
+            self.register_parameter(declared.name, nn.Parameter(torch.empty(declared.shape)))
+        self.reset_parameters()
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        # A subclass that changes the mathematics must not inherit the claim that a vendor's kernel computes it.
+        if "vendor" not in cls.__dict__ and any(name in cls.__dict__ for name in _MATHEMATICS):
+            cls.vendor = None
+
+    def step(self, *args: Any, **kwargs: Any) -> Any:
+        """One time step: ``step(x, *state)`` returns the new states (a single value where there is one state)."""
+        raise NotImplementedError(f"{type(self).__name__} has no step(self, x, {', '.join(self.state)})")
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Units of each state; the first is the output's. All ``hidden_size`` unless a cell says otherwise."""
+        return (self.hidden_size,) * len(self.state)
+
+    def options(self) -> dict[str, Any]:
+        """The constructor's further arguments, for building another cell of the same kind."""
+        return {}
+
+    def another(self, input_size: int) -> Cell:
+        """A new cell of the same kind for another input size, freshly initialised."""
+        return type(self)(input_size, self.hidden_size, bias=self.use_bias, **self.options())
+
+    def affine(
+        self, *vectors: Any, gates: str = "", name: str | None = None, bias: bool = True, size: int | None = None
+    ) -> Any:
+        """``W_1 v_1 + W_2 v_2 + ... + b``: a block of rows per letter of ``gates``, a single one without.
+
+        The parameters are ``weight_<key>_<label>`` and ``bias_<key>``; the key is ``name``, or else the gates. A
+        vector's label is ``x``, the state's name, or ``v1``, ``v2``, ... by position where it was computed in the step.
+
+        Args:
+            vectors: (B, any) values of the step.
+            gates: a letter for each block, in the order of the rows.
+            name: key of the parameters where the gates alone do not tell two calls apart; naming two calls alike shares
+                their parameters.
+            bias: whether to add one; never where the cell was built with ``bias=False``.
+            size: rows of a block, ``hidden_size`` by default.
+        """
+        rows, key = size or self.hidden_size, gates if name is None else name
+        graph = current_graph()
+        if graph is not None:
+            product = self._declare(graph, vectors, key, gates, name is not None, bias and self.use_bias, rows)
+            total = self._symbolic(graph, product, vectors)
+            blocks = [graph.block(total, position, rows) for position in range(len(gates) or 1)]
+            return blocks[0] if len(blocks) == 1 else tuple(blocks)
+        product = self._products[key]
+        offset = None if product.bias is None else self.parameter(product.bias)
+        terms = [
+            F.linear(self._dropped(vector, recurrent), self.parameter(weight), None if position else offset)
+            for position, (vector, weight, recurrent) in enumerate(
+                zip(vectors, product.weights, product.recurrent, strict=True)
+            )
+        ]
+        result = functools.reduce(torch.add, terms)
+        return result if len(gates) < 2 else result.chunk(len(gates), -1)
+
+    def matvec(self, vector: Any, *, name: str, size: int | None = None) -> Any:
+        """``W v`` without a bias, W (size or H, units of v)."""
+        return self.affine(vector, name=name, bias=False, size=size)
+
+    def vector(self, name: str, size: int | None = None) -> Any:
+        """A learned vector (size or H,), the parameter ``vector_<name>``: a peephole, a decay, a gain."""
+        graph = current_graph()
+        full = f"vector_{name}"
+        return self.parameter(full) if graph is None else graph.parameter(full, size or self.hidden_size)
+
+    def parameter(self, name: str) -> Tensor:
+        """A declared parameter, as it acts (after any parametrisation)."""
+        value: Tensor = getattr(self, name)
+        return value
+
+    def _declare(
+        self, graph: Graph, vectors: tuple[Symbol, ...], key: str, gates: str, named: bool, bias: bool, rows: int
+    ) -> _Product:
+        if not vectors:
+            raise StepError("a product of nothing; pass at least one vector of the step")
+        labels = [
+            str(symbol.attributes[0]) if symbol.operation in ("input", "state") else f"v{position}"
+            for position, symbol in enumerate(vectors, 1)
+        ]
+        middle = f"_{key}" if key else ""
+        product = _Product(
+            weights=tuple(f"weight{middle}_{label}" for label in labels),
+            recurrent=tuple(graph.depends_on_state(symbol) for symbol in vectors),
+            bias=f"bias{middle}" if bias else None,
+            gates=gates,
+            rows=rows,
+        )
+        if graph.products.setdefault(key, product) is not product and not (named and graph.products[key] == product):
+            raise StepError(f"two products have the key '{key}'; give one of them another name=")
+        self._products[key] = product
+        return product
+
+    def _symbolic(self, graph: Graph, product: _Product, vectors: tuple[Symbol, ...]) -> Symbol:
+        rows = product.rows * (len(product.gates) or 1)
+        terms = [graph.product(vector, weight, rows) for vector, weight in zip(vectors, product.weights, strict=True)]
+        if product.bias is not None:
+            terms.insert(1, graph.parameter(product.bias, rows))
+        return functools.reduce(operator.add, terms)
+
+    @contextmanager
+    def recurrent_mask(self, mask: Tensor | None) -> Iterator[None]:
+        """Multiply what enters each recurrent product by ``mask`` (B, H): state dropout (Gal & Ghahramani 2016).
+
+        The mask acts inside the products only: a state that is carried elementwise (an LSTM's c, the kept part of a
+        GRU's h) would otherwise be scaled at every step and explode.
+        """
+        self._recurrent_mask = mask
+        try:
+            yield
+        finally:
+            self._recurrent_mask = None
+
+    def _dropped(self, vector: Tensor, recurrent: bool) -> Tensor:
+        mask = self._recurrent_mask
+        return vector * mask if recurrent and mask is not None and mask.shape == vector.shape else vector
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew, as the class's ``initial`` says."""
+        for product in self._products.values():
+            for name, recurrent in zip(product.weights, product.recurrent, strict=True):
+                for block in self.parameter(name).chunk(len(product.gates) or 1):
+                    self.initial.fill(block, self.initial.recurrent if recurrent else self.initial.input)
+            if product.bias is not None:
+                for letter, block in zip(
+                    product.gates or " ", self.parameter(product.bias).chunk(len(product.gates) or 1), strict=True
+                ):
+                    block.fill_(self.initial.bias.get(letter, 0.0))
+        for name, parameter in self.named_parameters():
+            if name.startswith("vector_"):
+                parameter.fill_(self.initial.vector.get(name.removeprefix("vector_"), 0.0))
+
+    def vendor_weights(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """``(weight_ih, weight_hh, bias_ih, bias_hh)`` of ``torch.nn``'s form of this cell, differentiable."""
+        raise NotImplementedError(f"{type(self).__name__} has no form in torch.nn")
+
+    def extra_repr(self) -> str:
+        return ", ".join([f"{self.input_size}, {self.hidden_size}", *([] if self.use_bias else ["bias=False"])])

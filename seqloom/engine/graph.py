@@ -1,0 +1,253 @@
+"""The expression graph of one step: what a cell computes, as data.
+
+A cell's ``step`` is run once on :class:`Symbol` values; every operation becomes a node of a hash-consed :class:`Graph`,
+so that equal expressions are one node and the graph is in topological order by construction. The graph declares the
+cell's parameters, says in ``explain`` what a step costs, and is what a compiled engine lowers.
+"""
+
+from __future__ import annotations
+
+import operator
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from seqloom.errors import ConfigError
+
+__all__ = ["VOCABULARY", "Declaration", "Graph", "StepError", "Symbol", "Traceable", "current_graph", "trace"]
+
+VOCABULARY = (
+    "sigmoid", "tanh", "relu", "exp", "log", "softplus", "abs", "sqrt", "minimum", "maximum", "where", "layer_norm",
+)  # fmt: skip
+SOURCES = frozenset({"input", "state", "constant", "parameter"})
+_FREE = SOURCES | {"block"}  # nodes that cost no arithmetic
+
+
+class StepError(ConfigError):
+    """A cell's ``step`` leaves the vocabulary or contradicts itself; the message names the line of ``step``."""
+
+
+class Traceable(Protocol):
+    """What :func:`trace` needs of a cell."""
+
+    @property
+    def input_size(self) -> int: ...
+    @property
+    def state(self) -> tuple[str, ...]: ...
+    @property
+    def state_sizes(self) -> tuple[int, ...]: ...
+    def step(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """A parameter that a step uses: its shape, and whether it multiplies something that depends on the state."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: Literal["input", "recurrent", "vector"]
+
+
+def _binary(operation: str) -> Any:
+    def method(self: Symbol, other: object) -> Symbol:
+        return self.graph.elementwise(operation, self, other)
+
+    return method
+
+
+def _reflected(operation: str) -> Any:
+    def method(self: Symbol, other: object) -> Symbol:
+        return self.graph.elementwise(operation, other, self)
+
+    return method
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Symbol:
+    """One node: an operation on earlier nodes, giving a vector of ``size`` numbers per row (1: the same for all units).
+
+    Symbols are compared by identity; within a graph, equal expressions are the same symbol.
+    """
+
+    graph: Graph
+    index: int
+    operation: str
+    inputs: tuple[Symbol, ...]
+    size: int
+    attributes: tuple[Any, ...] = ()
+
+    __add__, __radd__ = _binary("add"), _reflected("add")
+    __sub__, __rsub__ = _binary("sub"), _reflected("sub")
+    __mul__, __rmul__ = _binary("mul"), _reflected("mul")
+    __truediv__, __rtruediv__ = _binary("div"), _reflected("div")
+    __lt__, __le__ = _binary("less"), _binary("less_equal")
+    __gt__, __ge__ = _reflected("less"), _reflected("less_equal")
+
+    def __neg__(self) -> Symbol:
+        return self.graph.elementwise("neg", self)
+
+    def __bool__(self) -> bool:
+        raise StepError("a step cannot branch on a value that it computes; write where(condition, a, b)")
+
+    @classmethod
+    def __torch_function__(cls, function: Callable[..., Any], types: object, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(function, "__name__", str(function)).strip("_")
+        if name in VOCABULARY:
+            raise StepError(f"torch.{name} works on tensors only; write {name} from seqloom.engine.operations")
+        raise StepError(
+            f"torch's {name} is not in a step's vocabulary: affine, matvec, vector, arithmetic, {', '.join(VOCABULARY)}"
+        )
+
+    def __repr__(self) -> str:
+        written = [*(f"%{node.index}" for node in self.inputs), *map(str, self.attributes)]
+        return f"%{self.index} = {self.operation}({', '.join(written)}) [{self.size}]"
+
+
+@dataclass(eq=False)
+class Graph:
+    """The nodes of one step in topological order, its outputs (the new states) and the parameters it declares."""
+
+    nodes: list[Symbol] = field(default_factory=list)
+    outputs: tuple[Symbol, ...] = ()
+    declarations: dict[str, Declaration] = field(default_factory=dict)
+    products: dict[str, object] = field(default_factory=dict, repr=False)
+    """What the cell said about each of its products, by key; the cell's own record, not read here."""
+    _known: dict[tuple[Any, ...], Symbol] = field(default_factory=dict, repr=False)
+    _recurrent: set[int] = field(default_factory=set, repr=False)
+
+    def __deepcopy__(self, memo: object) -> Graph:
+        return self  # a finished graph never changes, so copies of a cell share it
+
+    def node(self, operation: str, inputs: Sequence[Symbol], size: int, attributes: tuple[Any, ...] = ()) -> Symbol:
+        """The node with these contents: the existing one, or a new one at the end."""
+        key = (operation, tuple(symbol.index for symbol in inputs), size, attributes)
+        if key not in self._known:
+            symbol = Symbol(self, len(self.nodes), operation, tuple(inputs), size, attributes)
+            self.nodes.append(symbol)
+            self._known[key] = symbol
+            if operation == "state" or any(part.index in self._recurrent for part in inputs):
+                self._recurrent.add(symbol.index)
+        return self._known[key]
+
+    def depends_on_state(self, symbol: Symbol) -> bool:
+        """Whether the value changes with the state; what does not is computed for all time steps at once."""
+        return symbol.index in self._recurrent
+
+    def constant(self, value: object) -> Symbol:
+        """A number; anything else that meets a symbol is refused."""
+        if isinstance(value, Symbol):
+            return value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise StepError(
+                f"a {type(value).__name__} meets a value of the step; expected a number or a value of the step "
+                "(declare a learned vector with self.vector(name))"
+            )
+        return self.node("constant", (), 1, (float(value),))
+
+    def elementwise(self, operation: str, *operands: object, attributes: tuple[Any, ...] = ()) -> Symbol:
+        """An operation unit by unit; operands have one common size, or size 1."""
+        symbols = [self.constant(operand) for operand in operands]
+        sizes = {symbol.size for symbol in symbols} - {1}
+        if len(sizes) > 1:
+            found = " and ".join(str(symbol.size) for symbol in symbols)
+            raise StepError(f"{operation} of vectors of {found} units; expected equal sizes")
+        return self.node(operation, symbols, sizes.pop() if sizes else 1, attributes)
+
+    def product(self, vector: Symbol, parameter: str, rows: int) -> Symbol:
+        """``W v`` with W (rows, size of v), declared under the given name."""
+        role: Literal["input", "recurrent"] = "recurrent" if self.depends_on_state(vector) else "input"
+        self._declare(Declaration(parameter, (rows, vector.size), role))
+        return self.node("product", (vector,), rows, (parameter,))
+
+    def parameter(self, name: str, size: int) -> Symbol:
+        """A learned vector, the same for all rows and steps."""
+        self._declare(Declaration(name, (size,), "vector"))
+        return self.node("parameter", (), size, (name,))
+
+    def block(self, vector: Symbol, position: int, size: int) -> Symbol:
+        """Units ``position * size`` to ``(position + 1) * size`` of a vector."""
+        return vector if vector.size == size else self.node("block", (vector,), size, (position,))
+
+    def _declare(self, new: Declaration) -> None:
+        old = self.declarations.setdefault(new.name, new)
+        if old.shape != new.shape:
+            raise StepError(f"{new.name} is used with shape {new.shape} and with shape {old.shape}; give one a name=")
+
+    @property
+    def operations(self) -> int:
+        """How many nodes do arithmetic in every step (what does not depend on the state is done once for all steps)."""
+        return sum(node.operation not in _FREE and self.depends_on_state(node) for node in self.nodes)
+
+    @property
+    def phases(self) -> int:
+        """How many times in a step all units must wait for each other: chained recurrent products and reductions."""
+        level: dict[int, int] = {}
+        for node in self.nodes:
+            before = max((level[part.index] for part in node.inputs), default=0)
+            waits = node.operation in ("product", "layer_norm") and self.depends_on_state(node)
+            level[node.index] = before + waits
+        return max(1, *level.values()) if level else 1
+
+    def __str__(self) -> str:
+        results = ", ".join(f"%{symbol.index}" for symbol in self.outputs)
+        return "\n".join([*map(repr, self.nodes), f"return {results}"])
+
+
+_tracing: ContextVar[Graph | None] = ContextVar("tracing", default=None)
+
+
+def current_graph() -> Graph | None:
+    """The graph that is being traced, or none when steps act on tensors."""
+    return _tracing.get()
+
+
+def trace(cell: Traceable) -> Graph:
+    """The graph of ``cell.step``, by running it once on symbols.
+
+    Raises:
+        StepError: the step leaves the vocabulary, or returns something else than its states; names the line.
+    """
+    graph = Graph()
+    arguments = [graph.node("input", (), cell.input_size, ("x",))]
+    arguments += [graph.node("state", (), n, (name,)) for name, n in zip(cell.state, cell.state_sizes, strict=True)]
+    with _located_errors(cell):
+        token = _tracing.set(graph)
+        try:
+            returned = cell.step(*arguments)
+        finally:
+            _tracing.reset(token)
+    graph.outputs = returned if isinstance(returned, tuple) else (returned,)
+    sizes = tuple(getattr(symbol, "size", None) for symbol in graph.outputs)
+    if not all(isinstance(symbol, Symbol) for symbol in graph.outputs) or sizes != cell.state_sizes:
+        wanted = ", ".join(f"{name} of {size}" for name, size in zip(cell.state, cell.state_sizes, strict=True))
+        raise StepError(
+            f"{type(cell).__name__}.step returned {len(sizes)} values of sizes {sizes}; expected the new states "
+            f"in the order of `state`: {wanted} units"
+        )
+    return graph
+
+
+@contextmanager
+def _located_errors(cell: Traceable) -> Iterator[None]:
+    """Turn what goes wrong on symbols into one sentence that begins with the line of ``step`` where it did."""
+    try:
+        yield
+    except (ConfigError, TypeError, AttributeError) as error:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
+        where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
+        raise StepError(f"{where}{type(cell).__name__}.step: {error}") from error
+
+
+def _is_machinery(filename: str) -> bool:
+    parts = filename.replace("\\", "/").split("/")
+    return parts[-3:-1] == ["seqloom", "engine"] or parts[-3:] == ["seqloom", "cells", "cell.py"]
+
+
+APPLY: dict[str, Callable[..., Any]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "neg": operator.neg,
+    "less": operator.lt, "less_equal": operator.le,
+}  # fmt: skip
+"""What the arithmetic nodes mean; the named ones are functions of :mod:`seqloom.engine.operations`."""

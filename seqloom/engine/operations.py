@@ -1,0 +1,86 @@
+"""The vocabulary of a step: functions that act on tensors, or on the symbols of a traced step.
+
+A cell written in these and in arithmetic runs on plain tensors (the reference, differentiated by autograd) and can be
+read as a graph, without being written twice.
+
+>>> import torch
+>>> sigmoid(torch.zeros(1, 2))
+tensor([[0.5000, 0.5000]])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqloom.engine.graph import Symbol
+
+__all__ = [
+    "abs", "exp", "layer_norm", "log", "maximum", "minimum", "relu", "sigmoid", "softplus", "sqrt", "tanh", "where",
+]  # fmt: skip
+
+Vector = TypeVar("Vector", Tensor, Symbol)
+
+
+def _unary(name: str, function: Callable[[Tensor], Tensor]) -> Any:
+    def operation(vector: Vector) -> Vector:
+        if isinstance(vector, Symbol):
+            return vector.graph.elementwise(name, vector)
+        return function(vector)
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = f"{name}, element by element."
+    return operation
+
+
+sigmoid = _unary("sigmoid", torch.sigmoid)
+tanh = _unary("tanh", torch.tanh)
+relu = _unary("relu", torch.relu)
+exp = _unary("exp", torch.exp)
+log = _unary("log", torch.log)
+softplus = _unary("softplus", F.softplus)
+abs = _unary("abs", torch.abs)
+sqrt = _unary("sqrt", torch.sqrt)
+
+
+def _graph_of(*values: object) -> Any:
+    return next((value.graph for value in values if isinstance(value, Symbol)), None)
+
+
+def _as_tensors(*values: Any) -> list[Tensor]:
+    like = next(value for value in values if isinstance(value, Tensor))
+    return [torch.as_tensor(value, dtype=like.dtype, device=like.device) for value in values]
+
+
+def minimum(first: Any, second: Any) -> Any:
+    """The smaller of two values, element by element; one of them may be a number."""
+    graph = _graph_of(first, second)
+    return graph.elementwise("minimum", first, second) if graph else torch.minimum(*_as_tensors(first, second))
+
+
+def maximum(first: Any, second: Any) -> Any:
+    """The larger of two values, element by element; one of them may be a number."""
+    graph = _graph_of(first, second)
+    return graph.elementwise("maximum", first, second) if graph else torch.maximum(*_as_tensors(first, second))
+
+
+def where(condition: Any, chosen: Any, otherwise: Any) -> Any:
+    """``chosen`` where the condition holds, ``otherwise`` elsewhere; NaN in the other branch does not leak."""
+    graph = _graph_of(condition, chosen, otherwise)
+    if graph:
+        return graph.elementwise("where", condition, chosen, otherwise)
+    return torch.where(condition, chosen, otherwise)
+
+
+def layer_norm(vector: Any, gain: Any = None, shift: Any = None, *, eps: float = 1e-5) -> Any:
+    """Each row minus its mean, divided by its standard deviation, times ``gain``, plus ``shift`` (Ba et al. 2016)."""
+    if isinstance(vector, Symbol):
+        normal: Any = vector.graph.node("layer_norm", (vector,), vector.size, (eps,))
+    else:
+        normal = F.layer_norm(vector, vector.shape[-1:], eps=eps)
+    normal = normal if gain is None else normal * gain
+    return normal if shift is None else normal + shift
