@@ -1,0 +1,173 @@
+"""Whether tags keep to their scheme: legality with positions, masks for decoding, and detection of the scheme."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqloom.data.schemes import OUTSIDE, SCHEMES, Scheme, as_scheme, split_tag
+from seqloom.data.sentences import Sentence
+from seqloom.errors import DataError
+
+__all__ = ["Detection", "check_tags", "constraints", "detect_scheme", "illegal_tags"]
+
+
+def illegal_tags(tags: Sequence[str], scheme: Scheme | str) -> list[tuple[int, str]]:
+    """Each place where tags break the scheme: the token's index and what is wrong there.
+
+    An unclosed span is reported at its last token.
+
+    >>> illegal_tags(["O", "I-PER", "O"], "bio")
+    [(1, "'I-PER' continues no span of 'PER' (after 'O')")]
+    """
+    chosen = as_scheme(scheme)
+    legal = _rule(chosen)
+    found = []
+    for index, (before, tag) in enumerate(pairwise((None, *tags, None))):
+        if tag is not None and split_tag(tag)[0] not in chosen.letters | {OUTSIDE}:
+            found.append((index, f"{tag!r} is not a tag of the scheme {chosen.name}"))
+        elif not legal(before, tag):
+            found.append(_describe(index, before, tag, chosen))
+    return found
+
+
+def check_tags(sentence: Sentence, scheme: Scheme | str) -> None:
+    """Raise DataError, with the file and line of the first token whose tag breaks the scheme."""
+    for index, reason in illegal_tags(sentence.tags or (), scheme):
+        name = as_scheme(scheme).name
+        raise DataError(
+            f"{sentence.where(index)}: tag {reason} in the scheme {name}; correct the tag, or name the file's scheme"
+        )
+
+
+def constraints(
+    tags: Sequence[str], scheme: Scheme | str
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which transitions a scheme allows, for decoding.
+
+    Args:
+        tags: the K tags of a vocabulary.
+    Returns:
+        (K, K) allowed[from, to]; (K,) allowed at the start; (K,) allowed at the end.
+    Raises:
+        ValueError: a tag that the scheme does not have.
+
+    >>> constraints(["O", "B", "I"], "bio")[0].astype(int).tolist()
+    [[1, 1, 0], [1, 1, 1], [1, 1, 1]]
+    """
+    chosen = as_scheme(scheme)
+    for index, tag in enumerate(tags):
+        if split_tag(tag)[0] not in chosen.letters | {OUTSIDE}:
+            raise ValueError(f"tags[{index}] is {tag!r}, which is not a tag of the scheme {chosen.name}")
+    legal = _rule(chosen)
+    between = np.array([[legal(before, tag) for tag in tags] for before in tags], bool).reshape(len(tags), len(tags))
+    start = np.array([legal(None, tag) for tag in tags], bool)
+    end = np.array([legal(tag, None) for tag in tags], bool)
+    return between, start, end
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What a file's tags are, and why it is thought so.
+
+    Attributes:
+        scheme: the scheme, or ``None`` for plain tags such as parts of speech.
+        reason: one line for people.
+        letters: how often each position letter occurs.
+        conflicts: places that the chosen scheme forbids: 0 in a clean file.
+    """
+
+    scheme: Scheme | None
+    reason: str
+    letters: dict[str, int]
+    conflicts: int
+
+
+def detect_scheme(sequences: Iterable[Sequence[str]]) -> Detection:
+    """The scheme in which tag sequences are written.
+
+    ``M`` means BMES, ``L`` or ``U`` BILOU, ``E`` or ``S`` BIOES. With ``B`` and ``I`` alone, an ``I`` that opens a
+    span speaks for IOB1 and a ``B`` that parts nothing for BIO; the scheme with fewer conflicts is chosen, BIO where
+    they are equal.
+
+    >>> detect_scheme([["I-PER", "I-PER", "O"]]).reason
+    'IOB1: I- opens a span 1 time, B- only between touching spans'
+    >>> detect_scheme([["NOUN", "VERB"]]).scheme is None
+    True
+    """
+    distinct: Counter[str] = Counter()
+    bigrams: Counter[tuple[str | None, str | None]] = Counter()
+    for tags in sequences:
+        distinct.update(tags)
+        bigrams.update(pairwise((None, *tags, None)))
+    letters: Counter[str] = Counter()
+    for tag, count in distinct.items():
+        letters[split_tag(tag)[0]] += count
+    if not _spells_spans(distinct):
+        return Detection(None, "plain tags: no position letters", {}, 0)
+    chosen, reason = _choose(set(letters), bigrams)
+    legal = _rule(chosen)
+    unknown = sum(count for letter, count in letters.items() if letter not in chosen.letters | {OUTSIDE})
+    conflicts = unknown + sum(count for pair, count in bigrams.items() if not legal(*pair))
+    if conflicts:
+        reason += "; 1 place breaks it" if conflicts == 1 else f"; {conflicts} places break it"
+    return Detection(chosen, reason, dict(letters), conflicts)
+
+
+def _spells_spans(tags: Iterable[str]) -> bool:
+    """Every tag is O, letter-label, or a bare letter of BMES; and not all of them are O."""
+    names = set(tags) - {OUTSIDE}
+    everything = frozenset("BIESMLU")
+    labelled = all(split_tag(tag)[0] in everything and split_tag(tag)[1] for tag in names)
+    bare = names <= everything and bool(names & set("BI") or names == {"S"})
+    return bool(names) and (labelled or bare)
+
+
+def _choose(letters: set[str], bigrams: Counter[tuple[str | None, str | None]]) -> tuple[Scheme, str]:
+    if "M" in letters:
+        return SCHEMES["bmes"], "BMES: the letter M occurs"
+    if letters & {"L", "U"}:
+        return SCHEMES["bilou"], "BILOU: the letter L or U occurs"
+    if letters <= {"B", "E", "S"} and letters & {"E", "S"}:
+        return SCHEMES["bmes"], "BMES: the letter E or S occurs, neither I nor O does"
+    if letters & {"E", "S"}:
+        return SCHEMES["bioes"], "BIOES: the letter E or S occurs"
+    broken = {
+        name: sum(count for pair, count in bigrams.items() if not _rule(SCHEMES[name])(*pair))
+        for name in ("bio", "iob1")
+    }
+    if broken["bio"] > broken["iob1"]:
+        times = "1 time" if broken["bio"] == 1 else f"{broken['bio']} times"
+        return SCHEMES["iob1"], f"IOB1: I- opens a span {times}, B- only between touching spans"
+    return SCHEMES["bio"], "BIO (IOB2): each span opens with B-"
+
+
+def _rule(scheme: Scheme) -> Callable[[str | None, str | None], bool]:
+    """Whether one tag may follow another; ``None`` stands for the sentence's start and end."""
+
+    def legal(before: str | None, tag: str | None) -> bool:
+        left, left_label = split_tag(before) if before is not None else (OUTSIDE, "")
+        right, right_label = split_tag(tag) if tag is not None else (OUTSIDE, "")
+        same = left_label == right_label
+        if scheme.name == "iob1":
+            return right != scheme.begin or (left != OUTSIDE and same)
+        is_open = left in (scheme.begin, scheme.inside)
+        continues = right in (scheme.inside, scheme.last)
+        if not scheme.marks_ends:
+            return not continues or (is_open and same)
+        return is_open == continues and (same or not continues)
+
+    return legal
+
+
+def _describe(index: int, before: str | None, tag: str | None, scheme: Scheme) -> tuple[int, str]:
+    letter, label = split_tag(tag) if tag is not None else (OUTSIDE, "")
+    if scheme.name == "iob1":
+        return index, f"{tag!r} parts no two spans of {label!r}; a span opens with 'I'"
+    if letter in (scheme.inside, scheme.last):
+        follows = f"after {before!r}" if before is not None else "at the start"
+        return index, f"{tag!r} continues no span of {label!r} ({follows})"
+    return index - 1, f"{before!r} leaves its span open; expected {scheme.inside!r} or {scheme.last!r} after it"
