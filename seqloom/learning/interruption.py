@@ -1,0 +1,66 @@
+"""Ctrl-C and SIGTERM during training: the first is noted and obeyed where it costs nothing, the second stops at once."""
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, TypeVar
+
+__all__ = ["Interruption", "TrainingInterrupted"]
+
+T = TypeVar("T")
+
+
+class TrainingInterrupted(SystemExit):
+    """Training was stopped from outside, after everything had been saved; uncaught, the process exits with status 130."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(130)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Interruption:
+    """Context in which the first SIGINT or SIGTERM sets ``requested`` and the second raises KeyboardInterrupt.
+
+    Outside the main thread, where Python forbids handlers, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._immediate = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def breakable(self, work: Callable[[], T]) -> T | None:
+        """The result of ``work``, which the first signal already breaks off; None where it did.
+
+        For work that changes nothing, such as an evaluation of several minutes.
+        """
+        try:
+            self._immediate = True
+            return None if self.requested else work()
+        except KeyboardInterrupt:
+            if not self.requested:
+                raise
+            return None
+        finally:
+            self._immediate = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        again, self.requested = self.requested, True
+        if again or self._immediate:
+            raise KeyboardInterrupt

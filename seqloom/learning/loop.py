@@ -1,0 +1,364 @@
+"""The training loop: the one place where models are fitted.
+
+    while not finished:  interrupted?  ->  evaluation due?  ->  one step  ->  checkpoint due?
+
+Every turn begins from a :class:`RunState` and tensors that a checkpoint can hold in full, so that a run may be cut at any
+point and continue to the same bits. The loop knows nothing of text: see :class:`seqloom.learning.task.Task`.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from seqloom.errors import ConfigError, SeqloomError
+from seqloom.learning.config import TrainingConfig
+from seqloom.learning.interruption import Interruption, TrainingInterrupted
+from seqloom.learning.optimiser import build_optimiser
+from seqloom.learning.processes import Processes
+from seqloom.learning.progress import Progress, peak_memory
+from seqloom.learning.random_state import capture_random_state, restore_random_state, seed_everything
+from seqloom.learning.records import Records
+from seqloom.learning.run_directory import RunDirectory
+from seqloom.learning.run_state import Mean, RunState
+from seqloom.learning.schedule import learning_rate
+from seqloom.learning.snapshot import flatten, load_snapshot, save_snapshot
+from seqloom.learning.task import Task
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["TrainingError", "TrainingInterrupted", "TrainingResult", "train"]
+
+_ZERO_STEPS = 10  # so many losses of exactly 0 from the start are no coincidence
+
+
+class TrainingError(SeqloomError):
+    """Training cannot go on: the loss or the gradients are not usable numbers."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended. The module holds the last weights; ``model`` is the directory of the best ones."""
+
+    best: float
+    best_step: int
+    epochs: float
+    steps: int
+    skipped_steps: int
+    stopped_early: bool
+    seconds: float
+    peak_memory: int
+    model: Path
+
+
+def train(
+    task: Task,
+    config: TrainingConfig,
+    run_directory: str | Path,
+    *,
+    resume: bool = False,
+    identity: Mapping[str, Any] | None = None,
+    console: "Console | None" = None,
+) -> TrainingResult:
+    """Fit ``task.module`` and leave the best model in ``run_directory/model``.
+
+    Args:
+        task: what is trained.
+        config: how.
+        run_directory: new, or holding at most files that the loop does not write (a configuration).
+        resume: continue the run in the directory, to the same bits as if it had never stopped. A run that is finished is
+            reported and left as it is; one that was killed before its first checkpoint starts anew.
+        identity: JSON-able values beside ``config`` that a resumed run must share (model, data); may be nested.
+        console: where progress is shown; the standard error stream by default.
+    Raises:
+        ConfigError: the directory holds a run and ``resume`` is false, or the other way round; the settings differ from
+            those of the run; the metric to monitor does not exist.
+        ModelError: the checkpoint is damaged or of another model.
+        TrainingError: the loss is NaN, infinite, or was exactly 0 from the start; the gradients stay not finite.
+        TrainingInterrupted: SIGINT or SIGTERM came; all is saved. A SystemExit with status 130.
+    """
+    run = RunDirectory(Path(run_directory))
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    processes = Processes(config)
+    run.check(resume=resume)
+    progress = Progress(console=console, silent=not processes.first)
+    with Interruption() as interruption:
+        loop = _Loop(task, config, run, processes, progress, interruption, flatten(identity or {}))
+        try:
+            loop.begin()
+            return loop.run()
+        finally:
+            progress.close()
+            loop.records.close()
+            processes.close()
+
+
+class _Loop:
+    def __init__(
+        self,
+        task: Task,
+        config: TrainingConfig,
+        run: RunDirectory,
+        processes: Processes,
+        progress: Progress,
+        interruption: Interruption,
+        identity: dict[str, Any],
+    ) -> None:
+        self.task, self.config, self.run_directory = task, config, run
+        self.processes, self.progress, self.interruption = processes, progress, interruption
+        self.identity = {**config.fixed_on_resume(), **identity, "processes": processes.world}
+        self.module = task.module.to(processes.device)
+        self.optimiser = build_optimiser(self.module, config)
+        self.state = RunState()
+        self.records = Records(None, size=0, step=0, tensorboard=False)
+        self.plan: tuple[int, Sequence[Any]] = (-1, ())
+        self.stop = self.checkpoint_due = False
+
+    def begin(self) -> None:
+        """Load the last checkpoint or take the first one, which also shows early that the directory can be written."""
+        processes, first = self.processes, self.processes.first
+        if first:
+            self.run_directory.prepare()
+        seed_everything(self.config.seed + processes.rank)
+        known = processes.broadcast(self.run_directory.last.exists())
+        if known:
+            self._resume()
+        processes.equalise(self.module)
+        self.started = self.saved = self.reported = time.monotonic()
+        self.records = Records(
+            self.run_directory if first and not self.state.finished else None,
+            size=self.state.metrics_size,
+            step=self.state.step,
+            tensorboard=self.config.tensorboard,
+        )
+        self.module.train()
+        if known:
+            self.progress.message(f"resuming at epoch {self.state.epoch + 1}, step {self.state.step}")
+        else:
+            self._save()
+
+    def _resume(self) -> None:
+        path = self.run_directory.last
+        self.state, threads = load_snapshot(path, self.module, self.optimiser, self.identity, self.processes)
+        if threads != torch.get_num_threads():
+            now = torch.get_num_threads()
+            self.progress.message(f"the run used {threads} threads and now has {now}: the last bits may differ")
+
+    def run(self) -> TrainingResult:
+        """Turn until the run is finished."""
+        if self.state.finished:
+            self.progress.message(f"{self.run_directory.path}: this run is finished; nothing is left to do")
+            return self._result()
+        self.progress.start(self.epochs_done, self.config.epochs)
+        while not self.state.finished:
+            if self.stop:
+                self._interrupt()
+            elif self._evaluation_due():
+                self._evaluate()
+            else:
+                self._step()
+                if self.checkpoint_due and not self.stop:
+                    self._save()
+        self.progress.close()
+        result = self._result()
+        self.progress.message(
+            f"finished after {result.steps} steps in {result.seconds:.0f} s; best {self.config.monitor} {result.best:.4f} "
+            f"at step {result.best_step}; peak memory {result.peak_memory / 2**20:.0f} MiB; model in {result.model}"
+        )
+        return result
+
+    # One step ------------------------------------------------------------------------------------------------------
+
+    @property
+    def epochs_done(self) -> float:
+        """Progress in epochs, with the fraction of the current one."""
+        return self.state.epoch + (self.state.batch / len(self._plan()) if self.state.batch else 0.0)
+
+    def _plan(self) -> Sequence[Any]:
+        if self.plan[0] != self.state.epoch:
+            self.plan = (self.state.epoch, self.task.plan(self.state.epoch))
+            if not len(self.plan[1]):
+                raise ConfigError(f"epoch {self.state.epoch + 1} has no batch: the training set is empty")
+        return self.plan[1]
+
+    def _step(self) -> None:
+        state, config = self.state, self.config
+        plan = self._plan()
+        rate = learning_rate(
+            config, step=state.step, progress=self.epochs_done / config.epochs, halvings=state.halvings
+        )
+        self.optimiser.zero_grad()
+        total, weight, items = self._gradients(plan[state.batch])
+        norm = self.optimiser.clip(config.clip_norm)
+        self._update(norm, rate)
+        state.step += 1
+        state.batch += 1
+        if state.batch == len(plan):
+            state.epoch, state.batch = state.epoch + 1, 0
+        state.interval.add(total, weight, norm if math.isfinite(norm) else 0.0, items)
+        state.period.add(total, weight, norm if math.isfinite(norm) else 0.0, items)
+        self._refuse_constant_zero(total)
+        if state.step % config.log_every == 0:
+            self._log_interval(rate)
+        if self.progress.due():
+            per_second = state.interval.items / max(time.monotonic() - self.reported, 1e-9)
+            self.progress.step(
+                self.epochs_done, config.epochs, step=state.step, loss=state.period.loss, rate=per_second
+            )
+
+    def _gradients(self, description: Any) -> tuple[float, float, float]:
+        """Gradients of the whole batch's mean loss in every process; the loss times its weight, the weight, the items."""
+        task, processes = self.task, self.processes
+        if processes.world > 1:
+            description = task.split(description, processes.rank, processes.world)
+        loss, total, weight, items = None, 0.0, 0.0, 0
+        if description is not None:
+            batch = processes.to_device(task.batch(description))
+            weight, items = float(task.weight(batch)), task.size(batch)
+            with processes.precision():
+                loss = task.loss(batch)
+            total = loss.item() * weight
+        due = processes.first and time.monotonic() - self.saved >= self.config.checkpoint_seconds
+        total, all_weights, all_items, stop, due_anywhere = processes.sum(
+            total, weight, items, self.interruption.requested, due
+        )
+        self.stop, self.checkpoint_due = bool(stop), bool(due_anywhere)
+        if not math.isfinite(total):
+            raise TrainingError(
+                f"the loss is {total} at epoch {self.state.epoch + 1}, batch {self.state.batch + 1} (step {self.state.step}); "
+                "lower training.learning_rate or set training.clip_norm; the last checkpoint and the best model are intact"
+            )
+        if loss is not None and weight:
+            (loss * (weight / all_weights) if processes.world > 1 else loss).backward()  # type: ignore[no-untyped-call]
+        processes.add_gradients(self.optimiser.dense_parameters.values(), self.optimiser.rows.tables.values())
+        return total, all_weights, all_items
+
+    def _update(self, norm: float, rate: float) -> None:
+        state = self.state
+        if math.isfinite(norm):
+            self.optimiser.step(rate)
+            state.skipped_in_a_row = 0
+            return
+        state.skipped += 1
+        state.skipped_in_a_row += 1
+        if state.skipped_in_a_row >= self.config.max_skipped_steps:
+            raise TrainingError(
+                f"the gradient norm was {norm} in {state.skipped_in_a_row} steps in a row (step {state.step}); lower "
+                "training.learning_rate; the last checkpoint and the best model are intact"
+            )
+
+    def _refuse_constant_zero(self, total: float) -> None:
+        state = self.state
+        state.only_zeros = state.only_zeros and total == 0.0
+        if state.only_zeros and (state.step >= _ZERO_STEPS or state.epoch):
+            raise TrainingError(
+                f"the loss was exactly 0 in all of the first {state.step} steps: there is nothing to learn; check that the "
+                "training data have labels and more than one kind of them"
+            )
+
+    def _log_interval(self, rate: float) -> None:
+        state, now = self.state, time.monotonic()
+        self.records.write(
+            {
+                "event": "step",
+                "epoch": self.epochs_done,
+                "step": state.step,
+                "loss": state.interval.loss,
+                "learning_rate": rate,
+                "gradient_norm": state.interval.norm,
+                "skipped_steps": state.skipped,
+                "rate": state.interval.items / max(now - self.reported, 1e-9),
+                "seconds": self._seconds(),
+            }
+        )
+        state.interval, self.reported = Mean(), now
+
+    # Evaluation ----------------------------------------------------------------------------------------------------
+
+    def _evaluation_due(self) -> bool:
+        state = self.state
+        at_end = state.epoch >= self.config.epochs
+        return self._grid_point() > state.evaluations or (at_end and state.evaluated_step != state.step)
+
+    def _grid_point(self) -> int:
+        return math.floor(self.epochs_done / self.config.evaluate_every + 1e-9)
+
+    def _evaluate(self) -> None:
+        generators = capture_random_state(self.processes.device)
+        metrics = self.interruption.breakable(self.task.evaluate) if self.processes.first else None
+        metrics = self.processes.broadcast(metrics)
+        restore_random_state(generators, self.processes.device)
+        self.module.train()
+        if metrics is None:
+            self.stop = True
+            return
+        value = metrics.get(self.config.monitor)
+        if value is None:
+            known = ", ".join(sorted(metrics))
+            raise ConfigError(f"training.monitor is {self.config.monitor!r}, but the evaluation reports {known}")
+        state, done = self.state, self.epochs_done
+        state.evaluations, state.evaluated_step = self._grid_point(), state.step
+        improved = state.judge(float(value), done, self.config)
+        self.records.write(
+            {
+                "event": "evaluation",
+                "epoch": done,
+                "step": state.step,
+                "loss": state.period.loss,
+                **{f"metric/{name}": float(number) for name, number in metrics.items()},
+                "best": improved,
+                "seconds": self._seconds(),
+            }
+        )
+        self.progress.evaluated(
+            done, loss=state.period.loss, metrics=metrics, monitor=self.config.monitor, best=improved
+        )
+        state.period = Mean()
+        state.stopped_early = 0 < self.config.patience <= done - state.best_progress and done < self.config.epochs
+        state.finished = state.stopped_early or state.epoch >= self.config.epochs
+        if improved and self.processes.first:
+            self.run_directory.replace_model(self.task.save_model)
+        self._save(best=improved)
+
+    # The end, and the way there ------------------------------------------------------------------------------------
+
+    def _save(self, *, best: bool = False) -> None:
+        if self.processes.first:
+            self.state.metrics_size = self.records.sync()
+        self.state.seconds = self._seconds()
+        self.started = self.saved = time.monotonic()
+        path, also = self.run_directory.last, self.run_directory.best if best else None
+        save_snapshot(path, self.module, self.optimiser, self.state, self.identity, self.processes, also)
+
+    def _interrupt(self) -> None:
+        self._save()
+        self.progress.close()
+        message = (
+            f"stopped at epoch {self.state.epoch + 1}, step {self.state.step}; everything is saved in "
+            f"{self.run_directory.path}: give the same command with --resume to continue"
+        )
+        self.progress.message(message)
+        raise TrainingInterrupted(message)
+
+    def _seconds(self) -> float:
+        return self.state.seconds + time.monotonic() - self.started
+
+    def _result(self) -> TrainingResult:
+        state = self.state
+        return TrainingResult(
+            best=float("nan") if state.best is None else state.best,
+            best_step=state.best_step,
+            epochs=self.epochs_done,
+            steps=state.step,
+            skipped_steps=state.skipped,
+            stopped_early=state.stopped_early,
+            seconds=self._seconds(),
+            peak_memory=peak_memory(),
+            model=self.run_directory.model,
+        )
