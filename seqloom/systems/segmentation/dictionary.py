@@ -5,8 +5,9 @@ not change the probability of any other word. Its priority says how strong it is
 
 * ``force``: wherever it matches it is a word, for every method. Where forced words overlap, the leftmost wins, and the longest
   of those that begin there.
-* ``prefer``: methods that score (unigram, bigram) give it at least the score of the best other reading of its characters,
-  plus a margin; maximum matching and fewest words treat it as any word. Words that reach across its ends may still beat it.
+* ``prefer``: methods that score words (unigram, bigram) give it at least the score of the best other reading of its
+  characters, plus a margin; taggers give it where they cut at both its ends; maximum matching and fewest words treat it as
+  any word. Words that reach across its ends may still beat it.
 
 The order in which files and entries are added never matters: the larger frequency, the stronger priority and the
 alphabetically first tag are kept.
@@ -35,7 +36,7 @@ __all__ = ["Dictionary", "FileReport", "Priority", "UserEntry", "pack_words", "r
 
 Priority: TypeAlias = Literal["prefer", "force"]
 
-_PRIORITIES = ("prefer", "force")  # from weak to strong
+_PRIORITIES: tuple[Priority, ...] = ("prefer", "force")  # from weak to strong
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,13 @@ class Dictionary:
         return forced
 
     @cached_property
+    def by_user(self) -> NDArray[np.bool_]:
+        """(words,) whether a word is among the user's entries."""
+        by_user = np.zeros(len(self.words), dtype=bool)
+        by_user[[self.index[word] for word in self.user]] = True
+        return by_user
+
+    @cached_property
     def trie(self) -> Trie:
         """All words, ready to be searched; compiled at the first use."""
         return Trie.build(self.words)
@@ -206,14 +214,14 @@ class Dictionary:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> Self:
-        """The dictionary that `arrays` described."""
-        priorities: list[Priority] = ["force" if strong else "prefer" for strong in arrays["user_priorities"].tolist()]
-        frequencies = [None if math.isnan(value) else value for value in arrays["user_frequencies"].tolist()]
-        tags = unpack_words("user_tags", arrays)
-        entries = map(UserEntry, priorities, frequencies, tags)
-        user = dict(zip(unpack_words("user_words", arrays), entries, strict=True))
-        return cls(tuple(unpack_words("words", arrays)), np.asarray(arrays["counts"], dtype=np.float64), user)
+    def from_arrays(cls, arrays: Arrays, prefix: str = "") -> Self:
+        """The dictionary that `arrays` described, from arrays whose names begin with ``prefix``."""
+        priorities: list[Priority] = [_PRIORITIES[place] for place in arrays[f"{prefix}user_priorities"].tolist()]
+        frequencies = [None if math.isnan(value) else value for value in arrays[f"{prefix}user_frequencies"].tolist()]
+        entries = map(UserEntry, priorities, frequencies, unpack_words(f"{prefix}user_tags", arrays))
+        user = dict(zip(unpack_words(f"{prefix}user_words", arrays), entries, strict=True))
+        counts = np.asarray(arrays[f"{prefix}counts"], dtype=np.float64)
+        return cls(tuple(unpack_words(f"{prefix}words", arrays)), counts, user)
 
 
 def pack_words(name: str, words: Iterable[str]) -> Arrays:

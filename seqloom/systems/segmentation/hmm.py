@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from seqloom.decoding.lattice import k_best_paths, make_arcs
 from seqloom.errors import ConfigError, DataError
+from seqloom.systems.segmentation.dictionary import Dictionary
 from seqloom.systems.segmentation.method import Arrays, Settings, bound_texts, tags_to_words, words_to_tags
 from seqloom.systems.segmentation.trie import code_points
+from seqloom.systems.segmentation.user_words import impose_user_words
 
-__all__ = ["HmmSegmenter"]
+__all__ = ["HiddenMarkovModel"]
 
 Scores = NDArray[np.float64]
 
@@ -23,7 +26,7 @@ _STARTS = np.array([1, 0, 0, 1], dtype=bool)
 _BLOCK = 250_000  # characters
 
 
-class HmmSegmenter:
+class HiddenMarkovModel:
     """``p(t_1) p(c_1 | t_1) prod p(t_i | t_{i-1}) p(c_i | t_i)`` with Viterbi decoding over the legal tag strings.
 
     Emissions are smoothed by adding ``smoothing`` to each count. A character never seen in training is emitted as rare
@@ -34,9 +37,17 @@ class HmmSegmenter:
         start: (4,) log p(t_1), in the order B, M, E, S.
         transition: (4, 4) log p(t_i | t_{i-1}), row = previous tag; ``-inf`` where illegal.
         emission: (characters + 1, 4) log p(c | t); row 0 is for characters not seen.
+        dictionary: a user's words, imposed as `impose_user_words` documents; none by default.
     """
 
-    def __init__(self, characters: str, start: Scores, transition: Scores, emission: Scores) -> None:
+    def __init__(
+        self,
+        characters: str,
+        start: Scores,
+        transition: Scores,
+        emission: Scores,
+        dictionary: Dictionary | None = None,
+    ) -> None:
         if emission.shape != (len(characters) + 1, 4):
             expected = (len(characters) + 1, 4)
             raise ValueError(
@@ -46,6 +57,7 @@ class HmmSegmenter:
         self.start = start
         self.transition = transition
         self.emission = emission
+        self.dictionary = dictionary
         self._number = np.zeros(0x110000, dtype=np.int32)
         self._number[code_points(characters)] = np.arange(1, len(characters) + 1, dtype=np.int32)
 
@@ -60,17 +72,15 @@ class HmmSegmenter:
         if not smoothing > 0:
             raise ConfigError(f"smoothing is {smoothing}; expected a number above 0")
         pairs: Counter[tuple[str, str]] = Counter()
-        start = np.full(4, smoothing)
-        transition = np.full((4, 4), smoothing)
+        moves: Counter[str] = Counter()
         for line in lines:
             tags = words_to_tags([word for word in line if word])
-            if tags:
-                pairs.update(zip("".join(line), tags, strict=True))
-                start[_TAGS.index(tags[0])] += 1
-                ids = np.array([_TAGS.index(tag) for tag in tags])
-                np.add.at(transition, (ids[:-1], ids[1:]), 1)
+            pairs.update(zip("".join(line), tags, strict=True))
+            moves.update(map("".join, pairwise(f">{tags}")))
         if not pairs:
             raise DataError("the training lines of the hidden Markov model hold no word; expected segmented text")
+        start = np.array([moves[f">{tag}"] for tag in _TAGS], dtype=np.float64) + smoothing
+        transition = np.array([[moves[a + b] for b in _TAGS] for a in _TAGS], dtype=np.float64) + smoothing
         characters = "".join(sorted({character for character, _ in pairs}))
         number = {character: row for row, character in enumerate(characters, start=1)}
         counts = np.zeros((len(characters) + 1, 4))
@@ -133,10 +143,14 @@ class HmmSegmenter:
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
         """The words of each text."""
-        return [tags_to_words(text, tags) for text, tags in zip(texts, self.tag(texts), strict=True)]
+        found = [tags_to_words(text, tags) for text, tags in zip(texts, self.tag(texts), strict=True)]
+        return found if self.dictionary is None else impose_user_words(self.dictionary, texts, found)
 
     def n_best(self, text: str, k: int) -> list[tuple[list[str], float]]:
-        """The ``k`` most probable readings with their joint log-probabilities, exactly."""
+        """The ``k`` most probable readings with their joint log-probabilities, exactly.
+
+        A user's words are imposed on each; what becomes equal is said once, with the better score.
+        """
         if not text:
             return [([], 0.0)]
         emissions = self._emissions(text)
@@ -151,10 +165,17 @@ class HmmSegmenter:
         weight = np.concatenate([self.start[begins] + emissions[0, begins], moves, np.zeros(2)])
         arcs, order = make_arcs(4 * n + 2, source, target)
         paths = k_best_paths(arcs, weight[order], 0, [4 * n + 1], k)
-        return [
-            (tags_to_words(text, [_TAGS[(node - 1) % 4] for node in nodes[1:-1]]), float(score))
-            for nodes, score in paths
-        ]
+        best: dict[tuple[str, ...], float] = {}
+        for nodes, score in paths:
+            words = tags_to_words(text, [_TAGS[(node - 1) % 4] for node in nodes[1:-1]])
+            if self.dictionary is not None:
+                words = impose_user_words(self.dictionary, [text], [words])[0]
+            best.setdefault(tuple(words), float(score))
+        return [(list(words), score) for words, score in best.items()]
+
+    def with_dictionary(self, dictionary: Dictionary) -> "HiddenMarkovModel":
+        """The same model under a user's words."""
+        return HiddenMarkovModel(self.characters, self.start, self.transition, self.emission, dictionary)
 
     def state(self) -> tuple[Arrays, Settings]:
         """Arrays and settings that `from_state` reads."""
@@ -164,10 +185,13 @@ class HmmSegmenter:
             "transition": self.transition,
             "emission": self.emission,
         }
-        return arrays, {}
+        if self.dictionary is not None:
+            arrays |= {f"dictionary.{name}": array for name, array in self.dictionary.arrays().items()}
+        return arrays, {"dictionary": self.dictionary is not None}
 
     @classmethod
     def from_state(cls, arrays: Arrays, settings: Settings) -> Self:
         """The method that `state` described."""
         characters = arrays["characters"].astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
-        return cls(characters, arrays["start"], arrays["transition"], arrays["emission"])
+        dictionary = Dictionary.from_arrays(arrays, "dictionary.") if settings["dictionary"] else None
+        return cls(characters, arrays["start"], arrays["transition"], arrays["emission"], dictionary)

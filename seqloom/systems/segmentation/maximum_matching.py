@@ -34,7 +34,7 @@ class MaximumMatching:
     [['乒乓球拍', '卖', '了']]
     """
 
-    def __init__(self, dictionary: Dictionary, direction: Direction = "bimm", *, join_runs: bool = False) -> None:
+    def __init__(self, dictionary: Dictionary, direction: Direction = "bimm", *, join_runs: bool = True) -> None:
         if direction not in _DIRECTIONS:
             raise ConfigError(f"direction is {direction!r}; expected one of {', '.join(_DIRECTIONS)}")
         self.dictionary = dictionary

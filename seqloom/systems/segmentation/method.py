@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
-import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "Settings", "WordSegmenter", "bound_texts", "tags_to_words", "words_to_tags"]
+__all__ = ["Arrays", "Settings", "StoredSegmenter", "WordSegmenter", "bound_texts", "tags_to_words", "words_to_tags"]
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 Settings: TypeAlias = dict[str, Any]
@@ -26,6 +25,11 @@ class WordSegmenter(Protocol):
         Methods that do not rank by a score return one reading; its score is minus its number of words.
         """
         ...
+
+
+@runtime_checkable
+class StoredSegmenter(WordSegmenter, Protocol):
+    """A method that is kept as arrays and settings; networks have weights and vocabularies of their own."""
 
     def state(self) -> tuple[Arrays, Settings]:
         """Everything needed to build the method again: arrays for safetensors, and settings for JSON."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -11,11 +12,11 @@ from seqloom.decoding.lattice import Arcs, best_successors, follow, k_best_paths
 from seqloom.errors import ConfigError, DataError
 from seqloom.systems.segmentation.best_path import LatticeSegmenter, Reading, additive_readings, stored_parts
 from seqloom.systems.segmentation.dictionary import Dictionary
-from seqloom.systems.segmentation.hmm import HmmSegmenter
+from seqloom.systems.segmentation.hmm import HiddenMarkovModel
 from seqloom.systems.segmentation.method import Arrays, Settings, bound_texts
 from seqloom.systems.segmentation.word_lattice import WordLattice, build_lattice
 
-__all__ = ["PREFERENCE", "BigramSegmenter", "UnigramSegmenter"]
+__all__ = ["PREFERENCE", "BigramPaths", "UnigramPaths"]
 
 PREFERENCE = 1.0
 """By how many nats a preferred user word beats the best other reading of its characters, if its frequency says no more."""
@@ -52,7 +53,7 @@ def _split_lattice(dictionary: Dictionary, words: Sequence[str], join_runs: bool
     return WordLattice(block, Arcs(arcs.nodes, arcs.source[kept], arcs.target[kept]), lattice.word[kept])
 
 
-class UnigramSegmenter(LatticeSegmenter):
+class UnigramPaths(LatticeSegmenter):
     """The reading whose words are most probable, each by itself: ``p(w) = (count + delta) / (N + delta V)``.
 
     ``N`` and ``V`` are the sum of the counts and the number of the base dictionary's words; a user's words change neither.
@@ -60,7 +61,7 @@ class UnigramSegmenter(LatticeSegmenter):
     word scores less. The score of a reading is its log-probability; a user's preferred words may lift it.
 
     >>> counts = {"乒乓球": 300, "拍卖": 400, "了": 50000, "乒乓球拍": 20, "卖": 900, "…": 948380}
-    >>> segmenter = UnigramSegmenter(Dictionary.from_counts(counts), delta=0.0)
+    >>> segmenter = UnigramPaths(Dictionary.from_counts(counts), delta=0.0)
     >>> [(words, round(score, 3)) for words, score in segmenter.n_best("乒乓球拍卖了", 2)]
     [(['乒乓球', '拍卖', '了'], -18.932), (['乒乓球拍', '卖', '了'], -20.829)]
     """
@@ -69,10 +70,10 @@ class UnigramSegmenter(LatticeSegmenter):
         self,
         dictionary: Dictionary,
         *,
-        delta: float = 0.5,
+        delta: float = 0.1,
         unseen: float = 0.01,
-        join_runs: bool = False,
-        unknown: HmmSegmenter | None = None,
+        join_runs: bool = True,
+        unknown: HiddenMarkovModel | None = None,
     ) -> None:
         super().__init__(dictionary, join_runs=join_runs, unknown=unknown)
         _check(delta, unseen)
@@ -81,7 +82,7 @@ class UnigramSegmenter(LatticeSegmenter):
         self.scores = self._word_scores()
 
     @classmethod
-    def fit(cls, lines: Iterable[list[str]], *, delta: float = 0.5, join_runs: bool = False) -> Self:
+    def fit(cls, lines: Iterable[list[str]], *, delta: float = 0.1, join_runs: bool = True) -> Self:
         """Count the words of segmented lines."""
         return cls(Dictionary.from_lines(lines), delta=delta, join_runs=join_runs)
 
@@ -111,10 +112,10 @@ class UnigramSegmenter(LatticeSegmenter):
         weight = self.scores[lattice.word]
         return additive_readings(lattice, weight, weight, k)
 
-    def with_dictionary(self, dictionary: Dictionary) -> "UnigramSegmenter":
+    def with_dictionary(self, dictionary: Dictionary) -> "UnigramPaths":
         """The same method with other words."""
         options = {"delta": self.delta, "unseen": self.unseen}
-        return UnigramSegmenter(dictionary, **options, join_runs=self.join_runs, unknown=self.unknown)
+        return UnigramPaths(dictionary, **options, join_runs=self.join_runs, unknown=self.unknown)
 
     def state(self) -> tuple[Arrays, Settings]:
         """Arrays and settings that `from_state` reads."""
@@ -142,7 +143,7 @@ class BigramCounts:
         self.size = size
         self.keys = keys
         self.counts = counts
-        self.contexts: Scores = np.bincount(keys // (size + 3), weights=counts, minlength=size + 3)
+        self.contexts = np.bincount(keys // (size + 3), weights=counts, minlength=size + 3).astype(np.float64)
         self.sentences = float(self.contexts[size + 1])
 
     @classmethod
@@ -171,10 +172,10 @@ class BigramCounts:
         return counts
 
 
-class BigramSegmenter(LatticeSegmenter):
+class BigramPaths(LatticeSegmenter):
     """The reading whose words are most probable in a row: ``p(w | v) = l c(v, w) / c(v) + (1 - l) p(w)``.
 
-    Sentences are bounded by ``<s>`` and ``</s>``; ``p(w)`` is smoothed as in `UnigramSegmenter`, with ``</s>`` among the
+    Sentences are bounded by ``<s>`` and ``</s>``; ``p(w)`` is smoothed as in `UnigramPaths`, with ``</s>`` among the
     words; after a word that was never followed by one, ``p(w | v) = p(w)``. A user's word that training did not see stands
     for the best reading of its characters: its left neighbour sees that reading's first word, its right neighbour the last.
     Its score is that reading's plus `PREFERENCE`, more when its frequency says more.
@@ -187,11 +188,11 @@ class BigramSegmenter(LatticeSegmenter):
         dictionary: Dictionary,
         bigrams: BigramCounts,
         *,
-        weight: float = 0.8,
-        delta: float = 0.5,
+        weight: float = 0.5,
+        delta: float = 0.1,
         unseen: float = 0.01,
-        join_runs: bool = False,
-        unknown: HmmSegmenter | None = None,
+        join_runs: bool = True,
+        unknown: HiddenMarkovModel | None = None,
     ) -> None:
         super().__init__(dictionary, join_runs=join_runs, unknown=unknown)
         _check(delta, unseen)
@@ -214,7 +215,7 @@ class BigramSegmenter(LatticeSegmenter):
 
     @classmethod
     def fit(
-        cls, lines: Iterable[list[str]], *, weight: float = 0.8, delta: float = 0.5, join_runs: bool = False
+        cls, lines: Iterable[list[str]], *, weight: float = 0.5, delta: float = 0.1, join_runs: bool = True
     ) -> Self:
         """Count the words and pairs of segmented lines.
 
@@ -239,7 +240,7 @@ class BigramSegmenter(LatticeSegmenter):
         if not users:
             return
         own = _log_probabilities(self.dictionary.counts, self._total, self.delta, self.unseen)
-        base = BigramSegmenter(
+        base = BigramPaths(
             self.dictionary.without_user_words(),
             self.bigrams,
             weight=self.weight,
@@ -308,16 +309,16 @@ class BigramSegmenter(LatticeSegmenter):
         readings = []
         for path, total in k_best_paths(chain.pairs, score, chain.begins[0], chain.ends, k):
             spans = [(int(chain.arcs.source[arc]), int(chain.arcs.target[arc])) for arc in path[1:-1]]
-            parts = [shown[step] for step in zip(path, path[1:], strict=False)]
+            parts = [shown[step] for step in pairwise(path)]
             if spans:
                 parts[-2] += parts.pop()  # the end of the sentence is shown with its last word
             readings.append(Reading([joined[low:high] for low, high in spans], parts if spans else [], float(total)))
         return readings
 
-    def with_dictionary(self, dictionary: Dictionary) -> "BigramSegmenter":
+    def with_dictionary(self, dictionary: Dictionary) -> "BigramPaths":
         """The same model with other user words; the base must be the one that it was trained with."""
         options = {"weight": self.weight, "delta": self.delta, "unseen": self.unseen}
-        return BigramSegmenter(dictionary, self.bigrams, **options, join_runs=self.join_runs, unknown=self.unknown)
+        return BigramPaths(dictionary, self.bigrams, **options, join_runs=self.join_runs, unknown=self.unknown)
 
     def state(self) -> tuple[Arrays, Settings]:
         """Arrays and settings that `from_state` reads."""
@@ -336,7 +337,7 @@ class BigramSegmenter(LatticeSegmenter):
 class _Chain:
     """A word lattice with ``<s>`` and ``</s>`` arcs, and the graph of its consecutive arcs."""
 
-    def __init__(self, lattice: WordLattice, model: BigramSegmenter) -> None:
+    def __init__(self, lattice: WordLattice, model: BigramPaths) -> None:
         arcs, block = lattice.arcs, lattice.block
         first, last = np.asarray(block.first, dtype=np.int64), np.asarray(block.last, dtype=np.int64)
         words = len(model.dictionary)

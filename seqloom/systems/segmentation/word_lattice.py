@@ -17,7 +17,7 @@ from seqloom.decoding.lattice import Arcs, count_paths, make_arcs
 from seqloom.systems.segmentation.dictionary import Dictionary
 from seqloom.systems.segmentation.trie import code_points
 
-__all__ = ["UNKNOWN", "TextBlock", "WordLattice", "build_lattice", "forced_spans", "impose_spans"]
+__all__ = ["UNKNOWN", "Matches", "TextBlock", "WordLattice", "build_lattice", "find_words", "leftmost_longest"]
 
 UNKNOWN = -1
 
@@ -80,7 +80,7 @@ class WordLattice:
     @cached_property
     def singles(self) -> Mask:
         """(A,) which arcs span a single character."""
-        return self.arcs.target - self.arcs.source == 1
+        return np.equal(self.arcs.target - self.arcs.source, 1)
 
     def number_of_paths(self, text: int = 0) -> int:
         """How many readings one text of the block has."""
@@ -107,18 +107,20 @@ class WordLattice:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Matches:
-    """Every dictionary word in a block, in order of length."""
+class Matches:
+    """Where dictionary words occur: (n,) begins, ends and word ids."""
 
     begin: Integers
     end: Integers
     word: NDArray[np.int32]
 
-    def where(self, kept: Mask) -> "_Matches":
-        return _Matches(self.begin[kept], self.end[kept], self.word[kept])
+    def where(self, kept: Mask | Integers) -> "Matches":
+        """The chosen ones, by mask or by places."""
+        return Matches(self.begin[kept], self.end[kept], self.word[kept])
 
 
-def _find(dictionary: Dictionary, points: NDArray[np.uint32], between: Mask) -> _Matches:
+def find_words(dictionary: Dictionary, points: NDArray[np.uint32], between: Mask) -> Matches:
+    """Every dictionary word among these code points, in order of length; none reaches over what is ``between`` texts."""
     characters = np.where(between, 0, dictionary.trie.alphabet[points])
     begins: list[Integers] = [np.zeros(0, dtype=np.int64)]
     ends: list[Integers] = [np.zeros(0, dtype=np.int64)]
@@ -127,10 +129,10 @@ def _find(dictionary: Dictionary, points: NDArray[np.uint32], between: Mask) -> 
         begins.append(starts)
         ends.append(starts + length)
         words.append(found)
-    return _Matches(np.concatenate(begins), np.concatenate(ends), np.concatenate(words))
+    return Matches(np.concatenate(begins), np.concatenate(ends), np.concatenate(words))
 
 
-def _leftmost_longest(begin: Integers, end: Integers) -> list[tuple[int, int]]:
+def leftmost_longest(begin: Integers, end: Integers) -> list[tuple[int, int]]:
     """Spans that do not overlap: the leftmost first, the longest of those that begin together."""
     chosen: list[tuple[int, int]] = []
     free = 0
@@ -157,7 +159,7 @@ def _inside_runs(points: NDArray[np.uint32]) -> Mask:
     return inside
 
 
-def build_lattice(dictionary: Dictionary, texts: Sequence[str], *, join_runs: bool = False) -> WordLattice:
+def build_lattice(dictionary: Dictionary, texts: Sequence[str], *, join_runs: bool = True) -> WordLattice:
     """The word lattice of a block of texts.
 
     Args:
@@ -171,14 +173,14 @@ def build_lattice(dictionary: Dictionary, texts: Sequence[str], *, join_runs: bo
     block = TextBlock.of(texts)
     points = code_points(block.joined)
     between = block.between()
-    found = _find(dictionary, points, between)
+    found = find_words(dictionary, points, between)
     sealed = np.zeros(len(points), dtype=bool)
     cuts = np.zeros(len(points), dtype=bool)
     if join_runs:
         sealed |= _inside_runs(points)
     if dictionary.forced.any():
         must = dictionary.forced[found.word]
-        spans = _leftmost_longest(found.begin[must], found.end[must])
+        spans = leftmost_longest(found.begin[must], found.end[must])
         for begin, end in spans:
             sealed[begin + 1 : end] = True
         ends = np.asarray(spans, dtype=np.int64).reshape(-1)
@@ -191,7 +193,7 @@ def build_lattice(dictionary: Dictionary, texts: Sequence[str], *, join_runs: bo
     return _assemble(block, found, between, sealed)
 
 
-def _assemble(block: TextBlock, found: _Matches, between: Mask, sealed: Mask) -> WordLattice:
+def _assemble(block: TextBlock, found: Matches, between: Mask, sealed: Mask) -> WordLattice:
     nodes = np.flatnonzero(~sealed)
     begin, end = nodes[:-1], nodes[1:]
     atoms = ~between[begin]
@@ -205,38 +207,3 @@ def _assemble(block: TextBlock, found: _Matches, between: Mask, sealed: Mask) ->
     longer = found.where(~is_atom)
     arcs, order = make_arcs(len(sealed), np.concatenate([begin, longer.begin]), np.concatenate([end, longer.end]))
     return WordLattice(block, arcs, np.concatenate([atom_word, longer.word])[order])
-
-
-def forced_spans(dictionary: Dictionary, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-    """For each text the ``(begin, end)`` of the words that the dictionary forces, which do not overlap."""
-    spans: list[list[tuple[int, int]]] = [[] for _ in texts]
-    if not dictionary.forced.any() or not texts:
-        return spans
-    block = TextBlock.of(texts)
-    found = _find(dictionary, code_points(block.joined), block.between())
-    must = dictionary.forced[found.word]
-    chosen = _leftmost_longest(found.begin[must], found.end[must])
-    owners = np.searchsorted(block.last, [begin for begin, _ in chosen], side="left").tolist()
-    for owner, (begin, end) in zip(owners, chosen, strict=True):
-        spans[owner].append((begin - block.first[owner], end - block.first[owner]))
-    return spans
-
-
-def impose_spans(words: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[str]:
-    """The words of a text after certain spans are made words: their ends become cuts, cuts inside them go.
-
-    For methods that do not search a lattice, such as taggers.
-
-    >>> impose_spans(["李国", "庆节", "日"], [(0, 3)])
-    ['李国庆', '节', '日']
-    """
-    if not spans:
-        return list(words)
-    text = "".join(words)
-    cuts = set(np.cumsum([len(word) for word in words]).tolist())
-    for begin, end in spans:
-        cuts.difference_update(range(begin + 1, end))
-        cuts.update((begin, end))
-    cuts.discard(0)
-    ordered = sorted(cuts)
-    return [text[begin:end] for begin, end in zip([0, *ordered], ordered, strict=False)]
