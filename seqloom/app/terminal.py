@@ -1,0 +1,60 @@
+"""What the verbs print: tables for people, JSON for programs, both to standard output and with every text taken literally."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["console", "facts", "print_json", "size_in_words", "table"]
+
+# Into a pipe or a file nothing is wrapped: the next program reads lines, not a picture of 80 columns.
+_UNBOUNDED = 100_000
+
+
+def console() -> Console:
+    """A console on the present standard output, in which ``[brackets]`` and ``:colons:`` are only text."""
+    width = None if sys.stdout.isatty() else _UNBOUNDED
+    return Console(markup=False, highlight=False, emoji=False, width=width)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> Table:
+    """A table with a head; the columns named in ``right`` hold numbers and are aligned to the right."""
+    result = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for column in columns:
+        result.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        result.add_row(*row)
+    return result
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> Table:
+    """Names and values in two columns without a head; a row with an empty value is left out."""
+    result = Table.grid(padding=(0, 2))
+    result.add_column(style="bold", no_wrap=True)
+    result.add_column(overflow="fold")
+    for name, value in rows:
+        if value:
+            result.add_row(name, value)
+    return result
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, characters as themselves."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def size_in_words(size: float) -> str:
+    """Bytes in the unit that a person would use.
+
+    >>> size_in_words(900), size_in_words(4_660_000), size_in_words(21_000_000)
+    ('900 B', '4.7 MB', '21 MB')
+    """
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

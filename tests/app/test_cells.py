@@ -1,0 +1,20 @@
+import json
+
+from seqloom import cells as room
+from seqloom.app import cells
+
+
+def test_every_registered_cell_is_listed_with_its_size_and_source(capsys):
+    assert cells.run(["--json"]) == 0
+    listed = {cell["name"]: cell for cell in json.loads(capsys.readouterr().out)}
+    assert set(listed) == set(room.names())
+    assert listed["lstm"]["state"] == ["h", "c"]
+    assert listed["lstm"]["size"] == "4nm + 4m² + 4m"
+    assert "1997" in listed["lstm"]["source"]
+    assert listed["lstm"]["backends"] == ["reference", "vendor"]
+
+
+def test_the_table_shows_every_cell(capsys):
+    assert cells.run([]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in room.names())
