@@ -70,8 +70,9 @@ def format_conllu(sentences: Iterable[Sentence], tags: Iterable[Sequence[str]], 
     for sentence, chosen in zip(sentences, tags, strict=True):
         if len(chosen) != len(sentence.tokens):
             raise ValueError(f"{sentence.where()}: {len(chosen)} tags for {len(sentence.tokens)} tokens")
-        rows = list(sentence.rows) if sentence.token_rows else _blank_rows(sentence)
-        places = sentence.token_rows or range(len(sentence.tokens))
+        own = bool(sentence.token_rows) and sentence.rows[sentence.token_rows[0]].count("\t") == len(FIELDS) - 1
+        rows = list(sentence.rows) if own else _blank_rows(sentence)
+        places = sentence.token_rows if own else range(len(sentence.tokens))
         for index, new in zip(places, chosen, strict=True):
             rows[index] = with_field(rows[index], column, new)
         yield from rows
