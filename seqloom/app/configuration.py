@@ -98,14 +98,18 @@ def _read(path: Path) -> tuple[dict[str, int], dict[str, Any]]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}") from None
     if not isinstance(root, yaml.MappingNode):
-        raise ConfigError(f"{path}: expected 'key: value' lines, beginning with 'system:' (seqloom recipes --copy gives a start)")
+        raise ConfigError(
+            f"{path}: expected 'key: value' lines, beginning with 'system:' (seqloom recipes --copy gives a start)"
+        )
     lines: dict[str, int] = {}
 
     def walk(node: yaml.MappingNode, prefix: str) -> None:
         for key, value in node.value:
             name = f"{prefix}{key.value}"
             if name in lines:
-                raise ConfigError(f"{path}:{key.start_mark.line + 1}: '{name}' is given twice, first in line {lines[name]}")
+                raise ConfigError(
+                    f"{path}:{key.start_mark.line + 1}: '{name}' is given twice, first in line {lines[name]}"
+                )
             lines[name] = key.start_mark.line + 1
             if isinstance(value, yaml.MappingNode):
                 walk(value, f"{name}.")

@@ -22,7 +22,7 @@ def about_training(command: str, seed: int, data: Mapping[str, Any]) -> dict[str
         "data": dict(data),
         "versions": {
             "seqloom": __version__,
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
             "numpy": numpy.__version__,
             "python": platform.python_version(),
         },

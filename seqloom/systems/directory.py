@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from seqloom import __version__
 from seqloom.errors import ModelError
 
-__all__ = ["ModelDirectory", "read_config", "read_model", "write_model"]
+__all__ = ["ModelDirectory", "fill_model", "read_config", "read_model", "write_model"]
 
 FORMAT = 1
 
@@ -88,17 +88,17 @@ def read_model(path: str | os.PathLike[str]) -> ModelDirectory:
     return ModelDirectory(directory, config, tensors)
 
 
-def write_model(
-    path: str | os.PathLike[str],
+def fill_model(
+    directory: Path,
     config: Mapping[str, Any],
     tensors: Mapping[str, NDArray[Any]],
     card: str,
     vocab: Callable[[Path], None],
 ) -> None:
-    """Writes a model directory so that a reader finds the old one or the new one, never half of one.
+    """Writes the files of a model into an existing, empty directory.
 
     Args:
-        path: the directory.
+        directory: where to.
         config: what ``config.yaml`` says beside the format and the version.
         tensors: the weights.
         card: the text of ``card.md``.
@@ -106,18 +106,29 @@ def write_model(
     """
     from safetensors.numpy import save_file
 
+    described = {"format": FORMAT, "seqloom": __version__, **config}
+    text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=120)
+    (directory / "config.yaml").write_text(text, encoding="utf-8")
+    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, directory / "weights.safetensors")
+    (directory / "vocab").mkdir()
+    vocab(directory / "vocab")
+    (directory / "card.md").write_text(card, encoding="utf-8")
+
+
+def write_model(path: str | os.PathLike[str], fill: Callable[[Path], None]) -> None:
+    """Makes a model directory that ``fill`` writes, so that a reader finds the old one or the new one, never half of one.
+
+    Raises:
+        ModelError: something that is no model stands at the path, and would be lost.
+    """
     target = Path(path)
+    if target.exists() and not (target / "config.yaml").is_file() and (not target.is_dir() or any(target.iterdir())):
+        raise ModelError(f"{target} exists and is no model directory; choose another place, nothing was overwritten")
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    (fresh / "vocab").mkdir(parents=True)
-    described = {"format": FORMAT, "seqloom": __version__, **config}
-    (fresh / "config.yaml").write_text(
-        yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=120), encoding="utf-8"
-    )
-    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, fresh / "weights.safetensors")
-    vocab(fresh / "vocab")
-    (fresh / "card.md").write_text(card, encoding="utf-8")
+    fresh.mkdir()
+    fill(fresh)
     _replace(fresh, target)
 
 

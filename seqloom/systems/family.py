@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 from seqloom.errors import ConfigError, ModelError, did_you_mean
 from seqloom.systems.directory import ModelDirectory, read_model
@@ -25,41 +25,63 @@ class Evaluation:
 
 
 class Model(Protocol):
-    """What the command line asks of a trained model, whatever its family."""
+    """A trained model, whatever its family."""
 
-    @classmethod
-    def train(cls, config: Any, run: Path, *, resume: bool = False, command: str = "") -> Self:
-        """Trains by the configuration; leaves the model in ``run/model`` and its scores in ``run/evaluation.json``."""
+    system: str
+    about: dict[str, Any]
 
     @classmethod
     def from_directory(cls, directory: ModelDirectory) -> Self:
         """The model of a directory that has been read."""
+        ...
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the model directory."""
+        ...
 
-    def evaluate_file(self, path: str, **options: Any) -> Evaluation:
-        """Scores the model on a file of the family's formats."""
 
-    def predict_lines(self, lines: Iterable[str], *, format: str, nbest: int, **options: Any) -> Iterator[str]:
-        """Output lines for input lines, in the input's order, a batch at a time."""
+class Verbs(Protocol):
+    """What the command line does with a system; each system has a module of these names."""
+
+    PredictOptions: type
+    """Frozen dataclass of the options of ``predict``; has at least ``format`` and ``nbest``."""
+
+    def train(self, config: Any, run: Path, *, resume: bool, command: str) -> Any:
+        """Trains by the configuration; leaves the model in ``run/model`` and its scores in ``run/evaluation.json``."""
+        ...
+
+    def evaluate(self, model: Any, path: str) -> Evaluation:
+        """Scores a model on a file of the family's formats."""
+        ...
+
+    def predict(self, model: Any, lines: Iterable[str], options: Any) -> Iterator[str]:
+        """Output lines for input lines, in the input's order, as soon as a batch of them is done."""
+        ...
 
 
 @dataclass(frozen=True)
 class System:
-    """A named system: where its configuration and its implementation are, as ``module:class`` of this package."""
+    """A named system: where its configuration, its model and its verbs are, by the names of this package."""
 
     family: str
     summary: str
     config: str
     model: str
+    verbs: str
 
     def config_class(self) -> type:
-        return _resolve(self.config)
+        """The dataclass of its recipes."""
+        found: type = _resolve(self.config)
+        return found
 
     def model_class(self) -> type[Model]:
+        """The class of its models."""
         found: type[Model] = _resolve(self.model)
         return found
+
+    def verbs_module(self) -> Verbs:
+        """The module of its verbs."""
+        return cast(Verbs, importlib.import_module(self.verbs))
 
 
 SYSTEMS: dict[str, System] = {
@@ -68,12 +90,14 @@ SYSTEMS: dict[str, System] = {
         "words of Chinese text: dictionary, lattice, HMM, feature CRF, BLSTM and BLSTM-CRF methods",
         "seqloom.systems.segmentation.config:SegmenterConfig",
         "seqloom.systems.segmentation.segmenter:Segmenter",
+        "seqloom.systems.segmentation.verbs",
     ),
     "tagger": System(
         "Tagger",
         "one tag for each token of CoNLL columns, CoNLL-U, JSON lines or segmented text",
         "seqloom.systems.tagger.config:TaggerConfig",
         "seqloom.systems.tagger.tagger:Tagger",
+        "seqloom.systems.tagger.verbs",
     ),
 }
 

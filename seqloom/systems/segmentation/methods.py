@@ -1,19 +1,107 @@
 """The methods of word segmentation by name: how each is fitted on segmented lines and read back from a model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from seqloom.errors import ConfigError
-from seqloom.systems.segmentation.config import StatisticsConfig
+from seqloom.errors import ConfigError, did_you_mean
+from seqloom.systems.segmentation.best_path import FewestWords
 from seqloom.systems.segmentation.dictionary import Dictionary
-from seqloom.systems.segmentation.feature_crf import FeatureCRF
 from seqloom.systems.segmentation.hmm import HiddenMarkovModel
-from seqloom.systems.segmentation.maximum_matching import MaximumMatching
-from seqloom.systems.segmentation.method import WordSegmenter
-from seqloom.systems.segmentation.shortest_path import BigramPaths, FewestWords, UnigramPaths
+from seqloom.systems.segmentation.maximum_matching import Direction, MaximumMatching
+from seqloom.systems.segmentation.method import Arrays, Settings, StoredSegmenter, WordSegmenter
+from seqloom.systems.segmentation.ngram import BigramPaths, UnigramPaths
+from seqloom.systems.segmentation.user_words import forced_spans, impose_spans
 
-__all__ = ["DICTIONARY_METHODS", "NETWORK_METHODS", "dictionary_method", "fit", "restore"]
+if TYPE_CHECKING:
+    from seqloom.systems.segmentation.config import StatisticsConfig
+
+__all__ = ["DICTIONARY_METHODS", "NETWORK_METHODS", "dictionary_method", "fit", "restore", "with_dictionary"]
 
 NETWORK_METHODS = ("blstm", "blstm-crf")
 
 # Methods that need nothing but words and their counts, so every trained segmenter can run them as well.
 DICTIONARY_METHODS = ("fmm", "bmm", "bimm", "fewest", "unigram")
+
+_DIRECTIONS: dict[str, Direction] = {"fmm": "fmm", "bmm": "bmm", "bimm": "bimm"}
+
+
+def _classes() -> dict[str, Any]:
+    from seqloom.systems.segmentation.feature_crf import FeatureCRF
+
+    return {
+        **dict.fromkeys(_DIRECTIONS, MaximumMatching),
+        "fewest": FewestWords,
+        "unigram": UnigramPaths,
+        "bigram": BigramPaths,
+        "hmm": HiddenMarkovModel,
+        "crf": FeatureCRF,
+    }
+
+
+def dictionary_method(method: str, words: Dictionary) -> StoredSegmenter:
+    """A method that needs nothing but words.
+
+    Raises:
+        ConfigError: it needs more, or there is no such method.
+    """
+    if method in _DIRECTIONS:
+        return MaximumMatching(words, _DIRECTIONS[method], join_runs=True)
+    if method == "fewest":
+        return FewestWords(words, join_runs=True)
+    if method == "unigram":
+        return UnigramPaths(words, join_runs=True)
+    raise ConfigError(f"method {method!r} needs more than words{did_you_mean(method, DICTIONARY_METHODS)}")
+
+
+def fit(method: str, lines: Sequence[list[str]], words: Dictionary, settings: "StatisticsConfig") -> StoredSegmenter:
+    """A method without a network, fitted on segmented lines.
+
+    Args:
+        lines: the words of each training line.
+        words: the same words with their counts.
+    """
+    if method == "unigram":
+        return UnigramPaths(words, delta=settings.delta, join_runs=True)
+    if method in DICTIONARY_METHODS:
+        return dictionary_method(method, words)
+    if method == "bigram":
+        return BigramPaths.fit(lines, weight=settings.interpolation, delta=settings.delta, join_runs=True)
+    if method == "hmm":
+        return HiddenMarkovModel.fit(lines)
+    from seqloom.systems.segmentation.feature_crf import FeatureCRF
+
+    return FeatureCRF.fit(lines, c2=settings.c2, iterations=settings.iterations)
+
+
+def restore(method: str, arrays: Arrays, settings: Settings) -> StoredSegmenter:
+    """The method that was saved as these arrays and settings."""
+    classes = _classes()
+    if method not in classes:
+        raise ConfigError(f"method {method!r} is not known{did_you_mean(method, classes)}")
+    segmenter: StoredSegmenter = classes[method].from_state(arrays, settings)
+    return segmenter
+
+
+def with_dictionary(segmenter: WordSegmenter, words: Dictionary) -> WordSegmenter:
+    """The same method under a user's words: looked up like any others, or imposed on methods that look nothing up."""
+    if isinstance(segmenter, MaximumMatching | FewestWords | UnigramPaths | BigramPaths):
+        return segmenter.with_dictionary(words)
+    return _Imposed(segmenter, words)
+
+
+class _Imposed:
+    """A method that knows no words, with a user's forced words imposed on what it found; preferred words change nothing."""
+
+    def __init__(self, method: WordSegmenter, words: Dictionary):
+        self.method, self.words = method, words
+
+    def segment(self, texts: Sequence[str]) -> list[list[str]]:
+        found = self.method.segment(texts)
+        return [impose_spans(*pair) for pair in zip(found, forced_spans(self.words, texts), strict=True)]
+
+    def n_best(self, text: str, k: int) -> list[tuple[list[str], float]]:
+        (spans,) = forced_spans(self.words, [text])
+        best: dict[tuple[str, ...], float] = {}
+        for found, score in self.method.n_best(text, k):
+            best.setdefault(tuple(impose_spans(found, spans)), score)
+        return [(list(found), score) for found, score in best.items()]

@@ -9,7 +9,7 @@ from torch import Tensor
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.data.words import BMES
 from seqloom.systems.segmentation.dictionary import Dictionary, UserEntry
-from seqloom.systems.segmentation.word_lattice import forced_spans
+from seqloom.systems.segmentation.user_words import forced_spans
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus
 from seqloom.systems.tagger.features import FeatureSet, Ids

@@ -1,17 +1,19 @@
 """The word segmenter as a product: raw text in, words with offsets out, whatever the method."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any, Self
 
-from seqloom.errors import ConfigError, ModelError, did_you_mean
+from seqloom.errors import ConfigError, ModelError, SeqloomError
 from seqloom.systems.card import model_card
-from seqloom.systems.directory import ModelDirectory, write_model
+from seqloom.systems.directory import ModelDirectory, fill_model, write_model
+from seqloom.systems.segmentation import methods
+from seqloom.systems.segmentation.best_path import FewestWords
 from seqloom.systems.segmentation.dictionary import Dictionary
-from seqloom.systems.segmentation.method import WordSegmenter
+from seqloom.systems.segmentation.method import StoredSegmenter, WordSegmenter
 from seqloom.systems.segmentation.neural import NeuralSegmenter
 from seqloom.systems.segmentation.pieces import PieceStream, fold_width, pieces
 from seqloom.systems.tagger.tagger import Tagger
@@ -67,8 +69,16 @@ class Segmenter:
         maximum_length: longer sentences are cut.
     """
 
+    system = "segmenter"
+
     def __init__(
-        self, method: str, words: Dictionary, implementation: WordSegmenter, *, fold: bool = True, maximum_length: int = 200
+        self,
+        method: str,
+        words: Dictionary,
+        implementation: WordSegmenter,
+        *,
+        fold: bool = True,
+        maximum_length: int = 200,
     ):
         self.method, self.words, self.implementation = method, words, implementation
         self.fold, self.maximum_length = fold, maximum_length
@@ -114,6 +124,16 @@ class Segmenter:
             results.append((Segmentation(text, tuple(placed)), score))
         return results
 
+    def full(self, texts: Iterable[str]) -> list[list[str]]:
+        """Every dictionary word of each text, overlapping or not, and the characters that are in none."""
+        lattices = FewestWords(self.words, join_runs=True)
+        found = []
+        for text in texts:
+            spans = pieces(text, self.maximum_length)
+            words = lattices.full([self._read(text[start:end]) for start, end in spans])
+            found.append([word for some in words for word in some])
+        return found
+
     def stream(self) -> "SegmentationStream":
         """A stream: text goes in as chunks, the words of each sentence come out as soon as it is complete."""
         return SegmentationStream(self)
@@ -150,3 +170,106 @@ class Segmenter:
 
     def _segment(self, texts: Sequence[str]) -> list[list[str]]:
         return self.implementation.segment([self._read(text) for text in texts])
+
+    def fill(self, directory: Path) -> None:
+        """Writes the files of the model into an existing, empty directory."""
+        config: dict[str, Any] = {
+            "system": self.system,
+            "method": self.method,
+            "fold_width": self.fold,
+            "maximum_length": self.maximum_length,
+        }
+        tensors = {f"words.{name}": array for name, array in self.words.without_user_words().arrays().items()}
+        tagger = self.implementation.tagger if isinstance(self.implementation, NeuralSegmenter) else None
+        if tagger is not None:
+            config |= tagger.settings()
+            tensors |= tagger.tensors()
+        else:
+            if not isinstance(self.implementation, StoredSegmenter):
+                raise ModelError("a segmenter under a user's words cannot be saved; save it without them")
+            arrays, config["settings"] = self.implementation.state()
+            tensors |= {f"method.{name}": array for name, array in arrays.items()}
+        usage = "```\nseqloom predict MODEL text.txt\necho 我是中国人 | seqloom predict MODEL - --format json --nbest 3\n```\n"
+        card = model_card(
+            f"Word segmenter, method {self.method}",
+            "Cuts raw Chinese text into words; whitespace separates words and belongs to none.",
+            self.about,
+            usage,
+        )
+        vocabularies = tagger.save_vocabularies if tagger is not None else lambda folder: None
+        fill_model(directory, {**config, "about": self.about}, tensors, card, vocabularies)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the model directory; a reader finds the old one or the new one, never half of one."""
+        write_model(path, self.fill)
+
+    @classmethod
+    def from_directory(cls, directory: ModelDirectory) -> Self:
+        """The segmenter of a model directory.
+
+        Raises:
+            ModelError: something is missing or does not fit together.
+        """
+        method = directory.setting("method")
+        try:
+            words = Dictionary.from_arrays(_below("words", directory.tensors))
+            implementation: WordSegmenter
+            if method in methods.NETWORK_METHODS:
+                implementation = NeuralSegmenter(Tagger.from_directory(directory))
+            else:
+                implementation = methods.restore(
+                    method, _below("method", directory.tensors), directory.setting("settings")
+                )
+        except (KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
+            if isinstance(error, SeqloomError):
+                raise
+            raise ModelError(f"{directory.path}: the model of method {method!r} is damaged ({error})") from None
+        segmenter = cls(
+            method,
+            words,
+            implementation,
+            fold=bool(directory.setting("fold_width")),
+            maximum_length=int(directory.setting("maximum_length")),
+        )
+        segmenter.about = directory.config.get("about", {})
+        return segmenter
+
+
+class SegmentationStream:
+    """Text in as chunks, words out by the sentence; the words do not depend on how the text is cut into chunks."""
+
+    def __init__(self, segmenter: Segmenter):
+        self._segmenter = segmenter
+        self._pieces = PieceStream(segmenter.maximum_length)
+
+    def push(self, chunk: str) -> list[str]:
+        """Takes more text; returns the words of the sentences that are complete now."""
+        return self._words(self._pieces.push(chunk))
+
+    def close(self) -> list[str]:
+        """Ends the text; returns the words of what was still open."""
+        return self._words(self._pieces.close())
+
+    def _words(self, complete: list[str]) -> list[str]:
+        return [word for found in self._segmenter.predict(complete) for word in found.words]
+
+
+def _below(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(f"{prefix}."): array for name, array in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def _best_combinations(scores: Sequence[Sequence[float]], k: int) -> Iterator[tuple[tuple[int, ...], float]]:
+    """The k best choices of one entry per list, by the sum of their scores; the lists are sorted, best first."""
+    first = (0,) * len(scores)
+    heap = [(-sum(some[0] for some in scores), first)]
+    seen = {first}
+    while heap and k > 0:
+        score, choice = heappop(heap)
+        yield choice, -score
+        k -= 1
+        for place, rank in enumerate(choice):
+            following = (*choice[:place], rank + 1, *choice[place + 1 :])
+            if rank + 1 < len(scores[place]) and following not in seen:
+                seen.add(following)
+                total = -sum(some[index] for some, index in zip(scores, following, strict=True))
+                heappush(heap, (total, following))

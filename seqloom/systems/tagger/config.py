@@ -1,6 +1,5 @@
 """What can be configured about a tagger. No torch here: the command line reads these to print its help."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -57,12 +56,15 @@ class TaggerDataConfig:
     Args:
         train: training file.
         dev: file for early stopping and the choice of the best weights; none holds out the end of the training file.
-        test: file that is scored once, at the end.
+        test: file that is scored once, at the end; none scores the dev data again.
         held_out: share of the training file held out where there is no dev file.
-        format: how files are read; ``auto`` detects and says what it found.
-        columns: for column files, which column holds what (0 is the first, -1 the last).
+        format: how files are read; ``auto`` recognises the format and says so.
+        columns: of column files, which column holds what: 0 is the first, -1 the last.
+        tag: of CoNLL-U files, the column of the tags, such as ``upos`` or ``xpos``.
+        tokens: of JSON lines without tokens of their own: words and punctuation marks, or characters.
+        scheme: of tags that spell spans; illegal transitions are then never predicted. Empty: recognised from the tags.
+        on_misaligned: what to do with spans of JSON lines that begin or end inside a token.
         encoding: character encoding.
-        scheme: tag scheme whose illegal transitions are never predicted; ``auto`` detects, ``none`` allows everything.
         limit: use only the first sentences of every file, for a dry run; none uses all.
         overfit: train and score on that many sentences, which a sound model learns by heart; none switches it off.
     """
@@ -71,10 +73,13 @@ class TaggerDataConfig:
     dev: str | None = None
     test: str | None = None
     held_out: float = 0.1
-    format: Literal["auto", "columns", "conllu", "segmented", "bmes", "jsonl"] = "auto"
-    columns: Mapping[str, int] = field(default_factory=lambda: {"text": 0, "tag": -1})
+    format: Literal["auto", "columns", "conllu", "jsonl"] = "auto"
+    columns: str = "text=0,tag=-1"
+    tag: str = "upos"
+    tokens: Literal["words", "characters"] = "words"
+    scheme: str = ""
+    on_misaligned: Literal["error", "skip", "expand"] = "error"
     encoding: str = "utf-8"
-    scheme: str = "auto"
     limit: int | None = None
     overfit: int | None = None
 

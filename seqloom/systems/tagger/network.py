@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqloom.decoding.crf import viterbi
 from seqloom.layers.embedding import SparseEmbedding
 from seqloom.layers.recurrent import Recurrent
-from seqloom.losses.crf import Constraints, LinearChainCRF
+from seqloom.losses.constraints import Constraints
+from seqloom.losses.crf import LinearChainCRF
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.systems.tagger.encoding import Spelling, TaggerBatch
 
@@ -101,8 +101,3 @@ class TaggerNetwork(nn.Module):
             return loss
         real = torch.arange(emissions.shape[1], device=emissions.device) < batch.lengths[:, None]
         return F.cross_entropy(emissions[real], batch.targets[real])
-
-    def decode(self, emissions: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T) the best legal tags; what stands past a row's length means nothing."""
-        tags, _ = viterbi(emissions, *self.crf.potentials(), lengths)
-        return tags

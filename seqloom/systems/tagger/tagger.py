@@ -1,6 +1,7 @@
 """The tagger as a model: from tokens to tags, with everything that is needed to do so in one directory."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -14,7 +15,8 @@ from seqloom.data.batching import evaluation_batches, restore_order
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ModelError
 from seqloom.losses.constraints import Constraints, Scheme
-from seqloom.systems.directory import ModelDirectory
+from seqloom.systems.card import model_card
+from seqloom.systems.directory import ModelDirectory, fill_model, write_model
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus
 from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
@@ -39,11 +41,18 @@ class Tagger:
         features: the fitted features.
         tags: the tags, and thereby their ids.
         scheme: the scheme whose illegal transitions are never predicted, or None.
+
+    Attributes:
+        about: how the model was made.
+        reading: how its data were read, and hence how files are read at prediction.
     """
+
+    system = "tagger"
 
     def __init__(self, config: TaggerModelConfig, features: FeatureSet, tags: TagVocabulary, scheme: Scheme | None):
         self.config, self.features, self.tags, self.scheme = config, features, tags, scheme
         self.about: dict[str, Any] = {}
+        self.reading: dict[str, Any] = {}
         if scheme is None:
             everything = torch.ones(len(tags), dtype=torch.bool)
             constraints = Constraints(everything, everything.expand(len(tags), -1).clone(), everything)
@@ -118,6 +127,21 @@ class Tagger:
             self.network.train(training)
         return restore_order(plan, results)
 
+    def fill(self, directory: Path) -> None:
+        """Writes the files of the model into an existing, empty directory."""
+        card = model_card(
+            f"Tagger of {len(self.tags)} tags",
+            "One tag for each token.",
+            self.about,
+            "```\nseqloom predict MODEL FILE\n```\nFILE is read as the training data were, its tags left out or ignored.",
+        )
+        config = {"system": self.system, **self.settings(), "reading": self.reading, "about": self.about}
+        fill_model(directory, config, self.tensors(), card, self.save_vocabularies)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the model directory; a reader finds the old one or the new one, never half of one."""
+        write_model(path, self.fill)
+
     def settings(self) -> dict[str, Any]:
         """What ``config.yaml`` keeps of a tagger beside its weights and vocabularies."""
         return {"model": dataclasses.asdict(self.config), "scheme": self.scheme}
@@ -147,6 +171,7 @@ class Tagger:
         features = FeatureSet.load(directory.vocab, names)
         tagger = cls(config, features, TagVocabulary.load(directory.vocab / "tags.json"), directory.setting("scheme"))
         tagger.about = directory.config.get("about", {})
+        tagger.reading = directory.config.get("reading", {})
         expected = tagger.network.state_dict()
         weights = directory.path / "weights.safetensors"
         for name, tensor in expected.items():
@@ -154,7 +179,9 @@ class Tagger:
                 raise ModelError(f"{weights}: the tensor '{name}' is missing; the model directory is damaged")
             found = directory.tensors[name].shape
             if found != tuple(tensor.shape):
-                raise ModelError(f"{weights}: '{name}' has the shape {found}, but the configuration needs {tuple(tensor.shape)}")
+                raise ModelError(
+                    f"{weights}: '{name}' has the shape {found}, but the configuration needs {tuple(tensor.shape)}"
+                )
         tagger.network.load_state_dict({name: torch.from_numpy(directory.tensors[name]) for name in expected})
         tagger.network.eval()
         return tagger

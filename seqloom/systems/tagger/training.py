@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqloom.data.batching import batches
 from seqloom.learning.config import TrainingConfig
@@ -38,13 +38,15 @@ class TaggerTask:
         evaluate: Callable[[], dict[str, float]],
         save: Callable[[Path], None],
     ):
-        self.module = tagger.network
+        self.module: nn.Module = tagger.network
+        self._per_sentence = tagger.config.output == "crf"
         self.evaluate, self.save_model = evaluate, save
         self._corpus, self._config, self._unknown_rate = corpus, config, tagger.config.unknown_rate
 
     def plan(self, epoch: int) -> Sequence[Description]:
-        size = {"tokens": self._config.batch_tokens} if self._config.batch_tokens else {"sentences": self._config.batch_size}
-        plan = batches(self._corpus.lengths, seed=self._config.seed, epoch=epoch, **size)
+        tokens = self._config.batch_tokens or None
+        sentences = None if tokens else self._config.batch_size
+        plan = batches(self._corpus.lengths, sentences=sentences, tokens=tokens, seed=self._config.seed, epoch=epoch)
         return [(epoch, number, indices) for number, indices in enumerate(plan)]
 
     def split(self, description: Description, rank: int, world: int) -> Description | None:
@@ -62,7 +64,7 @@ class TaggerTask:
         return loss
 
     def weight(self, batch: Any) -> float:
-        return float(len(batch.lengths)) if self.module.output == "crf" else float(batch.lengths.sum())
+        return float(len(batch.lengths)) if self._per_sentence else float(batch.lengths.sum())
 
     def size(self, batch: TaggerBatch) -> int:
         return int(batch.lengths.sum())

@@ -1,0 +1,70 @@
+"""``seqloom predict``: a model applied to a file or to standard input, lines out as soon as they are known."""
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from seqloom.app.command import parse
+from seqloom.errors import ConfigError
+
+SUMMARY = "Apply a model to a file, or to standard input with '-'."
+
+
+@dataclasses.dataclass(frozen=True)
+class _Anything:
+    model: Annotated[str, "a model directory, such as RUN/model"]
+
+
+def run(argv: list[str]) -> int:
+    """Writes one output line per input line to standard output."""
+    named = [argument for argument in argv if not argument.startswith("-")]
+    if not named:
+        parse(
+            _Anything,
+            argv,
+            verb="predict",
+            summary=f"{SUMMARY} Its options depend on the model.",
+            positional=("model",),
+        )
+        raise ConfigError("seqloom predict needs a model directory, such as RUN/model")
+    from seqloom.systems.directory import read_config
+    from seqloom.systems.family import load, system
+
+    verbs = system(read_config(Path(named[0]))["system"], f"{named[0]}/config.yaml: system").verbs_module()
+    options: Any = parse(
+        _with_files(verbs.PredictOptions), argv, verb="predict", summary=SUMMARY, positional=("model", "file")
+    )
+    model = load(options.model)
+    own = {field.name: getattr(options, field.name) for field in dataclasses.fields(verbs.PredictOptions)}
+    output = sys.stdout
+    for line in verbs.predict(model, _lines(options.file, options.encoding), verbs.PredictOptions(**own)):
+        output.write(line)
+        output.write("\n")
+    return 0
+
+
+def _with_files(options_class: type) -> type:
+    """The options of a family with what every family needs: the model, the input and its encoding."""
+    shared: list[Any] = [
+        ("model", Annotated[str, "a model directory, such as RUN/model"]),
+        (
+            "file",
+            Annotated[str, "a text file, compressed or not, or - for standard input"],
+            dataclasses.field(default="-"),
+        ),
+        ("encoding", Annotated[str, "character encoding of the input"], dataclasses.field(default="utf-8")),
+    ]
+    hints = get_type_hints(options_class, include_extras=True)
+    own = [
+        (item.name, hints[item.name], dataclasses.field(default=item.default))
+        for item in dataclasses.fields(options_class)
+    ]
+    return dataclasses.make_dataclass("PredictCommand", [*shared, *own], frozen=True)
+
+
+def _lines(file: str, encoding: str) -> Iterator[str]:
+    from seqloom.data.files import open_text
+
+    return (text for _, text in open_text(file, encoding, expected=None))

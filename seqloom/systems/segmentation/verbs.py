@@ -1,0 +1,283 @@
+"""The verbs of the word segmenter: train, evaluate, predict."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from seqloom.data.files import checksum, write_atomic
+from seqloom.data.formats import ReadOptions, read
+from seqloom.data.segmented import format_bmes, format_segmented
+from seqloom.errors import ConfigError, DataError
+from seqloom.systems.card import about_training
+from seqloom.systems.family import Evaluation, held_out, load
+from seqloom.systems.segmentation import methods
+from seqloom.systems.segmentation.config import Method, SegmenterConfig, SegmenterDataConfig
+from seqloom.systems.segmentation.dictionary import Dictionary, Priority
+from seqloom.systems.segmentation.neural import NeuralSegmenter
+from seqloom.systems.segmentation.pieces import fold_width, pieces
+from seqloom.systems.segmentation.score import score_segmentation
+from seqloom.systems.segmentation.segmenter import Segmentation, Segmenter
+
+__all__ = ["PredictOptions", "evaluate", "predict", "train"]
+
+Lines = Sequence[list[str]]
+
+# Lines handed to a method together: enough for batches of like length, few enough for output to flow.
+BLOCK = 2000
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+def read_words(path: str, config: SegmenterDataConfig) -> list[list[str]]:
+    """The words of each line of segmented text, whatever format holds them.
+
+    Raises:
+        DataError: the file cannot be read, is empty, or holds no word.
+    """
+    corpus = read(path, config.format, ReadOptions(encoding=config.encoding))
+    if corpus.report.format == "plain":
+        raise DataError(
+            f"{path} holds no words but {corpus.report.reason}; expected one sentence per line, words separated by spaces"
+        )
+    lines = [list(sentence.tokens) for sentence in corpus.sentences[: config.limit]]
+    if not any(lines):
+        raise DataError(f"{path} holds no words; expected one sentence per line, words separated by spaces")
+    return lines
+
+
+@dataclass(frozen=True)
+class _Data:
+    train: Lines
+    dev: Lines
+    test: Lines
+    files: dict[str, str]
+
+
+def _read_data(config: SegmenterDataConfig) -> _Data:
+    if config.train is None:
+        raise ConfigError("data.train is not given; name the training text with --data.train FILE")
+    train: Lines = read_words(config.train, config)
+    if config.overfit is not None:
+        train = train[: config.overfit]
+        return _Data(train, train, train, {"train": config.train})
+    if config.dev is None:
+        train, dev = held_out(train, config.held_out)
+    else:
+        dev = read_words(config.dev, config)
+    test = dev if config.test is None else read_words(config.test, config)
+    names = {"train": config.train, "dev": config.dev, "test": config.test}
+    return _Data(train, dev, test, {split: file for split, file in names.items() if file is not None})
+
+
+def training_pieces(lines: Lines, maximum_length: int) -> list[list[str]]:
+    """The words of lines, cut into the pieces that prediction will see; a word that a cut would split joins two pieces."""
+    cut = []
+    for words in lines:
+        ends = {end for _, end in pieces("".join(words), maximum_length)}
+        piece: list[str] = []
+        position = 0
+        for word in words:
+            piece.append(word)
+            position += len(word)
+            if position in ends:
+                cut.append(piece)
+                piece = []
+        if piece:
+            cut.append(piece)
+    return cut
+
+
+# Training ------------------------------------------------------------------------------------------------------------
+
+
+def train(config: SegmenterConfig, run: Path, *, resume: bool, command: str) -> Segmenter:
+    """Trains the method of the configuration and scores it, with its baselines, on the test text.
+
+    Leaves ``run/model`` and ``run/evaluation.json``.
+    """
+    data = _read_data(config.data)
+    fold = fold_width if config.data.fold_width else str
+    lines = [[fold(word) for word in words] for words in data.train]
+    words = Dictionary.from_lines(lines)
+    about = about_training(
+        command,
+        config.training.seed,
+        {name: {"file": file, "sha256": checksum(file)} for name, file in data.files.items()},
+    )
+    wrap = partial(Segmenter, fold=config.data.fold_width, maximum_length=config.data.maximum_length)
+    if config.method in methods.NETWORK_METHODS:
+        segmenter = _train_network(
+            config, run, words, training_pieces(lines, config.data.maximum_length), data.dev, about, resume
+        )
+    else:
+        segmenter = wrap(config.method, words, methods.fit(config.method, lines, words, config.statistics))
+    evaluation = score(segmenter, data.test)
+    baselines = [{"method": config.method, **_row(evaluation)}]
+    for name in config.baselines:
+        other = wrap(name, words, methods.fit(name, lines, words, config.statistics))
+        baselines.append({"method": name, **_row(score(other, data.test))})
+    segmenter.about = {**about, "scores": dict(evaluation.metrics)}
+    segmenter.save(run / "model")
+    report = {
+        "system": "segmenter",
+        "method": config.method,
+        "data": data.files,
+        "seed": config.training.seed,
+        "versions": about["versions"],
+        **evaluation.to_dict(),
+        "baselines": baselines,
+        "examples": [_example(segmenter, text) for text in config.examples],
+    }
+    write_atomic(run / "evaluation.json", json.dumps(report, ensure_ascii=False, indent=1))
+    return segmenter
+
+
+def _train_network(
+    config: SegmenterConfig,
+    run: Path,
+    words: Dictionary,
+    lines: Lines,
+    dev: Lines,
+    about: dict[str, Any],
+    resume: bool,
+) -> Segmenter:
+    import torch
+
+    from seqloom.learning.loop import train as fit
+    from seqloom.systems.tagger.training import TaggerTask
+
+    model = replace(config.model, output="softmax" if config.method == "blstm" else "crf")
+    torch.manual_seed(config.training.seed)
+    neural = NeuralSegmenter.untrained(model, ["".join(words) for words in lines])
+    segmenter = Segmenter(
+        config.method, words, neural, fold=config.data.fold_width, maximum_length=config.data.maximum_length
+    )
+    segmenter.about = about
+
+    def evaluate_dev() -> dict[str, float]:
+        return dict(score(segmenter, dev).metrics)
+
+    task = TaggerTask(neural.tagger, neural.encode(lines), config.training, evaluate_dev, segmenter.fill)
+    fit(task, config.training, run, resume=resume, identity=_identity(config))
+    best: Segmenter = load(run / "model")
+    return best
+
+
+def _identity(config: SegmenterConfig) -> dict[str, Any]:
+    """What a resumed run must share with the run it continues, beside the training configuration."""
+    described = asdict(config)
+    return {key: described[key] for key in ("method", "data", "model")}
+
+
+def _row(evaluation: Evaluation) -> dict[str, float]:
+    names = ("precision", "recall", "f1", "oov_recall", "characters_per_second")
+    return {name: evaluation.metrics[name] for name in names}
+
+
+def _example(segmenter: Segmenter, text: str) -> dict[str, Any]:
+    ranked = segmenter.n_best(text, 3)
+    readings = [{"words": found.words, "score": score} for found, score in ranked]
+    return {"text": text, "gold": None, "predicted": readings[0]["words"], "n_best": readings}
+
+
+# Evaluation ----------------------------------------------------------------------------------------------------------
+
+
+def score(segmenter: Segmenter, gold: Lines) -> Evaluation:
+    """Scores a segmenter on the words of each line, from their raw text."""
+    start = time.perf_counter()
+    system = segmenter.predict(["".join(words) for words in gold])
+    seconds = time.perf_counter() - start
+    fold = fold_width if segmenter.fold else str
+    known = set(segmenter.words.base)
+    result = score_segmentation(
+        [[fold(word) for word in words] for words in gold],
+        [[fold(word) for word in found.words] for found in system],
+        known,
+    )
+    characters = sum(len(found.text) for found in system)
+    found = result.to_dict()
+    names = ("precision", "recall", "f1", "oov_rate", "oov_recall", "iv_recall")
+    metrics = {name: getattr(result, name) for name in names} | {"characters_per_second": characters / seconds}
+    worst = [
+        {
+            "line": line.line,
+            "text": "".join(line.gold),
+            "gold": line.gold,
+            "predicted": line.system,
+            "errors": line.errors,
+        }
+        for line in result.worst(20)
+    ]
+    return Evaluation(metrics, {"counts": found["counts"], "by_length": found["by_length"], "worst": worst})
+
+
+def evaluate(model: Segmenter, path: str) -> Evaluation:
+    """Scores a model on a file of segmented text."""
+    return score(model, read_words(path, SegmenterDataConfig()))
+
+
+# Prediction ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How raw text is segmented and written."""
+
+    format: Annotated[
+        Literal["plain", "json", "bmes", "native"],
+        "words and spaces, JSON lines with offsets, or BMES columns; native is plain",
+    ] = "plain"
+    nbest: Annotated[int, "how many segmentations of each line, best first"] = 1
+    method: Annotated[Method | None, "another method on the model's words, such as fmm; by default the model's own"] = (
+        None
+    )
+    dict: Annotated[str | None, "a file of your own words: word [frequency] [tag]"] = None
+    priority: Annotated[Priority, "whether your words are preferred over, or forced upon, other readings"] = "prefer"
+    full: Annotated[bool, "print every dictionary word found in each line, overlapping or not"] = False
+    keep_space: Annotated[bool, "keep the text's own whitespace, as words of its own"] = False
+
+
+def predict(model: Segmenter, lines: Iterable[str], options: PredictOptions) -> Iterator[str]:
+    """One output line for each input line (BMES: one per character, and an empty one), a block of lines at a time."""
+    if options.nbest < 1:
+        raise ConfigError(f"--nbest: {options.nbest} is not a number of segmentations; expected 1 or more")
+    if options.dict is not None:
+        model = model.with_dictionary(Dictionary.from_counts({}).with_file(options.dict, options.priority))
+    if options.method is not None:
+        model = model.with_method(options.method)
+    source = iter(lines)
+    while block := list(islice(source, BLOCK)):
+        if options.full:
+            yield from format_segmented(model.full(block))
+        elif options.nbest > 1:
+            for text in block:
+                yield from _write_ranked(model.n_best(text, options.nbest), options)
+        else:
+            yield from _write(model.predict(block), options)
+
+
+def _write(found: Sequence[Segmentation], options: PredictOptions) -> Iterator[str]:
+    if options.keep_space:
+        found = [segmentation.with_spaces() for segmentation in found]
+    if options.format == "json":
+        return (json.dumps(segmentation.to_dict(), ensure_ascii=False) for segmentation in found)
+    if options.format == "bmes":
+        return format_bmes(segmentation.words for segmentation in found)
+    return format_segmented((segmentation.words for segmentation in found), "" if options.keep_space else " ")
+
+
+def _write_ranked(ranked: Sequence[tuple[Segmentation, float]], options: PredictOptions) -> Iterator[str]:
+    if options.format == "json":
+        readings = [{"words": found.to_dict()["words"], "score": score} for found, score in ranked]
+        yield json.dumps({"text": ranked[0][0].text, "n_best": readings}, ensure_ascii=False)
+        return
+    for found, value in ranked:
+        (line,) = _write([found], replace(options, format="plain"))
+        yield f"{value:.4f}\t{line}"
