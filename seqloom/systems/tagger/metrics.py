@@ -1,0 +1,206 @@
+"""How good tags are: accuracy, each tag's figures, spans as the CoNLL scorer and as seqeval's strict mode count them.
+
+Every result is a frozen dataclass with counts in it, so that two files' results can be told apart from their rates.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from seqloom.data.schemes import Scheme, as_scheme, spans_from
+
+__all__ = ["Counts", "Mode", "SpanScores", "TokenScores", "aligned", "score_spans", "score_tokens", "token_scores"]
+
+Mode = Literal["conlleval", "strict"]
+Tags = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many were right, given out and expected; a rate with nothing to divide by is 0, as in the CoNLL scorer."""
+
+    correct: int = 0
+    predicted: int = 0
+    support: int = 0
+
+    @property
+    def precision(self) -> float:
+        """The part of what was given out that was right."""
+        return self.correct / self.predicted if self.predicted else 0.0
+
+    @property
+    def recall(self) -> float:
+        """The part of what was expected that was given out."""
+        return self.correct / self.support if self.support else 0.0
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of precision and recall."""
+        total = self.predicted + self.support
+        return 2 * self.correct / total if total else 0.0
+
+    def to_dict(self) -> dict[str, float]:
+        """Rates and counts, for JSON."""
+        return {
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+            "correct": self.correct,
+            "predicted": self.predicted,
+            "support": self.support,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScores:
+    """Tags compared token by token.
+
+    Attributes:
+        correct, tokens: right tags and all tags, punctuation included.
+        sentences, correct_sentences: all of them, and those without an error.
+        tags: each tag's counts, by name.
+        confusion: how often a gold tag was given as another: ``{(gold, predicted): count}``, errors only, most
+            frequent first.
+    """
+
+    correct: int
+    tokens: int
+    sentences: int
+    correct_sentences: int
+    tags: dict[str, Counts] = field(default_factory=dict)
+    confusion: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float:
+        """Right tags per token; 0 where there is no token."""
+        return self.correct / self.tokens if self.tokens else 0.0
+
+    @property
+    def sentence_accuracy(self) -> float:
+        """Sentences without an error per sentence."""
+        return self.correct_sentences / self.sentences if self.sentences else 0.0
+
+    @property
+    def macro_f1(self) -> float:
+        """The mean of the tags' F1, over the tags that are expected or given out."""
+        return sum(counts.f1 for counts in self.tags.values()) / len(self.tags) if self.tags else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Rates and counts, for JSON."""
+        return {
+            "accuracy": self.accuracy,
+            "correct": self.correct,
+            "tokens": self.tokens,
+            "sentences": self.sentences,
+            "sentence_accuracy": self.sentence_accuracy,
+            "macro_f1": self.macro_f1,
+            "tags": {tag: counts.to_dict() for tag, counts in self.tags.items()},
+            "confusion": [[gold, found, count] for (gold, found), count in self.confusion.items()],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SpanScores:
+    """Spans compared by their borders and their label.
+
+    Attributes:
+        scheme, mode: how the spans were read; figures of two modes are not comparable (seqeval, issue 57).
+        overall: micro-averaged over all labels.
+        labels: each label's counts, by name.
+    """
+
+    scheme: str
+    mode: Mode
+    overall: Counts
+    labels: dict[str, Counts] = field(default_factory=dict)
+
+    @property
+    def signature(self) -> str:
+        """What must be quoted with the figure."""
+        return f"span F1, scheme {self.scheme}, mode {self.mode}, micro average"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Rates and counts, for JSON."""
+        return {
+            "signature": self.signature,
+            **self.overall.to_dict(),
+            "labels": {label: counts.to_dict() for label, counts in self.labels.items()},
+        }
+
+
+def score_tokens(gold: Iterable[Tags], predicted: Iterable[Tags]) -> TokenScores:
+    """Compare tags token by token.
+
+    Raises:
+        ValueError: not as many sentences, or tags in a sentence, on both sides; names the sentence.
+
+    >>> score_tokens([["N", "V"]], [["N", "N"]]).accuracy
+    0.5
+    """
+    pairs: Counter[tuple[str, str]] = Counter()
+    sentences = perfect = 0
+    for expected, found in aligned(gold, predicted):
+        pairs.update(zip(expected, found, strict=True))
+        sentences += 1
+        perfect += all(one == other for one, other in zip(expected, found, strict=True))
+    return token_scores(pairs, sentences, perfect)
+
+
+def score_spans(
+    gold: Iterable[Tags], predicted: Iterable[Tags], scheme: Scheme | str, mode: Mode = "conlleval"
+) -> SpanScores:
+    """Compare the spans that tags spell: right are those with equal borders and an equal label.
+
+    ``conlleval`` reads illegal tags as the CoNLL scorer (Tjong Kim Sang & Buchholz 2000) and seqeval's default mode
+    do; ``strict`` ignores spans that are not spelled in full, as seqeval's strict mode does. Where all tags are
+    legal the two agree.
+
+    >>> score_spans([["B-PER", "I-PER"]], [["I-PER", "I-PER"]], "bio").overall.f1
+    1.0
+    >>> score_spans([["B-PER", "I-PER"]], [["I-PER", "I-PER"]], "bio", mode="strict").overall.f1
+    0.0
+    """
+    chosen = as_scheme(scheme)
+    right: Counter[str] = Counter()
+    given: Counter[str] = Counter()
+    wanted: Counter[str] = Counter()
+    for expected, found in aligned(gold, predicted):
+        truth = set(spans_from(expected, chosen, mode == "strict"))
+        guess = set(spans_from(found, chosen, mode == "strict"))
+        wanted.update(span.label for span in truth)
+        given.update(span.label for span in guess)
+        right.update(span.label for span in truth & guess)
+    labels = {label: Counts(right[label], given[label], wanted[label]) for label in sorted(wanted | given)}
+    return SpanScores(chosen.name, mode, Counts(right.total(), given.total(), wanted.total()), labels)
+
+
+def aligned(gold: Iterable[Tags], predicted: Iterable[Tags]) -> Iterator[tuple[Tags, Tags]]:
+    """Gold and predicted tags, sentence by sentence. Raises ValueError where they do not match, naming the sentence."""
+    expected, found = list(gold), list(predicted)
+    if len(expected) != len(found):
+        raise ValueError(f"there are {len(found)} predicted sentences for {len(expected)} gold ones")
+    for index, (one, other) in enumerate(zip(expected, found, strict=True)):
+        if len(one) != len(other):
+            raise ValueError(f"sentence {index} has {len(other)} predicted tags for {len(one)} gold ones")
+        yield one, other
+
+
+def token_scores(pairs: Counter[tuple[str, str]], sentences: int, perfect: int) -> TokenScores:
+    """The scores of counted pairs ``(gold, predicted)``; ``perfect`` of the ``sentences`` have no error."""
+    right: Counter[str] = Counter()
+    given: Counter[str] = Counter()
+    wanted: Counter[str] = Counter()
+    for (expected, found), count in pairs.items():
+        wanted[expected] += count
+        given[found] += count
+        right[expected] += count if expected == found else 0
+    errors = sorted((-count, pair) for pair, count in pairs.items() if pair[0] != pair[1])
+    return TokenScores(
+        correct=right.total(),
+        tokens=wanted.total(),
+        sentences=sentences,
+        correct_sentences=perfect,
+        tags={tag: Counts(right[tag], given[tag], wanted[tag]) for tag in sorted(wanted | given)},
+        confusion={pair: -count for count, pair in errors},
+    )
