@@ -1,6 +1,6 @@
-"""A checkpoint: every tensor of a run and a JSON header in one safetensors file, replaced atomically and checked when read.
+"""A checkpoint: all tensors of a run and a JSON header in one safetensors file, replaced atomically, checked when read.
 
-No pickle: reading one never runs code. The header lies in the file's metadata, so that tensors and counters cannot part.
+No pickle: reading one never runs code. The header lies in the file's metadata: tensors and counters cannot part.
 """
 
 import json
@@ -29,7 +29,7 @@ def write_checkpoint(
 ) -> None:
     """Replace ``path`` (and ``also``, with the same content) by a new checkpoint.
 
-    Killed at any moment, each path holds either its old or its new content, whole; ``also`` is never older than ``path``.
+    Killed at any moment, each path holds either its old or its new content, whole; ``also`` is replaced first.
 
     Args:
         path: the file; its directory exists.
@@ -65,8 +65,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            # Cloned: a view into the file is aligned otherwise than a fresh tensor, which can change the last bits of a sum.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            # Cloned: a view into the file is not aligned as a fresh tensor is, which can change the last bits of sums.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such checkpoint") from None
     except (SafetensorError, OSError) as error:
@@ -102,5 +102,5 @@ def _checksum(tensors: Mapping[str, Tensor], text: str) -> int:
     for name in sorted(tensors):
         value = zlib.crc32(name.encode(), value)
         if tensors[name].numel():
-            value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), value)
+            value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
     return value

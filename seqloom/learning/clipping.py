@@ -11,7 +11,7 @@ __all__ = ["clip_gradients", "gradient_norm", "merge_rows"]
 def merge_rows(gradient: Tensor) -> Tensor:
     """A sparse gradient whose rows are unique: the values of a row that was looked up several times are added.
 
-    Done once per step; the norm, the clipping and the update share the result. A merged gradient is handed back as it is.
+    Done once per step; norm, clipping and update share the result. A merged gradient is handed back as it is.
 
     >>> twice = torch.sparse_coo_tensor([[2, 2]], [[1.0], [3.0]], (4, 1), check_invariants=True)
     >>> merge_rows(twice).values().tolist()
@@ -21,7 +21,7 @@ def merge_rows(gradient: Tensor) -> Tensor:
 
 
 def _values(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
-    """The numbers of every gradient, sharing its memory. Sparse gradients are merged in place of the parameter's ``grad``."""
+    """The numbers of every gradient, sharing its memory; a sparse ``grad`` is replaced by its merged form."""
     values = []
     for parameter in parameters:
         gradient = parameter.grad
@@ -46,7 +46,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> float:
     """Scale all gradients by ``limit / norm`` where their joint norm is larger than ``limit``; 0 clips nothing.
 
     Returns:
-        The norm before clipping. Where it is not finite, the gradients are left as they are and the step must be skipped.
+        The norm before clipping. Where it is not finite, the gradients are left alone: skip the step.
     """
     values = _values(parameters)
     norm = float(nn.utils.get_total_norm(values))

@@ -1,4 +1,4 @@
-"""How a run is trained: one frozen dataclass, validated before anything else happens. Importing it does not import torch."""
+"""How a run is trained: one frozen dataclass, validated before anything else happens. It does not import torch."""
 
 import math
 from dataclasses import dataclass, field, fields
@@ -23,8 +23,8 @@ _MAY_CHANGE = {"may_change_on_resume": True}
 class TrainingConfig:
     """The settings of the loop and of its optimiser.
 
-    Two runs with the same settings, data, seed and thread count have bit-identical weights, interrupted or not. A resumed
-    run must keep every setting but those whose field says that it may change.
+    Two runs with the same settings, data, seed and thread count have bit-identical weights, interrupted or not. A
+    resumed run must keep every setting but ``checkpoint_seconds`` and ``threads``.
 
     Raises:
         ConfigError: a value outside its range; the sentence names the key, the value and the range.
@@ -51,7 +51,7 @@ class TrainingConfig:
     beta1: float = 0.9
     beta2: float = 0.999
     weight_decay: float = 0.0
-    """Decoupled for ``adamw``, an L2 penalty otherwise; never applied to sparse tables, whose untouched rows stay untouched."""
+    """Decoupled for ``adamw``, an L2 penalty otherwise; never applied to sparse tables: it would touch every row."""
     schedule: Literal["constant", "linear", "cosine", "halve_on_plateau"] = "constant"
     """``linear`` and ``cosine`` fall to zero at the end; ``halve_on_plateau`` halves after ``plateau_patience`` epochs
     without a better metric."""
@@ -80,7 +80,7 @@ class TrainingConfig:
     threads: int = field(default=0, metadata=_MAY_CHANGE)
     """Threads of torch; 0 leaves torch's own choice. Another number may change the last bits of a result."""
     device: Literal["auto", "cpu", "cuda"] = "cpu"
-    """Where to train. The number of processes is torchrun's: ``torchrun --nproc_per_node 2 -m seqloom.app.main train ...``."""
+    """Where to train. The number of processes is torchrun's: ``torchrun --nproc_per_node 2 -m seqloom train ...``."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
     def __post_init__(self) -> None:
@@ -102,17 +102,14 @@ class TrainingConfig:
             raise ConfigError("training.monitor is empty, expected the name of a metric that the evaluation reports")
 
     def _require(
-        self, name: str, *, at_least: float | None = None, above: float | None = None, below: float | None = None
+        self, name: str, *, at_least: float = -math.inf, above: float = -math.inf, below: float = math.inf
     ) -> None:
         value = getattr(self, name)
-        bounds = [
-            (at_least, "at least", lambda bound: value >= bound),
-            (above, "more than", lambda bound: value > bound),
-            (below, "less than", lambda bound: value < bound),
-        ]
-        for bound, words, holds in bounds:
-            if bound is not None and not (math.isfinite(value) and holds(bound)):
-                raise ConfigError(f"training.{name} is {value}, expected {words} {bound:g}")
+        if at_least <= value < below and above < value < math.inf:
+            return
+        bounds = {"at least": at_least, "more than": above, "less than": below}
+        words = " and ".join(f"{word} {bound:g}" for word, bound in bounds.items() if math.isfinite(bound))
+        raise ConfigError(f"training.{name} is {value}, expected {words}")
 
     def fixed_on_resume(self) -> dict[str, Any]:
         """The settings that a resumed run must share with the run it continues."""

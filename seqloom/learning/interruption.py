@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during training: the first is noted and obeyed where it costs nothing, the second stops at once."""
+"""Ctrl-C and SIGTERM during training: the first is obeyed where it costs nothing, the second stops at once."""
 
 import signal
 import threading
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class TrainingInterrupted(SystemExit):
-    """Training was stopped from outside, after everything had been saved; uncaught, the process exits with status 130."""
+    """Training was stopped from outside and everything is saved; uncaught, the process exits with status 130."""
 
     def __init__(self, message: str) -> None:
         super().__init__(130)

@@ -2,8 +2,8 @@
 
     while not finished:  interrupted?  ->  evaluation due?  ->  one step  ->  checkpoint due?
 
-Every turn begins from a :class:`RunState` and tensors that a checkpoint can hold in full, so that a run may be cut at any
-point and continue to the same bits. The loop knows nothing of text: see :class:`seqloom.learning.task.Task`.
+Every turn begins from a :class:`RunState` and tensors that a checkpoint can hold in full, so that a run may be cut at
+any point and continue to the same bits. The loop knows nothing of text: see :class:`seqloom.learning.task.Task`.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from seqloom.errors import ConfigError, SeqloomError
+from seqloom.errors import ConfigError
 from seqloom.learning.config import TrainingConfig
 from seqloom.learning.interruption import Interruption, TrainingInterrupted
 from seqloom.learning.optimiser import build_optimiser
@@ -27,18 +27,13 @@ from seqloom.learning.run_directory import RunDirectory
 from seqloom.learning.run_state import Mean, RunState
 from seqloom.learning.schedule import learning_rate
 from seqloom.learning.snapshot import flatten, load_snapshot, save_snapshot
+from seqloom.learning.step import TrainingError, refuse_constant_zero, take_step
 from seqloom.learning.task import Task
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["TrainingError", "TrainingInterrupted", "TrainingResult", "train"]
-
-_ZERO_STEPS = 10  # so many losses of exactly 0 from the start are no coincidence
-
-
-class TrainingError(SeqloomError):
-    """Training cannot go on: the loss or the gradients are not usable numbers."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +66,8 @@ def train(
         task: what is trained.
         config: how.
         run_directory: new, or holding at most files that the loop does not write (a configuration).
-        resume: continue the run in the directory, to the same bits as if it had never stopped. A run that is finished is
-            reported and left as it is; one that was killed before its first checkpoint starts anew.
+        resume: continue the run in the directory, to the same bits as if it had never stopped. A run that is finished
+            is reported and left as it is; one that was killed before its first checkpoint starts anew.
         identity: JSON-able values beside ``config`` that a resumed run must share (model, data); may be nested.
         console: where progress is shown; the standard error stream by default.
     Raises:
@@ -86,12 +81,11 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
     processes = Processes(config)
-    run.check(resume=resume)
     progress = Progress(console=console, silent=not processes.first)
     with Interruption() as interruption:
         loop = _Loop(task, config, run, processes, progress, interruption, flatten(identity or {}))
         try:
-            loop.begin()
+            loop.begin(resume=resume)
             return loop.run()
         finally:
             progress.close()
@@ -120,9 +114,12 @@ class _Loop:
         self.plan: tuple[int, Sequence[Any]] = (-1, ())
         self.stop = self.checkpoint_due = False
 
-    def begin(self) -> None:
+    def begin(self, *, resume: bool) -> None:
         """Load the last checkpoint or take the first one, which also shows early that the directory can be written."""
         processes, first = self.processes, self.processes.first
+        # The first process alone looks: what it writes next must not look like an old run to a slower one.
+        if problem := processes.broadcast(self.run_directory.problem(resume=resume) if first else ""):
+            raise ConfigError(problem)
         if first:
             self.run_directory.prepare()
         seed_everything(self.config.seed + processes.rank)
@@ -168,8 +165,9 @@ class _Loop:
         self.progress.close()
         result = self._result()
         self.progress.message(
-            f"finished after {result.steps} steps in {result.seconds:.0f} s; best {self.config.monitor} {result.best:.4f} "
-            f"at step {result.best_step}; peak memory {result.peak_memory / 2**20:.0f} MiB; model in {result.model}"
+            f"finished after {result.steps} steps in {result.seconds:.0f} s; "
+            f"best {self.config.monitor} {result.best:.4f} at step {result.best_step}; "
+            f"peak memory {result.peak_memory / 2**20:.0f} MiB; model in {result.model}"
         )
         return result
 
@@ -190,80 +188,39 @@ class _Loop:
     def _step(self) -> None:
         state, config = self.state, self.config
         plan = self._plan()
-        rate = learning_rate(
-            config, step=state.step, progress=self.epochs_done / config.epochs, halvings=state.halvings
+        progress = self.epochs_done / config.epochs
+        rate = learning_rate(config, step=state.step, progress=progress, halvings=state.halvings)
+        step = take_step(
+            self.task,
+            plan[state.batch],
+            self.optimiser,
+            self.processes,
+            state,
+            config,
+            rate=rate,
+            wishes=self._wishes,
         )
-        self.optimiser.zero_grad()
-        total, weight, items = self._gradients(plan[state.batch])
-        norm = self.optimiser.clip(config.clip_norm)
-        self._update(norm, rate)
+        self.stop, self.checkpoint_due = step.stop, step.save
         state.step += 1
         state.batch += 1
         if state.batch == len(plan):
             state.epoch, state.batch = state.epoch + 1, 0
-        state.interval.add(total, weight, norm if math.isfinite(norm) else 0.0, items)
-        state.period.add(total, weight, norm if math.isfinite(norm) else 0.0, items)
-        self._refuse_constant_zero(total)
+        refuse_constant_zero(state)
+        for mean in (state.interval, state.period):
+            mean.add(total=step.total, weight=step.weight, norm=step.norm, items=step.items)
+        if self.progress.due():
+            self.progress.step(
+                self.epochs_done, config.epochs, step=state.step, loss=state.period.loss, rate=self._items_per_second()
+            )
         if state.step % config.log_every == 0:
             self._log_interval(rate)
-        if self.progress.due():
-            per_second = state.interval.items / max(time.monotonic() - self.reported, 1e-9)
-            self.progress.step(
-                self.epochs_done, config.epochs, step=state.step, loss=state.period.loss, rate=per_second
-            )
 
-    def _gradients(self, description: Any) -> tuple[float, float, float]:
-        """Gradients of the whole batch's mean loss in every process; the loss times its weight, the weight, the items."""
-        task, processes = self.task, self.processes
-        if processes.world > 1:
-            description = task.split(description, processes.rank, processes.world)
-        loss, total, weight, items = None, 0.0, 0.0, 0
-        if description is not None:
-            batch = processes.to_device(task.batch(description))
-            weight, items = float(task.weight(batch)), task.size(batch)
-            with processes.precision():
-                loss = task.loss(batch)
-            total = loss.item() * weight
-        due = processes.first and time.monotonic() - self.saved >= self.config.checkpoint_seconds
-        total, all_weights, all_items, stop, due_anywhere = processes.sum(
-            total, weight, items, self.interruption.requested, due
-        )
-        self.stop, self.checkpoint_due = bool(stop), bool(due_anywhere)
-        if not math.isfinite(total):
-            raise TrainingError(
-                f"the loss is {total} at epoch {self.state.epoch + 1}, batch {self.state.batch + 1} (step {self.state.step}); "
-                "lower training.learning_rate or set training.clip_norm; the last checkpoint and the best model are intact"
-            )
-        if loss is not None and weight:
-            (loss * (weight / all_weights) if processes.world > 1 else loss).backward()  # type: ignore[no-untyped-call]
-        processes.add_gradients(self.optimiser.dense_parameters.values(), self.optimiser.rows.tables.values())
-        return total, all_weights, all_items
-
-    def _update(self, norm: float, rate: float) -> None:
-        state = self.state
-        if math.isfinite(norm):
-            self.optimiser.step(rate)
-            state.skipped_in_a_row = 0
-            return
-        state.skipped += 1
-        state.skipped_in_a_row += 1
-        if state.skipped_in_a_row >= self.config.max_skipped_steps:
-            raise TrainingError(
-                f"the gradient norm was {norm} in {state.skipped_in_a_row} steps in a row (step {state.step}); lower "
-                "training.learning_rate; the last checkpoint and the best model are intact"
-            )
-
-    def _refuse_constant_zero(self, total: float) -> None:
-        state = self.state
-        state.only_zeros = state.only_zeros and total == 0.0
-        if state.only_zeros and (state.step >= _ZERO_STEPS or state.epoch):
-            raise TrainingError(
-                f"the loss was exactly 0 in all of the first {state.step} steps: there is nothing to learn; check that the "
-                "training data have labels and more than one kind of them"
-            )
+    def _wishes(self) -> tuple[bool, bool]:
+        old = time.monotonic() - self.saved >= self.config.checkpoint_seconds
+        return self.interruption.requested, self.processes.first and old
 
     def _log_interval(self, rate: float) -> None:
-        state, now = self.state, time.monotonic()
+        state = self.state
         self.records.write(
             {
                 "event": "step",
@@ -273,11 +230,14 @@ class _Loop:
                 "learning_rate": rate,
                 "gradient_norm": state.interval.norm,
                 "skipped_steps": state.skipped,
-                "rate": state.interval.items / max(now - self.reported, 1e-9),
+                "rate": self._items_per_second(),
                 "seconds": self._seconds(),
             }
         )
-        state.interval, self.reported = Mean(), now
+        state.interval, self.reported = Mean(), time.monotonic()
+
+    def _items_per_second(self) -> float:
+        return self.state.interval.items / max(time.monotonic() - self.reported, 1e-9)
 
     # Evaluation ----------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """The processes of a run: Lightning Fabric for devices, precision and launching; our own exchange of gradients.
 
 Fabric's distributed data parallel wrapper is not used. Its buckets change their layout after the first step, so that a
-resumed run of more than two processes would add in another order than the run it continues; it cannot take an empty share
-of a batch, weighs every share alike, and NCCL has no sparse all-reduce. One exchange after the backward pass has none of
-these limits, and models of this size have little to overlap it with.
+resumed run of more than two processes would add in another order than the run it continues; it cannot take an empty
+share of a batch and weighs every share alike. One exchange after the backward pass has none of these limits, and models
+of this size have little to overlap it with.
 """
 
 import os
@@ -43,8 +43,8 @@ class Processes:
     def _launch(self, config: TrainingConfig) -> "Fabric":
         # Imported here because it costs 1.5 s, which predicting or reading a configuration should not pay.
         from lightning_fabric import Fabric
-        from lightning_fabric.plugins.environments import LightningEnvironment
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+        from lightning_fabric.strategies.ddp import DDPStrategy
 
         if self.world == 1:
             environment = LightningEnvironment()  # else a cluster's variables would make Fabric look for peers
@@ -79,7 +79,8 @@ class Processes:
         """Each value summed over the processes, in float64."""
         if self.world == 1:
             return list(values)
-        total = self.fabric.all_reduce(torch.tensor(values, dtype=torch.float64, device=self.device), reduce_op="sum")
+        total = torch.tensor(values, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(total)
         return [float(value) for value in total]
 
     def broadcast(self, value: Any) -> Any:
@@ -90,7 +91,10 @@ class Processes:
         """(...) tensors of one shape from every process as (world, ...)."""
         if self.world == 1:
             return tensor[None]
-        return torch.as_tensor(self.fabric.all_gather(tensor.to(self.device))).reshape(self.world, *tensor.shape)
+        here = tensor.to(self.device)
+        everywhere = [torch.empty_like(here) for _ in range(self.world)]
+        torch.distributed.all_gather(everywhere, here)
+        return torch.stack(everywhere)
 
     def equalise(self, module: nn.Module) -> None:
         """Give every process the first one's parameters and buffers."""
@@ -113,8 +117,8 @@ class Processes:
         used = torch.tensor([float(p.grad is not None) for p in parameters], device=self.device)
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
         flat = torch.cat([used, *(part.reshape(-1) for part in parts)])
-        total = self.fabric.all_reduce(flat, reduce_op="sum")
-        used, *sums = total.split([len(parameters), *(p.numel() for p in parameters)])
+        torch.distributed.all_reduce(flat)
+        used, *sums = torch.split_with_sizes(flat, [len(parameters), *(p.numel() for p in parameters)])
         for parameter, times, summed in zip(parameters, used.tolist(), sums, strict=True):
             parameter.grad = summed.view_as(parameter).to(parameter.dtype) if times else None
 

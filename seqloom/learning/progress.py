@@ -52,11 +52,12 @@ class Progress:
     def step(self, epochs_done: float, epochs: int, *, step: int, loss: float, rate: float) -> None:
         """Report where the run is."""
         self._next = time.monotonic() + (_BAR_SECONDS if self._bar else _LINE_SECONDS)
-        text = f"epoch {min(int(epochs_done) + 1, epochs)}/{epochs}  step {step}  loss {loss:.4f}  {rate:,.0f}/s{self._best}"
+        epoch = min(int(epochs_done) + 1, epochs)
+        text = f"epoch {epoch}/{epochs}  step {step}  loss {loss:.4f}  {rate:,.0f}/s{self._best}"
         if self._bar:
             self._bar.update(self._task, completed=epochs_done, description=text)
         else:
-            self.console.print(f"{epochs_done / epochs:4.0%}  {text}", markup=False)
+            self.console.print(f"{epochs_done / epochs:4.0%}  {text}", markup=False, highlight=False)
 
     def evaluated(
         self, epochs_done: float, *, loss: float, metrics: Mapping[str, float], monitor: str, best: bool
@@ -70,7 +71,7 @@ class Progress:
 
     def message(self, text: str) -> None:
         """Report anything else in one line."""
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, highlight=False)
 
     def close(self) -> None:
         """Take the bar away."""

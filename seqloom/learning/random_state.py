@@ -1,4 +1,4 @@
-"""The states of all global random generators as tensors of fixed sizes, so that processes can gather and files can hold them."""
+"""The states of all global random generators as tensors of fixed sizes: processes gather them, files hold them."""
 
 import json
 import random

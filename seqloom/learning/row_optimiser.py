@@ -1,7 +1,7 @@
 """Optimisers for sparse tables: a step reads and writes the rows that a batch touched, nothing else.
 
-torch has lazy Adam (``SparseAdam``) but builds four sparse tensors and two sparse masks per step for it; indexing the rows
-directly computes the same numbers in about half the time. Momentum that is lazy too does not exist in torch.
+torch has lazy Adam (``SparseAdam``) but builds three sparse tensors and two sparse masks per step for it; indexing the
+rows directly computes the same numbers in about half the time. Momentum that is lazy too does not exist in torch.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The files of a run and the two promises about them: nothing is half-written, and nothing of a run is lost by mistake."""
+"""The files of a run and two promises about them: nothing is half-written, nothing of a run is lost by mistake."""
 
 import json
 import math
@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from seqloom.errors import ConfigError
 from seqloom.learning.checkpoint import PARTIAL, sync_directory
 
 __all__ = ["MetricsFile", "RunDirectory"]
@@ -27,15 +26,17 @@ class RunDirectory:
         self._new_model = self.path / ".model.new"
         self._old_model = self.path / ".model.old"
 
-    def check(self, *, resume: bool) -> None:
-        """Raise ConfigError where a new run would overwrite an old one, or where there is nothing to resume."""
-        if resume and not self.path.is_dir():
-            raise ConfigError(f"{self.path}: there is no run to resume; leave out --resume to start one")
+    def problem(self, *, resume: bool) -> str:
+        """Why a run cannot start here, as a sentence: it would overwrite one, or there is none to resume; else empty."""
+        if resume:
+            return (
+                "" if self.path.is_dir() else f"{self.path}: there is no run to resume; leave out --resume to start one"
+            )
         for trace in (self.last, self.metrics, self.model):
-            if not resume and trace.exists():
-                raise ConfigError(
-                    f"{self.path}: holds a run already ({trace.name}); continue it with --resume, or choose another directory"
-                )
+            if trace.exists():
+                remedy = "continue it with --resume, or choose another directory"
+                return f"{self.path}: holds a run already ({trace.name}); {remedy}"
+        return ""
 
     def prepare(self) -> None:
         """Create the directories and clear what a killed process left half-written."""
@@ -48,7 +49,7 @@ class RunDirectory:
             shutil.rmtree(directory, ignore_errors=True)
 
     def replace_model(self, save: Callable[[Path], None]) -> None:
-        """Let ``save`` fill a fresh directory and put it in the place of ``RUN/model`` when it is complete and on disk."""
+        """Let ``save`` fill a fresh directory, then put it in the place of ``RUN/model``."""
         shutil.rmtree(self._new_model, ignore_errors=True)
         self._new_model.mkdir()
         save(self._new_model)

@@ -20,13 +20,14 @@ class Mean:
     steps: int = 0
     items: float = 0.0
 
-    def add(self, total: float, weight: float, norm: float, items: float) -> None:
-        """Add a step whose loss, times its weight, is ``total``."""
+    def add(self, *, total: float, weight: float, norm: float, items: float) -> None:
+        """Add a step whose loss, times its weight, is ``total``; a norm that is not finite is left out."""
         self.total += total
         self.weight += weight
-        self.norms += norm
-        self.steps += 1
         self.items += items
+        if math.isfinite(norm):
+            self.norms += norm
+            self.steps += 1
 
     @property
     def loss(self) -> float:

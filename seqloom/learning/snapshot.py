@@ -1,4 +1,4 @@
-"""A run as a checkpoint and back: weights, optimiser, random generators, position; and whether the settings are the same."""
+"""A run as a checkpoint and back: weights, optimiser, random generators, position; and whether it is the same run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ def save_snapshot(
     processes: Processes,
     also: Path | None = None,
 ) -> None:
-    """Write the whole run to ``path`` and, where given, under a second name. Every process calls it, the first one writes."""
+    """Write the whole run to ``path`` and perhaps under a second name. Every process calls it, the first writes."""
     generators = capture_random_state(processes.device)
     gathered = {name: processes.gather(tensor) for name, tensor in generators.items()}
     if not processes.first:
@@ -84,7 +84,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, tied ones once; also the buffers that a model file leaves out, since they may change."""
+    """Parameters and buffers by name, tied ones once; also the buffers that no model file keeps: they may change."""
     return {name: tensor.detach() for name, tensor in [*module.named_parameters(), *module.named_buffers()]}
 
 

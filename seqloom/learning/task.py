@@ -1,4 +1,4 @@
-"""What the loop knows of a task: batches that can be planned, shared out and materialised, a loss, an evaluation, a model."""
+"""What the loop knows of a task: batches to plan, share out and materialise, a loss, an evaluation, a model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,20 +12,21 @@ __all__ = ["Task"]
 class Task(Protocol):
     """One training problem. The loop never looks inside a description or a batch.
 
-    Bit-identical resumption rests on two properties: ``plan`` is a pure function of the seed and the epoch, and every other
-    random choice made while training (dropout, word dropout in ``batch``) draws from the global generators of torch, numpy
-    or python, whose states the checkpoint keeps. ``evaluate`` may draw too: the loop restores the generators behind it.
+    Bit-identical resumption rests on two properties: ``plan`` is a pure function of the seed and the epoch, and every
+    other random choice made while training (dropout, word dropout in ``batch``) draws from the global generators of
+    torch, numpy or python, whose states the checkpoint keeps. ``evaluate`` may draw too: the loop restores the
+    generators behind it.
     """
 
     module: nn.Module
-    """Everything that is trained or saved with a checkpoint. The loop moves it to the device and switches train mode on."""
+    """What is trained and kept in checkpoints. The loop moves it to the device and switches train mode on."""
 
     def plan(self, epoch: int) -> Sequence[Any]:
         """Batch descriptions of an epoch (0, 1, ...) in their order, such as arrays of row numbers; at least one."""
         ...
 
     def split(self, description: Any, rank: int, world: int) -> Any:
-        """Description of the share of process ``rank`` of ``world``, disjoint and together the whole; ``None`` if empty.
+        """The share of process ``rank`` of ``world``: disjoint, together the whole; ``None`` where it is empty.
 
         Called only when several processes train.
         """
@@ -52,5 +53,5 @@ class Task(Protocol):
         ...
 
     def save_model(self, directory: Path) -> None:
-        """Write the model's files into an existing, empty directory; the loop swaps it into place when it is complete."""
+        """Write the model's files into an empty directory; the loop swaps it into place when it is complete."""
         ...

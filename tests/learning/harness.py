@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from seqloom.layers.embedding import SparseEmbedding
+from seqloom.learning.checkpoint import read_checkpoint
 from seqloom.learning.config import TrainingConfig
 from seqloom.learning.loop import train
 
@@ -98,7 +99,7 @@ class ToyTask:
 def quiet_console() -> Any:
     from rich.console import Console
 
-    return Console(file=open(os.devnull, "w"))  # noqa: SIM115 (lives as long as the process)
+    return Console(file=open(os.devnull, "w"))
 
 
 def in_child(work: Callable[[], None]) -> int:
@@ -138,25 +139,27 @@ def slow_writing(seconds: float) -> None:
 
 
 def killed(run: Path, kills: int) -> dict[str, Any]:
-    """Train to the end although the process is killed at random moments; how often it was, and where."""
+    """Train to the end although the process is killed at random moments; how it ended and what each kill left behind."""
     generator = random.Random(7)
-    slow_writing(0.002)
-    places = []
     run.mkdir()  # as the application does, for its configuration
+    leftovers, steps = [], []
     for attempt in range(kills + 1):
-        child = in_child(
-            lambda first=attempt == 0: train(
-                ToyTask(step_seconds=0.004), CONFIG, run, resume=not first, console=quiet_console()
-            )
-        )
-        if attempt < kills:
-            time.sleep(generator.uniform(0.03, 0.16))
-            os.kill(child, signal.SIGKILL)
-            places.append(sorted(p.name for p in run.rglob("*") if "partial" in p.name or p.name.startswith(".model")))
-        status = wait(child)
-        if status == 0:
-            break
-    return {"status": status, "kills": attempt, "leftovers": places}
+        child = in_child(lambda new=attempt == 0: slow_training(run, resume=not new))
+        if attempt == kills:
+            return {"status": wait(child), "leftovers": leftovers, "steps": steps}
+        time.sleep(generator.uniform(0.1, 0.45))
+        os.kill(child, signal.SIGKILL)
+        assert wait(child) == -signal.SIGKILL, "the run was over before the last kill"
+        leftovers.append([p.name for p in run.rglob("*") if p.suffix == ".partial" or p.name.startswith(".model")])
+        last = run / "checkpoints" / "last.safetensors"
+        steps.append(read_checkpoint(last)[1]["state"]["step"] if last.exists() else None)
+    raise AssertionError("unreachable")
+
+
+def slow_training(run: Path, *, resume: bool) -> None:
+    """A run most of whose time goes into writing checkpoints and models, so that kills land there too."""
+    slow_writing(0.01)
+    train(ToyTask(step_seconds=0.005), CONFIG, run, resume=resume, console=quiet_console())
 
 
 def interrupted(run: Path, number: int) -> dict[str, Any]:
@@ -197,11 +200,11 @@ def several(run: Path, world: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    import lightning_fabric  # noqa: F401 (before the first fork)
-
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=Path)
     root = parser.parse_args().directory
+    # In this process, so that everything is imported before the first fork.
+    train(ToyTask(), CONFIG, root / "whole", console=quiet_console())
     report = {
         "killed": killed(root / "killed", kills=10),
         "sigint": interrupted(root / "sigint", signal.SIGINT),
