@@ -232,8 +232,10 @@ class FewestWords(LatticeSegmenter):
         single = 1 << (longest * int(logs.max())).bit_length()
         word = single << longest.bit_length()
         if word.bit_length() < 62:
-            return np.subtract(log, word + single * lattice.singles.astype(np.int64))
-        return np.subtract(log.astype(object), word + single * lattice.singles.astype(object))
+            weight: NDArray[Any] = log - word - single * lattice.singles.astype(np.int64)
+        else:
+            weight = log.astype(object) - word - single * lattice.singles.astype(object)
+        return weight
 
     def _best(self, lattice: WordLattice) -> list[list[str]]:
         _, successor = best_successors(lattice.arcs, self._weights(lattice), lattice.block.last)

@@ -310,9 +310,10 @@ class BigramPaths(LatticeSegmenter):
         for path, total in k_best_paths(chain.pairs, score, chain.begins[0], chain.ends, k):
             spans = [(int(chain.arcs.source[arc]), int(chain.arcs.target[arc])) for arc in path[1:-1]]
             parts = [shown[step] for step in pairwise(path)]
-            if spans:
-                parts[-2] += parts.pop()  # the end of the sentence is shown with its last word
-            readings.append(Reading([joined[low:high] for low, high in spans], parts if spans else [], float(total)))
+            ending = parts.pop()
+            if parts:
+                parts[-1] += ending  # the end of the sentence is shown with its last word
+            readings.append(Reading([joined[low:high] for low, high in spans], parts, float(total)))
         return readings
 
     def with_dictionary(self, dictionary: Dictionary) -> "BigramPaths":

@@ -80,7 +80,8 @@ class WordLattice:
     @cached_property
     def singles(self) -> Mask:
         """(A,) which arcs span a single character."""
-        return np.equal(self.arcs.target - self.arcs.source, 1)
+        single: Mask = self.arcs.target - self.arcs.source == 1
+        return single
 
     def number_of_paths(self, text: int = 0) -> int:
         """How many readings one text of the block has."""
