@@ -22,7 +22,7 @@ from typing import BinaryIO, Literal, cast
 
 from seqloom.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["STDIN", "checksum", "open_text", "write_atomic"]
+__all__ = ["DAMAGE", "STDIN", "checksum", "open_bytes", "open_text", "write_atomic"]
 
 STDIN = "-"
 
@@ -31,7 +31,7 @@ _OPENERS: dict[bytes, Callable[[BufferedReader], object]] = {
     b"\xfd7zXZ\x00": lzma.open,
     b"BZh": bz2.open,
 }
-_DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)
+DAMAGE = (OSError, EOFError, lzma.LZMAError, zlib.error)  # what reading a damaged archive raises
 _WIDE_UNITS = ("utf-16", "utf-32")
 _CANDIDATES = ("utf-8", "gb18030", "big5", "shift_jis", "euc-kr", "latin-1", "cp1252", "utf-16")
 
@@ -60,8 +60,29 @@ def open_text(
         raise ConfigError(
             f"data.encoding: {encoding!r} is not a known text encoding{did_you_mean(encoding, _CANDIDATES)}"
         ) from None
-    stream, name = _open_bytes(path)
+    stream, name = open_bytes(path)
     return _decode_lines(stream, name, codec, expected)
+
+
+def open_bytes(path: str | Path) -> tuple[BinaryIO, str]:
+    """The bytes of a file, unpacked where it is gzip, xz or bzip2, and its name for messages; ``-`` is the standard input.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
+    if str(path) == STDIN:
+        return sys.stdin.buffer, "<stdin>"
+    stream = _open_plain(Path(path))
+    try:
+        head = stream.read(6)
+        stream.seek(0)
+    except OSError:  # a pipe: it cannot be rewound, so it is opened again and taken as plain text
+        stream.close()
+        return _open_plain(Path(path)), str(path)
+    for magic, opener in _OPENERS.items():
+        if head.startswith(magic):
+            return cast(BinaryIO, opener(stream)), str(path)
+    return stream, str(path)
 
 
 def checksum(path: str | Path) -> str:
@@ -144,22 +165,6 @@ def _near_names(path: Path) -> str:
     return hint if "did you mean" in hint else f" in {path.parent.resolve()}; check the path"
 
 
-def _open_bytes(path: str | Path) -> tuple[BinaryIO, str]:
-    if str(path) == STDIN:
-        return sys.stdin.buffer, "<stdin>"
-    stream = _open_plain(Path(path))
-    try:
-        head = stream.read(6)
-        stream.seek(0)
-    except OSError:  # a pipe: it cannot be rewound, so it is opened again and taken as plain text
-        stream.close()
-        return _open_plain(Path(path)), str(path)
-    for magic, opener in _OPENERS.items():
-        if head.startswith(magic):
-            return cast(BinaryIO, opener(stream)), str(path)
-    return stream, str(path)
-
-
 def _decode_lines(stream: BinaryIO, name: str, codec: str, expected: str | None) -> Iterator[tuple[int, str]]:
     number = 0
     raw = _wide_lines(stream, name, codec) if codec.startswith(_WIDE_UNITS) else _lines(stream, name, codec)
@@ -202,7 +207,7 @@ def _wide_lines(stream: BinaryIO, name: str, codec: str) -> Iterator[str]:
 def _guarded(stream: BinaryIO, name: str) -> Iterator[bytes]:
     try:
         yield from stream
-    except _DAMAGE as problem:
+    except DAMAGE as problem:
         raise DataError(f"{name} is damaged or cut short ({problem}); fetch or pack it again") from problem
 
 
