@@ -221,18 +221,8 @@ class _Loop:
 
     def _log_interval(self, rate: float) -> None:
         state = self.state
-        self.records.write(
-            {
-                "event": "step",
-                "epoch": self.epochs_done,
-                "step": state.step,
-                "loss": state.interval.loss,
-                "learning_rate": rate,
-                "gradient_norm": state.interval.norm,
-                "skipped_steps": state.skipped,
-                "rate": self._items_per_second(),
-                "seconds": self._seconds(),
-            }
+        self.records.step(
+            state, self.epochs_done, learning_rate=rate, rate=self._items_per_second(), seconds=self._seconds()
         )
         state.interval, self.reported = Mean(), time.monotonic()
 
@@ -265,17 +255,7 @@ class _Loop:
         state, done = self.state, self.epochs_done
         state.evaluations, state.evaluated_step = self._grid_point(), state.step
         improved = state.judge(float(value), done, self.config)
-        self.records.write(
-            {
-                "event": "evaluation",
-                "epoch": done,
-                "step": state.step,
-                "loss": state.period.loss,
-                **{f"metric/{name}": float(number) for name, number in metrics.items()},
-                "best": improved,
-                "seconds": self._seconds(),
-            }
-        )
+        self.records.evaluation(state, done, metrics=metrics, best=improved, seconds=self._seconds())
         self.progress.evaluated(
             done, loss=state.period.loss, metrics=metrics, monitor=self.config.monitor, best=improved
         )

@@ -1,10 +1,12 @@
 """The two logs of a run: metrics.jsonl, exact and always; TensorBoard event files, where tensorboard is installed."""
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seqloom.learning.run_directory import MetricsFile, RunDirectory
+from seqloom.learning.run_state import RunState
 
 __all__ = ["Records"]
 
@@ -23,13 +25,36 @@ class Records:
         self._file = MetricsFile(run.metrics, size) if run else None
         self._events = _event_writer(run.events, step) if run and tensorboard else None
 
-    def write(self, record: dict[str, Any]) -> None:
-        """Append a record; its numbers other than ``epoch`` and ``step`` become curves under its ``event``."""
+    def step(self, state: RunState, done: float, *, learning_rate: float, rate: float, seconds: float) -> None:
+        """The means since the last such record; ``rate`` is items per second, ``done`` the progress in epochs."""
+        self._write(
+            {
+                "event": "step",
+                "epoch": done,
+                "step": state.step,
+                "loss": state.interval.loss,
+                "learning_rate": learning_rate,
+                "gradient_norm": state.interval.norm,
+                "skipped_steps": state.skipped,
+                "rate": rate,
+                "seconds": seconds,
+            }
+        )
+
+    def evaluation(
+        self, state: RunState, done: float, *, metrics: Mapping[str, float], best: bool, seconds: float
+    ) -> None:
+        """The metrics, and the mean training loss since the last evaluation."""
+        values = {f"metric/{name}": float(value) for name, value in metrics.items()}
+        where = {"event": "evaluation", "epoch": done, "step": state.step, "loss": state.period.loss}
+        self._write({**where, **values, "best": best, "seconds": seconds})
+
+    def _write(self, record: dict[str, Any]) -> None:
         if self._file:
             self._file.write(record)
         if self._events:
             for name, value in record.items():
-                if isinstance(value, int | float) and name not in ("epoch", "step"):
+                if name not in ("event", "epoch", "step"):
                     self._events.add_scalar(f"{record['event']}/{name}", value, record["step"])
 
     def sync(self) -> int:

@@ -29,9 +29,11 @@ class RunDirectory:
     def problem(self, *, resume: bool) -> str:
         """Why a run cannot start here, as a sentence: it would overwrite one, or there is none to resume; else empty."""
         if resume:
-            return (
-                "" if self.path.is_dir() else f"{self.path}: there is no run to resume; leave out --resume to start one"
-            )
+            if not self.path.is_dir():
+                return f"{self.path}: there is no run to resume; leave out --resume to start one"
+            if self.model.exists() and not self.last.exists():
+                return f"{self.path}: holds a model but no checkpoint to resume from; train into a new directory"
+            return ""
         for trace in (self.last, self.metrics, self.model):
             if trace.exists():
                 remedy = "continue it with --resume, or choose another directory"
