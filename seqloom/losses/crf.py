@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.decoding.crf import check_potentials, viterbi, viterbi_k_best
+from seqloom.losses.chain import log_partition, negative_log_likelihood, path_score
 from seqloom.losses.constraints import Constraints
-from seqloom.losses.forward_backward import forward_backward, log_partition, log_partition_by_logarithms
+from seqloom.losses.forward_backward import forward_backward, log_partition_by_logarithms
 
 __all__ = ["FORBIDDEN", "LinearChainCRF"]
 
@@ -101,9 +102,9 @@ class LinearChainCRF(nn.Module):
         if targets.dtype == torch.bool:
             excluded = ~self._check_allowed(emissions, targets, lengths)
             reached = log_partition(emissions.double().masked_fill(excluded, _NEVER), *potentials, lengths)
+            loss = log_partition(emissions, *potentials, lengths) - reached
         else:
-            reached = _score(emissions, *potentials, *self._check_targets(emissions, targets, lengths))
-        loss = log_partition(emissions, *potentials, lengths) - reached
+            loss = negative_log_likelihood(emissions, *potentials, *self._check_targets(emissions, targets, lengths))
         return loss.to(torch.promote_types(emissions.dtype, torch.float32))
 
     def log_partition(self, emissions: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -118,7 +119,7 @@ class LinearChainCRF(nn.Module):
         """
         potentials = self.potentials()
         lengths = check_potentials(emissions, *potentials, lengths)
-        return _score(emissions, *potentials, *self._check_targets(emissions, targets, lengths))
+        return path_score(emissions, *potentials, *self._check_targets(emissions, targets, lengths))
 
     def decode(self, emissions: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The best path (B, T), -1 past each length, and its score (B,): see ``seqloom.decoding.viterbi``."""
@@ -175,7 +176,7 @@ class LinearChainCRF(nn.Module):
         flat = torch.zeros((), device=targets.device).expand(*targets.shape[:2], self.tags)
         moves = self.forbidden_transition.double(), self.forbidden_start.double(), self.forbidden_end.double()
         lengths = check_potentials(flat, *moves, lengths)
-        return _score(flat, *moves, *self._check_targets(flat, targets, lengths)) > 0
+        return path_score(flat, *moves, *self._check_targets(flat, targets, lengths)) > 0
 
     def _check_targets(self, emissions: Tensor, targets: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The tags with zeros at padding, (B, T) int64, and the lengths."""
@@ -203,15 +204,3 @@ class LinearChainCRF(nn.Module):
             row, step = wrong.nonzero()[0].tolist()
             raise ValueError(f"targets[{row}, {step}] allows no tag; allow all {self.tags} where the tag is not known")
         return allowed
-
-
-def _score(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, tags: Tensor, lengths: Tensor) -> Tensor:
-    """The score (B,) of one path per row in float64; ``tags`` (B, T) are valid, padding included."""
-    if not tags.shape[1]:
-        return emissions.new_zeros(len(tags), dtype=torch.float64)
-    inside = torch.arange(tags.shape[1], device=tags.device) < lengths[:, None]
-    emitted = emissions.gather(2, tags[:, :, None])[:, :, 0].double()
-    moved = transitions.flatten()[tags[:, :-1] * len(start) + tags[:, 1:]].double()
-    total = torch.where(inside, emitted, 0.0).sum(1) + torch.where(inside[:, 1:], moved, 0.0).sum(1)
-    last = tags.gather(1, (lengths - 1).clamp(min=0)[:, None])[:, 0]
-    return total + torch.where(lengths > 0, start[tags[:, 0]].double() + end[last].double(), 0.0)

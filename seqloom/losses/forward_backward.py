@@ -1,44 +1,48 @@
-"""The forward-backward algorithm of a linear chain, over a whole padded batch, and its analytic gradient.
+"""The forward-backward algorithm of a linear chain over a whole padded batch.
 
 Two implementations of one quantity, log Z:
 
-- :func:`log_partition` sums probabilities that are rescaled as it goes (Rabiner 1989, section V.A), in float64. One
+- :func:`forward_backward` sums probabilities that are rescaled as it goes (Rabiner 1989, section V.A), in float64. One
   product per time step carries the forward sums and, on the reversed rows, the backward sums together; rows are sorted
-  by length, so a step works on a prefix of them and padding is never touched. The gradient is the expected counts.
+  by length, so a step works on a prefix of them and padding is never touched. It yields the expected counts as well.
 - :func:`log_partition_by_logarithms` is the textbook recursion of log-sum-exp, differentiated by autograd as often as
   one likes. It is the oracle, and it takes over the rows whose scores are too far apart for the first.
 
-**When the first may be trusted.** An entry that is too small for float64 could still have been the beginning of the
-best path. So entries never go below a floor of 1e-280: what is lost is over-estimated, never forgotten. The weight that
-a floor put on an entry can have in the total is at most floor * (largest opposite sum) / (product of both sums), and a
-row counts as exact where that stays under 1e-20 at every step. Any other row is done again by logarithms.
+**When the first may be trusted.** A sum that is too small for float64 could still have been the beginning of the best
+path. So no factor of a move is below a floor of 1e-250: what is lost is over-estimated, never forgotten. What a floor
+adds at a step is at most the floor, times the sums on both sides of it, over the total; a row counts as exact where the
+sums stay within 1e-30..1e200 of the total at every step, which keeps that far below rounding whatever K is. A row that
+spans more than some 460 nats is done again by logarithms.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from seqloom.decoding.crf import RowsByLength, check_potentials
+from seqloom.decoding.crf import RowsByLength
 
-__all__ = ["ForwardBackward", "forward_backward", "log_partition", "log_partition_by_logarithms"]
+__all__ = ["ForwardBackward", "Packing", "forward_backward", "log_partition_by_logarithms"]
 
-_FLOOR = 1e-280
-_TRUSTED = 1e260  # floor * trusted = the largest relative error that is accepted, far below rounding
-_RESCALE_EVERY = 4  # steps; sums may drift by e^60 per step before a row is handed over
+_FLOOR = 1e-250
+_LARGEST = 1e200  # floor * largest leaves 1e-50, room for sums that have grown by K per step since they were rescaled
+_SMALLEST = 1e-30  # floor * smallest stays above what underflows
+_RESCALE_EVERY = 4  # steps
 
 
-class _Packing(NamedTuple):
+class Packing(NamedTuple):
     """Where the valid positions of a padded batch stand when packed step by step, longest rows first (N positions)."""
 
     rows: RowsByLength
     flat: Tensor  # (N,) position in the padded batch, row * T + step
     row: Tensor  # (N,) row in the padded batch
     mirror: Tensor  # (N,) packed position of the same row at length - 1 - step
+    forward: Tensor  # (N,) where the position stands in the blocks of both directions (see _sweep), going forwards
+    backward: Tensor  # (N,) and going backwards
     previous: Tensor  # (N - rows at step 0,) packed position one step earlier, for every position after the first
 
     @classmethod
-    def of(cls, lengths: Tensor, time: int) -> "_Packing":
+    def of(cls, lengths: Tensor, time: int) -> "Packing":
         rows = RowsByLength.of(lengths)
         per_step = torch.tensor(rows.counts, dtype=torch.int64, device=lengths.device)
         offset = per_step.cumsum(0) - per_step
@@ -47,7 +51,10 @@ class _Packing(NamedTuple):
         row = rows.order[place]
         mirror = offset[rows.lengths[place] - 1 - step] + place
         first = rows.counts[0] if rows.counts else 0
-        return cls(rows, row * time + step, row, mirror, offset[step[first:] - 1] + place[first:])
+        previous = offset[step[first:] - 1] + place[first:]
+        forward = 2 * offset[step] + place
+        backward = (forward + per_step[step])[mirror]
+        return cls(rows, row * time + step, row, mirror, forward, backward, previous)
 
     @property
     def first(self) -> int:
@@ -67,7 +74,7 @@ class _Packing(NamedTuple):
 class ForwardBackward(NamedTuple):
     """log Z of every row and all that its gradient needs; counts of pairs stay factored until they are weighted."""
 
-    packing: _Packing
+    packing: Packing
     log_partition: Tensor  # (B,)
     marginals: Tensor  # (N, K) packed
     leaving: Tensor  # (N - first, K) forward sums one step earlier, over the total
@@ -86,8 +93,8 @@ class ForwardBackward(NamedTuple):
 def forward_backward(
     emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor
 ) -> ForwardBackward:
-    """Both recursions for valid potentials (see :func:`log_partition`); no gradient flows through the result."""
-    packing = _Packing.of(lengths, emissions.shape[1])
+    """Both recursions, for potentials as in ``chain.log_partition`` that were checked; no gradient flows through."""
+    packing = Packing.of(lengths, emissions.shape[1])
     result, untrusted = _rescaled(
         packing.pack(emissions.detach()).double(),
         transitions.detach().double(),
@@ -101,9 +108,9 @@ def forward_backward(
 
 
 def _rescaled(
-    emission: Tensor, transitions: Tensor, start: Tensor, end: Tensor, packing: _Packing
+    emission: Tensor, transitions: Tensor, start: Tensor, end: Tensor, packing: Packing
 ) -> tuple[ForwardBackward, Tensor]:
-    """The recursion on probabilities, and the rows (F,) for which it may not be trusted."""
+    """The recursion on probabilities, which overwrites ``emission``, and the rows (F,) that may not be trusted to it."""
     first, rows = packing.first, packing.rows
     empty = emission.new_empty
     if not first:
@@ -114,30 +121,28 @@ def _rescaled(
         )
         return nobody, rows.order[:0]
     peak = emission.amax(1)
-    likelihood = (emission - peak[:, None]).exp_()
+    likelihood = emission.sub_(peak[:, None]).exp_()
     peaks = transitions.max(), start.max(), end.max()
-    transition = (transitions - peaks[0]).exp_()
-    ends = torch.stack([start - peaks[1], end - peaks[2]]).exp_()
-    before, after, scale = _sweep(torch.stack([likelihood, likelihood[packing.mirror]]), transition, ends, rows.counts)
+    transition = (transitions - peaks[0]).exp_().clamp_(min=_FLOOR)
+    ends = torch.stack([start - peaks[1], end - peaks[2]]).exp_().clamp_(min=_FLOOR)
+    before, after, scale = _sweep(likelihood, transition, ends, packing)
 
-    mirror = packing.mirror
-    forward, backward, arriving = after[0], before[1][mirror], after[1][mirror]
-    joint = forward * backward
-    total = joint.sum(1)
-    smallest = total * scale[0].clamp(max=1.0) * scale[1][mirror].clamp(max=1.0)
-    exact = torch.maximum(forward.amax(1), backward.amax(1)) < _TRUSTED * smallest  # false for NaN and zero as well
-    untrusted = torch.unique(packing.row[~exact])
-
-    logs = peak + scale[0].log()
+    forward = after.index_select(0, packing.forward)
+    backward = before.index_select(0, packing.backward)
+    largest = forward.amax(1), backward.amax(1)
+    joint = backward.mul_(forward)
+    total = joint.sum(1, keepdim=True)
+    untrusted = _untrusted(*largest, scale, total[:, 0], packing)
+    logs = peak + scale[packing.forward].log()
     logs[first:] += peaks[0]
     log_partition = emission.new_zeros(len(rows.order)).index_add_(0, packing.row, logs)
-    log_partition[rows.order[:first]] += total[mirror[:first]].log() + peaks[1] + peaks[2]
+    log_partition[rows.order[:first]] += total[packing.mirror[:first], 0].log() + peaks[1] + peaks[2]
     result = ForwardBackward(
         packing,
         log_partition,
-        joint.div_(total[:, None]),
-        forward[packing.previous] / total[packing.previous, None],
-        arriving[first:],
+        joint.div_(total),
+        forward.div_(total).index_select(0, packing.previous),
+        after.index_select(0, packing.backward[first:]),
         transition,
         untrusted,
         empty(0, *transitions.shape),
@@ -145,32 +150,46 @@ def _rescaled(
     return result, untrusted
 
 
-def _sweep(likelihood: Tensor, transition: Tensor, ends: Tensor, counts: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Forward sums (index 0) and, on the reversed rows, backward sums (index 1), all packed.
+def _untrusted(forward: Tensor, backward: Tensor, scale: Tensor, total: Tensor, packing: Packing) -> Tensor:
+    """The rows (F,) with a step at which a floor may show, given the largest sums of each position (N,).
+
+    NaN fails every comparison and so is among them.
+    """
+    both_scales = torch.minimum(scale[packing.forward], scale[packing.backward])
+    exact = torch.maximum(forward, backward) < _LARGEST * total * both_scales.clamp(max=1.0)
+    exact &= torch.minimum(torch.minimum(forward, backward), both_scales) > _SMALLEST
+    return packing.rows.order.new_tensor(sorted(set(packing.row[~exact].tolist())))
+
+
+def _sweep(likelihood: Tensor, transition: Tensor, ends: Tensor, packing: Packing) -> tuple[Tensor, Tensor, Tensor]:
+    """Forward sums and, on the reversed rows, backward sums, in one pass.
 
     The backward sums that include the emission obey the forward recursion of the reversed chain, so one batched product
-    serves both directions, which halves the number of small operations.
+    serves both directions, which halves the number of small operations. Each step is one block, first the rows going
+    forwards and then the same rows going backwards; ``packing.forward`` and ``packing.backward`` say where they stand.
 
-    Returns sums before and after the emission, (2, N, K), and the scales (2, N) divided out of those after it.
+    Returns sums before and after the emission, (2 N, K), and the scales (2 N,) divided out of those after it.
     """
-    before, after = torch.empty_like(likelihood), torch.empty_like(likelihood)
-    scale = likelihood.new_ones(*likelihood.shape[:2], 1)
+    counts, (positions, tags) = packing.rows.counts, likelihood.shape
+    likely = likelihood.new_empty(2 * positions, tags)
+    likely.index_copy_(0, packing.forward, likelihood).index_copy_(0, packing.backward, likelihood)
+    before, after = torch.empty_like(likely), torch.empty_like(likely)
+    scale = likelihood.new_ones(2 * positions, 1)
     both_ways = torch.stack([transition, transition.T])
-    offset, state = 0, after
-    for step, n in enumerate(counts):
-        block = slice(offset, offset + n)
-        arrived, state_now = before[:, block], after[:, block]
+    blocks = [torch.split(tensor, [2 * n for n in counts]) for tensor in (before, likely, after, scale)]
+    state, rows = ends[:, None], counts[0]
+    for step, (n, arrived, emitted, left, sums) in enumerate(zip(counts, *blocks, strict=True)):
+        product = arrived.view(2, n, tags)
         if step == 0:
-            arrived.copy_(ends[:, None])
+            product.copy_(state)
         else:
-            torch.bmm(state[:, :n], both_ways, out=arrived)
-        arrived.clamp_(min=_FLOOR)
-        torch.mul(arrived, likelihood[:, block], out=state_now)
+            torch.bmm(state if n == rows else state[:, :n], both_ways, out=product)
+        torch.mul(arrived, emitted, out=left)
         if (step + 1) % _RESCALE_EVERY == 0:
-            torch.sum(state_now, 2, keepdim=True, out=scale[:, block])
-            state_now.div_(scale[:, block])
-        offset, state = offset + n, state_now
-    return before, after, scale[:, :, 0]
+            torch.sum(left, 1, keepdim=True, out=sums)
+            left.div_(sums)
+        state, rows = left.view(2, n, tags), n
+    return before, after, scale[:, 0]
 
 
 def _redo_by_logarithms(
@@ -199,76 +218,13 @@ def _redo_by_logarithms(
     return result._replace(redone=redone, redone_pairs=pairs)
 
 
-class _LogPartition(torch.autograd.Function):
-    """log Z with expected counts for its gradient, both found on the way forward."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor
-    ) -> Tensor:
-        result = forward_backward(emissions, transitions, start, end, lengths)
-        ctx.packing = result.packing
-        ctx.save_for_backward(emissions, transitions, start, end, *result[2:])
-        return result.log_partition
-
-    @staticmethod
-    def backward(ctx: Any, weight: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # torch's once_differentiable would let a gradient penalty pass as a constant
-            raise RuntimeError(
-                "log_partition is differentiable once, but its gradient was asked for with create_graph=True; "
-                "use log_partition_by_logarithms for second derivatives"
-            )
-        emissions, transitions, start, end, *parts = ctx.saved_tensors
-        packing: _Packing = ctx.packing
-        result = ForwardBackward(packing, weight, *parts)
-        expected = result.marginals * weight[packing.row, None]
-        first = packing.first
-        return (
-            packing.unpack(expected, emissions) if ctx.needs_input_grad[0] else None,
-            result.expected_transitions(weight).to(transitions.dtype) if ctx.needs_input_grad[1] else None,
-            expected[:first].sum(0).to(start.dtype),
-            expected[packing.mirror[:first]].sum(0).to(end.dtype),
-            None,
-        )
-
-
-def log_partition(
-    emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor | None = None
-) -> Tensor:
-    """The logarithm of the sum of exp(score) over all tag paths of each row; differentiable once.
-
-    Its gradients are expectations: of tags (the marginals) for ``emissions``, of transition counts for ``transitions``.
-
-    Args:
-        emissions: (B, T, K) score of each tag at each step; what stands past a row's length is never read.
-        transitions: (K, K) score of going from the row's tag to the column's tag.
-        start: (K,) score of the first tag.
-        end: (K,) score of the last tag.
-        lengths: (B,) steps used per row, 0..T; all T where none is given.
-    Returns:
-        (B,) in nats, float64 whatever the dtype of the potentials, since a loss is a small difference of such sums;
-        zero for a row of length zero, which has one path with score zero.
-    Raises:
-        ValueError: a shape does not fit, or a length is outside 0..T; names the row.
-        RuntimeError: a second derivative is asked for; :func:`log_partition_by_logarithms` has all of them.
-    Cost: O(B T K^2) time and O(B T K) memory.
-
-    >>> flat = torch.zeros(2)
-    >>> log_partition(torch.zeros(1, 3, 2), torch.zeros(2, 2), flat, flat).exp()
-    tensor([8.0000], dtype=torch.float64)
-    """
-    lengths = check_potentials(emissions, transitions, start, end, lengths)
-    log_z: Tensor = _LogPartition.apply(emissions, transitions, start, end, lengths)  # type: ignore[no-untyped-call]
-    return log_z
-
-
 def log_partition_by_logarithms(
     emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor
 ) -> Tensor:
-    """The same as :func:`log_partition` for potentials however far apart, differentiable twice, slower (core form).
+    """log Z (B,) in float64 by log-sum-exp: for potentials however far apart, differentiable twice, slower.
 
-    The potentials of moves may also differ from row to row: ``transitions`` (B, K, K), ``start`` and ``end`` (B, K).
-    Nothing is checked.
+    Shapes are those of ``chain.log_partition``, and nothing is checked. The scores of moves may also differ from row to
+    row: ``transitions`` (B, K, K), ``start`` and ``end`` (B, K).
     Cost: O(B T K^2) time and, under autograd, O(B T K^2) memory.
     """
     rows = RowsByLength.of(lengths)

@@ -43,7 +43,7 @@ cases = given(
 
 
 @cases
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_best_path_is_the_best_of_all_paths(seed, lengths, tags, whole):
     parts = potentials(seed, len(lengths), 5, tags, whole=whole)
     paths, scores = viterbi(*parts, torch.tensor(lengths))
@@ -54,7 +54,7 @@ def test_the_best_path_is_the_best_of_all_paths(seed, lengths, tags, whole):
 
 
 @cases
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_k_best_paths_are_the_first_k_of_all_paths(seed, lengths, tags, whole):
     k = 7
     parts = potentials(seed, len(lengths), 5, tags, whole=whole)

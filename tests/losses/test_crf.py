@@ -48,7 +48,7 @@ cases = given(
     tags=st.integers(1, 4),
     scale=st.sampled_from([0.0, 1.0, 30.0, 1000.0]),
 )
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=20, deadline=None)
 
 
 @cases
