@@ -222,14 +222,19 @@ class FewestWords(LatticeSegmenter):
     [['李国庆', '节日', '在', '加班']]
     """
 
-    def _weights(self, lattice: WordLattice) -> NDArray[Any]:
-        logs = np.zeros(len(self.dictionary) + 1, dtype=np.int64)  # the last entry is for unknown characters
+    @cached_property
+    def _logs(self) -> NDArray[np.int64]:
+        """(words + 1,) log-frequency of each word, the last for unknown characters."""
+        logs = np.zeros(len(self.dictionary) + 1, dtype=np.int64)
         logs[:-1] = np.rint(np.log(np.maximum(self.dictionary.counts, 1.0)) * 65536).astype(np.int64)
-        log = logs[lattice.word]
+        return logs
+
+    def _weights(self, lattice: WordLattice) -> NDArray[Any]:
+        log = self._logs[lattice.word]
         spans = np.subtract(lattice.block.last, lattice.block.first)
         longest = int(spans.max(initial=1))
         # Each criterion is worth more than all that the later ones can add up to over the longest text.
-        single = 1 << (longest * int(logs.max())).bit_length()
+        single = 1 << (longest * int(self._logs.max())).bit_length()
         word = single << longest.bit_length()
         if word.bit_length() < 62:
             weight: NDArray[Any] = log - word - single * lattice.singles.astype(np.int64)
