@@ -1,0 +1,148 @@
+"""What a run directory holds for its report: read once, tolerant of what is missing, plain about what is damaged."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seqloom.errors import ModelError
+
+__all__ = ["RunContents", "read_run"]
+
+_LISTS = ("by_class", "by_length", "worst", "examples", "baselines")
+_SECTIONS = ("data", "versions", "metrics")
+
+
+@dataclass(frozen=True)
+class RunContents:
+    """The parts of a run that its report shows.
+
+    Attributes:
+        path: the run directory.
+        configuration: the text of ``config.yaml``, empty where there is none.
+        steps: records of training steps, in their order.
+        evaluations: records of evaluations while training; their metrics lie under ``metrics``.
+        evaluation: ``evaluation.json``, empty where the run was not scored.
+        command: the command that trained the model, or None.
+    """
+
+    path: Path
+    configuration: str = ""
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    command: str | None = None
+
+    def rows(self, part: str) -> list[dict[str, Any]]:
+        """A part of the evaluation that is a list of entries; empty where it is missing."""
+        return self.evaluation.get(part) or []
+
+    def section(self, part: str) -> dict[str, Any]:
+        """A part of the evaluation that has named entries; empty where it is missing."""
+        return self.evaluation.get(part) or {}
+
+
+def read_run(path: Path) -> RunContents:
+    """Reads a run directory.
+
+    Raises:
+        ModelError: it is no run directory, or one of its files is damaged; names the file, and the line where there is one.
+    """
+    names = ("config.yaml", "metrics.jsonl", "evaluation.json")
+    if not path.is_dir():
+        raise ModelError(f"{path} is not a run directory; seqloom train makes one with --out")
+    if not any((path / name).is_file() for name in names):
+        raise ModelError(f"{path} is not a run directory: it has none of {', '.join(names)}")
+    records = _records(path / "metrics.jsonl")
+    return RunContents(
+        path=path,
+        configuration=_text(path / "config.yaml"),
+        steps=[record for record in records if _kind(record) != "evaluation"],
+        evaluations=[_gathered(record) for record in records if _kind(record) == "evaluation"],
+        evaluation=_evaluation(path / "evaluation.json"),
+        command=_command(path / "model" / "config.yaml"),
+    )
+
+
+def _text(file: Path) -> str:
+    if not file.is_file():
+        return ""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{file} cannot be read ({error}); the run directory is damaged") from None
+
+
+def _records(file: Path) -> list[dict[str, Any]]:
+    lines = _text(file).split("\n")
+    records = []
+    for index, line in enumerate(lines):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            if index == len(lines) - 1:
+                break  # a run that is being written, or was killed, ends in half a line
+            raise ModelError(f"{file}:{index + 1}: the line is not JSON; the run directory is damaged") from None
+        if not isinstance(record, dict):
+            raise ModelError(f"{file}:{index + 1}: expected a JSON object; the run directory is damaged")
+        records.append(record)
+    return records
+
+
+def _kind(record: Mapping[str, Any]) -> Any:
+    return record.get("event", record.get("kind"))
+
+
+def _gathered(record: dict[str, Any]) -> dict[str, Any]:
+    prefix = "metric/"
+    metrics = {name.removeprefix(prefix): value for name, value in record.items() if name.startswith(prefix)}
+    rest = {name: value for name, value in record.items() if not name.startswith(prefix)}
+    return {**rest, "metrics": metrics}
+
+
+def _evaluation(file: Path) -> dict[str, Any]:
+    content = _text(file)
+    if not content:
+        return {}
+    try:
+        evaluation = json.loads(content)
+    except ValueError as error:
+        raise ModelError(f"{file} is not JSON ({error}); the run directory is damaged") from None
+    if not isinstance(evaluation, dict):
+        raise ModelError(f"{file} does not hold a JSON object; the run directory is damaged")
+    for part in _LISTS:
+        value = evaluation.get(part) or []
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+            raise ModelError(f"{file}: '{part}' is not a list of objects; the run directory is damaged")
+    for part in _SECTIONS:
+        if not isinstance(evaluation.get(part) or {}, dict):
+            raise ModelError(f"{file}: '{part}' is not an object; the run directory is damaged")
+    if evaluation.get("confusion") and not _is_confusion(evaluation["confusion"]):
+        raise ModelError(f"{file}: 'confusion' needs as many rows and columns of counts as labels")
+    return evaluation
+
+
+def _is_confusion(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("labels"), list):
+        return False
+    size, counts = len(value["labels"]), value.get("counts")
+    return (
+        isinstance(counts, list)
+        and len(counts) == size
+        and all(isinstance(row, list) and len(row) == size for row in counts)
+        and all(isinstance(count, int | float) for row in counts for count in row)
+    )
+
+
+def _command(file: Path) -> str | None:
+    # The model's own description is a courtesy here: seqloom info is what complains when it is damaged.
+    try:
+        about = yaml.safe_load(_text(file))["about"]
+        return str(about["command"]) or None
+    except (yaml.YAMLError, KeyError, TypeError, ModelError):
+        return None
