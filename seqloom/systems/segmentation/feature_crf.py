@@ -130,7 +130,7 @@ class FeatureCRF:
         Raises:
             ConfigError: an argument is out of range.
             DataError: there is no word in the lines.
-        Cost: about 700 bytes of memory per character; time per iteration is linear in the characters.
+        Cost: about 1 KB of memory per character; time per iteration is linear in the characters (1 to 3 s per 200,000).
         """
         if not (c2 >= 0 and math.isfinite(c2)):
             raise ConfigError(f"c2 is {c2}; expected a number from 0 up")
