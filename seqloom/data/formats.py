@@ -174,22 +174,27 @@ def detect_format(lines: Sequence[str]) -> tuple[str, str]:
     if filled[0].lstrip().startswith("{"):
         return "jsonl", "the first line is a JSON object"
     rows = [line for line in filled if not line.startswith(("#", "-DOCSTART-"))] or filled
-    tabbed = [line.split("\t") for line in rows]
-    if all(len(fields) == 10 and re.fullmatch(r"[0-9]+([-.][0-9]+)?", fields[0]) for fields in tabbed):
+    # Where the first line settles it, a later broken line must be named as one and not change the format.
+    first = rows[0].split("\t")
+    if len(first) == 10 and re.fullmatch(r"[0-9]+([-.][0-9]+)?", first[0]):
         return "conllu", "ten columns separated by tabs, the first a number"
-    separator, split = ("tabs", tabbed) if len(tabbed[0]) > 1 else ("spaces", [line.split() for line in rows])
-    width = len(split[0])
-    regular = width > 1 and all(len(fields) == width for fields in split)
-    parted = any(not line.strip() for line in lines[:-1]) or any(line.startswith("-DOCSTART-") for line in filled)
-    # A file of a single sentence has no blank line in it; a last column of tags that spell spans shows it too.
-    tagged = all(_SPAN_TAG.fullmatch(fields[-1]) for fields in split)
-    if regular and (parted or separator == "tabs" or tagged):
-        if width == 2 and {fields[1] for fields in split} <= set("BMES"):
+    separator, split = (
+        ("tabs", [row.split("\t") for row in rows]) if len(first) > 1 else ("spaces", [row.split() for row in rows])
+    )
+    ((width, regular),) = Counter(map(len, split)).most_common(1)
+    if width > 1 and (separator == "tabs" or (regular >= 0.9 * len(split) and _looks_like_columns(lines, split))):
+        if width == 2 and {fields[-1] for fields in split if len(fields) == 2} <= set("BMES"):
             return "bmes", f"two columns separated by {separator}, the second B, M, E or S"
         return "columns", f"{width} columns separated by {separator}"
     if any(len(line.split()) > 1 for line in filled):
         return "segmented", "lines of words separated by spaces"
     return "plain", "lines without spaces"
+
+
+def _looks_like_columns(lines: Sequence[str], split: Sequence[Sequence[str]]) -> bool:
+    """Sentences parted by empty lines; or, in a file of a single sentence, a last column of tags that spell spans."""
+    parted = any(not line.strip() for line in lines[:-1]) or any(line.startswith("-DOCSTART-") for line in lines)
+    return parted or all(_SPAN_TAG.fullmatch(fields[-1]) for fields in split)
 
 
 def format_sentences(
