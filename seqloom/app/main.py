@@ -34,6 +34,12 @@ def _usage() -> str:
     )
 
 
+def _with_underscores(argument: str) -> str:
+    """``--keep-space`` and ``--keep_space`` are one option."""
+    name, equals, value = argument.partition("=")
+    return f"--{name[2:].replace('-', '_')}{equals}{value}" if name.startswith("--") else argument
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb.
 
@@ -42,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     argv = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in argv
-    argv = [argument for argument in argv if argument != "--debug"]
+    argv = [_with_underscores(argument) for argument in argv if argument != "--debug"]
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_usage(), end="")
         return 0 if argv else 2

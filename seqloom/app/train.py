@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from seqloom.app.command import parse
 from seqloom.app.configuration import configure, to_yaml
-from seqloom.errors import ConfigError
+from seqloom.errors import ConfigError, SeqloomError
 
 SUMMARY = "Train a recipe on data; RUN/model is the model, RUN/report.html says how good it is."
 
@@ -55,7 +55,11 @@ def run(argv: list[str]) -> int:
 
         write_atomic(stored, to_yaml(config))
     command = shlex.join(["seqloom", "train", *(argument for argument in argv if argument != "--resume")])
-    system.verbs_module().train(config, options.out, resume=options.resume, command=command)
+    try:
+        system.verbs_module().train(config, options.out, resume=options.resume, command=command)
+    except SeqloomError:
+        _forget_unbegun(options.out)
+        raise
     _finish(options.out)
     return 0
 
@@ -80,6 +84,14 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
             own.insert(0, argument)
         position += width
     return own, keys
+
+
+def _forget_unbegun(run_directory: Path) -> None:
+    """Takes back the configuration of a run that a mistake stopped before it began, so that the next try can have the place."""
+    if not any((run_directory / name).exists() for name in ("checkpoints", "metrics.jsonl", "model")):
+        (run_directory / "config.yaml").unlink(missing_ok=True)
+        if not any(run_directory.iterdir()):
+            run_directory.rmdir()
 
 
 def _finish(run_directory: Path) -> None:

@@ -28,9 +28,9 @@ from typing import Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from seqloom.data.trie import Trie
 from seqloom.errors import DataError
 from seqloom.systems.segmentation.method import Arrays
-from seqloom.systems.segmentation.trie import Trie
 
 __all__ = ["Dictionary", "FileReport", "Priority", "UserEntry", "pack_words", "read_word_file", "unpack_words"]
 

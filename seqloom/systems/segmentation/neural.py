@@ -44,10 +44,11 @@ class NeuralSegmenter:
             self._preferred = _words_of(dictionary, "prefer")
 
     @classmethod
-    def untrained(cls, config: TaggerModelConfig, texts: Sequence[str]) -> "NeuralSegmenter":
-        """A segmenter with fresh weights whose features are fitted on training texts."""
+    def untrained(cls, config: TaggerModelConfig, lines: Sequence[Sequence[str]]) -> "NeuralSegmenter":
+        """A segmenter with fresh weights whose features are fitted on segmented training lines."""
         names = [name for name, size in config.features.items() if size > 0]
-        features = FeatureSet.fit(names, texts, config.minimum_count)
+        texts = ["".join(words) for words in lines]
+        features = FeatureSet.fit(names, texts, config.minimum_count, words=lines, fold_digits=config.fold_digits)
         return cls(Tagger(config, features, TagVocabulary(list(BMES)), "BMES"))
 
     def with_dictionary(self, dictionary: Dictionary) -> "NeuralSegmenter":
@@ -55,9 +56,9 @@ class NeuralSegmenter:
         return NeuralSegmenter(self.tagger, dictionary)
 
     def encode(self, lines: Sequence[Sequence[str]]) -> EncodedCorpus:
-        """Segmented lines as training sentences."""
+        """The segmented lines that the features were fitted on, as training sentences."""
         texts = ["".join(words) for words in lines]
-        return EncodedCorpus(self.tagger.features, texts, bmes_ids(lines))
+        return EncodedCorpus(self.tagger.features, texts, bmes_ids(lines), lines)
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
         """The words of each text."""
@@ -65,7 +66,7 @@ class NeuralSegmenter:
         return [_words(text, path) for text, path in zip(texts, paths, strict=True)]
 
     def n_best(self, text: str, k: int) -> list[tuple[list[str], float]]:
-        """Up to k readings with their log-probability-like scores (a user's words included), best first."""
+        """Up to k readings with their log-probabilities (given a user's words, where there are any), best first."""
         if not text:
             return [([], 0.0)]
         (paths,) = self.tagger.k_best([text], k, self._adjustment([text]))

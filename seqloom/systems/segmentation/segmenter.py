@@ -11,11 +11,11 @@ from seqloom.errors import ConfigError, ModelError, SeqloomError
 from seqloom.systems.card import model_card
 from seqloom.systems.directory import ModelDirectory, fill_model, write_model
 from seqloom.systems.segmentation import methods
-from seqloom.systems.segmentation.best_path import FewestWords
 from seqloom.systems.segmentation.dictionary import Dictionary
 from seqloom.systems.segmentation.method import StoredSegmenter, WordSegmenter
 from seqloom.systems.segmentation.neural import NeuralSegmenter
 from seqloom.systems.segmentation.pieces import PieceStream, fold_width, pieces
+from seqloom.systems.segmentation.word_lattice import build_lattice
 from seqloom.systems.tagger.tagger import Tagger
 
 __all__ = ["Segmentation", "SegmentationStream", "Segmenter"]
@@ -126,12 +126,16 @@ class Segmenter:
 
     def full(self, texts: Iterable[str]) -> list[list[str]]:
         """Every dictionary word of each text, overlapping or not, and the characters that are in none."""
-        lattices = FewestWords(self.words, join_runs=True)
         found = []
         for text in texts:
             spans = pieces(text, self.maximum_length)
-            words = lattices.full([self._read(text[start:end]) for start, end in spans])
-            found.append([word for some in words for word in some])
+            lattice = build_lattice(self.words, [self._read(text[start:end]) for start, end in spans], join_runs=True)
+            words = [
+                text[start + begin : start + end]
+                for (start, _), some in zip(spans, lattice.full(), strict=True)
+                for begin, end in some
+            ]
+            found.append(words)
         return found
 
     def stream(self) -> "SegmentationStream":

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from seqloom.data.characters import code_points
 from seqloom.systems.segmentation.dictionary import Dictionary
-from seqloom.systems.segmentation.trie import code_points
 from seqloom.systems.segmentation.word_lattice import Matches, TextBlock, find_words, leftmost_longest
 
 __all__ = ["forced_spans", "impose_spans", "impose_user_words"]

@@ -154,7 +154,7 @@ def _train_network(
 
     model = replace(config.model, output="softmax" if config.method == "blstm" else "crf")
     torch.manual_seed(config.training.seed)
-    neural = NeuralSegmenter.untrained(model, ["".join(words) for words in lines])
+    neural = NeuralSegmenter.untrained(model, lines)
     segmenter = Segmenter(
         config.method, words, neural, fold=config.data.fold_width, maximum_length=config.data.maximum_length
     )

@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from seqloom.data.characters import code_points
 from seqloom.decoding.lattice import Arcs, count_paths, make_arcs
 from seqloom.systems.segmentation.dictionary import Dictionary
-from seqloom.systems.segmentation.trie import code_points
 
 __all__ = ["UNKNOWN", "Matches", "TextBlock", "WordLattice", "build_lattice", "find_words", "leftmost_longest"]
 

@@ -19,6 +19,9 @@ class TaggerModelConfig:
     Args:
         features: feature name -> embedding size; 0 leaves the feature out. ``seqloom systems`` lists the features.
         minimum_count: values of a feature seen less often in training share the unknown entry.
+        pair_dropout: probability that any pair of neighbouring characters is read as unknown during training, so that
+            the network does not lean on pairs that new words will not have.
+        fold_digits: read every digit as 0 and every Latin letter as a (features of characters).
         unknown_rate: probability that a value seen once is read as unknown during training, which trains that entry.
         cell: name of the recurrent cell.
         hidden_size: units per direction.
@@ -36,6 +39,8 @@ class TaggerModelConfig:
     features: dict[str, int] = field(default_factory=_default_features)
     minimum_count: int = 1
     unknown_rate: float = 0.5
+    pair_dropout: float = 0.0
+    fold_digits: bool = False
     cell: str = "lstm"
     hidden_size: int = 128
     layers: int = 1

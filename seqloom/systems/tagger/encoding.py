@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqloom.data.vocabulary import UNKNOWN
-from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
+from seqloom.systems.tagger.features import PAIRS, FeatureSet, Ids, Tokens
 
 __all__ = ["EncodedCorpus", "Spelling", "TaggerBatch"]
 
@@ -50,14 +50,21 @@ class EncodedCorpus:
         features: what encoded them.
         sentences: the sentences.
         targets: (N,) the tag ids of all their tokens, one after the other.
+        training_words: the words of each sentence, where these are the sentences that a lexicon was fitted on.
     """
 
-    def __init__(self, features: FeatureSet, sentences: Sequence[Tokens], targets: Ids | None = None):
+    def __init__(
+        self,
+        features: FeatureSet,
+        sentences: Sequence[Tokens],
+        targets: Ids | None = None,
+        training_words: Sequence[Sequence[str]] | None = None,
+    ):
         self.offsets: Ids = np.zeros(len(sentences) + 1, dtype=np.int64)
         np.cumsum([len(sentence) for sentence in sentences], out=self.offsets[1:])
         self.lengths: Ids = np.diff(self.offsets)
         self.targets = targets
-        self._flat = features.encode(sentences)
+        self._flat = features.encode(sentences, training_words=training_words)
         self._seen_once = {name: features.seen_once(name) for name in self._flat}
         self._features = features
         self._distinct: list[str] = []
@@ -68,13 +75,18 @@ class EncodedCorpus:
             self._distinct = list(index)
 
     def batch(
-        self, indices: NDArray[Any], unknown_rate: float = 0.0, random: np.random.Generator | None = None
+        self,
+        indices: NDArray[Any],
+        unknown_rate: float = 0.0,
+        pair_dropout: float = 0.0,
+        random: np.random.Generator | None = None,
     ) -> TaggerBatch:
         """The sentences of these indices, padded to the longest of them.
 
         Args:
             unknown_rate: probability that a value which training has seen once is read as unknown.
-            random: where that chance comes from; without it nothing is left to chance.
+            pair_dropout: probability that any pair of characters is read as unknown.
+            random: where these chances come from; without it nothing is left to chance.
         """
         starts, lengths = self.offsets[indices], self.lengths[indices]
         columns = np.arange(int(lengths.max(initial=0)))
@@ -85,6 +97,8 @@ class EncodedCorpus:
             values = flat[place]
             if unknown_rate > 0.0 and random is not None:
                 values[self._seen_once[name][values] & (random.random(values.shape) < unknown_rate)] = UNKNOWN
+            if pair_dropout > 0.0 and random is not None and name in PAIRS:
+                values[random.random(values.shape) < pair_dropout] = UNKNOWN
             ids[name] = _padded(values, real)
         targets = None if self.targets is None else _padded(self.targets[place], real)
         return TaggerBatch(ids, torch.from_numpy(lengths), targets, self._spelling(place, real))

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from seqloom.data.characters import BigramVocabulary, CharacterVocabulary, FlatBatch
 from seqloom.data.vocabulary import SPECIALS, Vocabulary, ordered_by_count
 from seqloom.errors import ConfigError, did_you_mean
+from seqloom.systems.tagger.lexicon import LexiconFeature
 
-__all__ = ["FEATURES", "CharactersFeature", "FeatureSet", "Ids", "Tokens"]
+__all__ = ["FEATURES", "PAIRS", "CharactersFeature", "FeatureSet", "Ids", "Tokens"]
 
 Tokens = Sequence[str]
 Ids = NDArray[np.int64]
@@ -44,6 +45,15 @@ def _shape(token: str) -> str:
     return "".join(shape)
 
 
+_DIGITS_AND_LETTERS = str.maketrans(
+    {**dict.fromkeys("0123456789", "0"), **dict.fromkeys("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "a")}
+)
+
+
+def _fold_digits(text: str) -> str:
+    return text.translate(_DIGITS_AND_LETTERS)
+
+
 def _prefix(size: int) -> Callable[[str], str]:
     return lambda token: token[:size]
 
@@ -59,9 +69,9 @@ _FUNCTIONS: dict[str, Callable[[str], str]] = {
     **{f"prefix{size}": _prefix(size) for size in range(1, 6)},
     **{f"suffix{size}": _suffix(size) for size in range(1, 6)},
 }
-_PAIRS = ("bigram_left", "bigram_right")
+PAIRS = ("bigram_left", "bigram_right")
 
-FEATURES = (*_FUNCTIONS, *_PAIRS, "characters")
+FEATURES = (*_FUNCTIONS, *PAIRS, "lexicon", "characters")
 
 
 class TokenFeature:
@@ -119,6 +129,8 @@ class FeatureSet:
         tokens: the features that are a function of the token.
         characters: the vocabulary of characters, where sentences are strings or tokens are spelled.
         bigrams: the vocabulary of neighbouring characters.
+        lexicon: what a list of words says about each character.
+        fold_digits: whether every digit is read as 0 and every Latin letter as a, outside the lexicon.
     """
 
     def __init__(
@@ -127,19 +139,33 @@ class FeatureSet:
         tokens: dict[str, TokenFeature],
         characters: CharacterVocabulary | None,
         bigrams: BigramVocabulary | None,
+        lexicon: LexiconFeature | None = None,
+        fold_digits: bool = False,
     ):
         self.names = tuple(names)
-        self.tokens, self.characters, self.bigrams = tokens, characters, bigrams
+        self.tokens, self.characters, self.bigrams, self.lexicon = tokens, characters, bigrams, lexicon
+        self.fold_digits = fold_digits
         # Sentences are strings, and their tokens characters, exactly when there is no vocabulary of other tokens.
         self.of_characters = "token" in self.names and "token" not in tokens
         self.spelling = CharactersFeature(characters) if characters and "characters" in self.names else None
 
     @classmethod
-    def fit(cls, names: Sequence[str], sentences: Sequence[Tokens], minimum_count: int = 1) -> Self:
+    def fit(
+        cls,
+        names: Sequence[str],
+        sentences: Sequence[Tokens],
+        minimum_count: int = 1,
+        *,
+        words: Sequence[Sequence[str]] | None = None,
+        fold_digits: bool = False,
+    ) -> Self:
         """Collects the values of the features from training sentences.
 
+        Args:
+            words: the words of each sentence, for the lexicon, where sentences are strings.
+
         Raises:
-            ConfigError: a name is unknown, or pairs are asked for where tokens are not single characters.
+            ConfigError: a name is unknown, or a feature of characters is asked for where tokens are words.
         """
         for name in names:
             if name not in FEATURES:
@@ -149,38 +175,62 @@ class FeatureSet:
         bigrams = characters = None
         if of_characters or "characters" in names:
             texts = strings if of_characters else ["".join(sentence) for sentence in sentences]
+            texts = strings = [_fold_digits(text) for text in texts] if fold_digits else texts
             characters = CharacterVocabulary.build(texts, minimum_count)
-        if any(pair in names for pair in _PAIRS):
+        if any(pair in names for pair in PAIRS):
             if not of_characters or characters is None or "token" not in names:
                 raise ConfigError(
                     "model.features: bigram_left and bigram_right are pairs of characters; they need the feature 'token' "
                     "and sentences of characters (for words take prefixes, suffixes, shape or characters)"
                 )
             bigrams = BigramVocabulary.build(characters.encode_batch(strings), len(characters), minimum_count)
+        lexicon = None
+        if "lexicon" in names:
+            if words is None:
+                raise ConfigError(
+                    "model.features: 'lexicon' tells of the words around a character; only segmenters have it"
+                )
+            lexicon = LexiconFeature.fit(words)
         tokens = {
             name: TokenFeature.fit(name, sentences, minimum_count)
             for name in names
             if name in _FUNCTIONS and not (name == "token" and of_characters)
         }
-        return cls(names, tokens, characters, bigrams)
+        return cls(names, tokens, characters, bigrams, lexicon, fold_digits)
 
     def sizes(self) -> dict[str, int]:
         """Rows of each feature's embedding table."""
-        return {name: len(self._vocabulary(name)) for name in self.names}
+        return {name: LexiconFeature.size if name == "lexicon" else len(self._vocabulary(name)) for name in self.names}
 
     def seen_once(self, name: str) -> NDArray[np.bool_]:
         """(size,) whether training has seen the value of each id just once."""
+        if name == "lexicon":
+            return np.zeros(LexiconFeature.size, dtype=bool)
         counts: NDArray[np.bool_] = self._vocabulary(name).counts == 1
         return counts
 
-    def encode(self, sentences: Sequence[Tokens]) -> dict[str, Ids]:
-        """(N,) ids of all tokens of all sentences, for every feature but the spelling."""
+    def encode(
+        self, sentences: Sequence[Tokens], *, training_words: Sequence[Sequence[str]] | None = None
+    ) -> dict[str, Ids]:
+        """(N,) ids of all tokens of all sentences, for every feature but the spelling.
+
+        Args:
+            training_words: the words of each sentence, given for the training sentences alone; the lexicon then hides
+                from each sentence what only its own tenth of them knows.
+        """
         flat: dict[str, Ids] = {}
         if self.of_characters and self.characters is not None:
-            batch = self.characters.encode_batch(["".join(sentence) for sentence in sentences])
+            texts = ["".join(sentence) for sentence in sentences]
+            if self.lexicon is not None:
+                flat["lexicon"] = (
+                    self.lexicon.encode(texts)
+                    if training_words is None
+                    else self.lexicon.encode_jackknifed(training_words)
+                )
+            batch = self.characters.encode_batch([_fold_digits(text) for text in texts] if self.fold_digits else texts)
             flat["token"] = batch.ids
             if self.bigrams is not None:
-                pairs = dict(zip(_PAIRS, self.bigrams.encode_batch(FlatBatch(*batch)), strict=True))
+                pairs = dict(zip(PAIRS, self.bigrams.encode_batch(FlatBatch(*batch)), strict=True))
                 flat |= {name: ids for name, ids in pairs.items() if name in self.names}
         for name, feature in self.tokens.items():
             flat[name] = feature.encode(sentences)
@@ -192,30 +242,33 @@ class FeatureSet:
             vocabulary.save(folder / f"{name}.json")
 
     @classmethod
-    def load(cls, folder: Path, names: Sequence[str]) -> Self:
+    def load(cls, folder: Path, names: Sequence[str], *, fold_digits: bool = False) -> Self:
         """Reads what :meth:`save` wrote. Raises ModelError where something is missing or damaged."""
         found = folder / "characters.json"
         characters = CharacterVocabulary.load(found) if found.exists() or "characters" in names else None
-        pairs = any(pair in names for pair in _PAIRS)
+        pairs = any(pair in names for pair in PAIRS)
         bigrams = BigramVocabulary.load(folder / "bigrams.json") if pairs else None
         tokens = {
             name: TokenFeature(name, Vocabulary.load(folder / f"{name}.json"))
             for name in names
             if name in _FUNCTIONS and not (name == "token" and characters and not (folder / "token.json").exists())
         }
-        return cls(names, tokens, characters, bigrams)
+        lexicon = LexiconFeature.load(folder / "lexicon.json") if "lexicon" in names else None
+        return cls(names, tokens, characters, bigrams, lexicon, fold_digits)
 
     def _vocabulary(self, name: str) -> Vocabulary | CharacterVocabulary | BigramVocabulary:
         if name in self.tokens:
             return self.tokens[name].vocabulary
-        found = self.bigrams if name in _PAIRS else self.characters
+        found = self.bigrams if name in PAIRS else self.characters
         if found is None:
             raise ValueError(f"feature {name!r} has no vocabulary")
         return found
 
-    def _files(self) -> Iterator[tuple[str, Vocabulary | CharacterVocabulary | BigramVocabulary]]:
+    def _files(self) -> Iterator[tuple[str, Vocabulary | CharacterVocabulary | BigramVocabulary | LexiconFeature]]:
         yield from ((name, feature.vocabulary) for name, feature in self.tokens.items())
         if self.characters is not None:
             yield "characters", self.characters
         if self.bigrams is not None:
             yield "bigrams", self.bigrams
+        if self.lexicon is not None:
+            yield "lexicon", self.lexicon

@@ -72,10 +72,11 @@ class Tagger:
     def k_best(
         self, sentences: Sequence[Tokens], k: int, adjust: Adjustment | None = None
     ) -> list[list[tuple[Ids, float]]]:
-        """Up to k tag paths of each sentence with their scores in nats, best first, every one legal."""
+        """Up to k tag paths of each sentence, best first, every one legal, with their log-probabilities in nats."""
 
         def best(emissions: Tensor, lengths: Tensor) -> list[list[tuple[Ids, float]]]:
             paths, scores = self.network.crf.decode_k_best(emissions, lengths, k=k)
+            scores = scores - self.network.crf.log_partition(emissions, lengths)[:, None]
             legal = torch.isfinite(scores)
             for rank in range(paths.shape[1]):
                 legal[:, rank] &= ~self.network.crf.illegal_rows(paths[:, rank].clamp(min=0), lengths)
@@ -168,7 +169,7 @@ class Tagger:
         except TypeError as error:
             raise ModelError(f"{where}: 'model' does not describe a tagger ({error}); the file is damaged") from None
         names = [name for name, size in config.features.items() if size > 0]
-        features = FeatureSet.load(directory.vocab, names)
+        features = FeatureSet.load(directory.vocab, names, fold_digits=config.fold_digits)
         tagger = cls(config, features, TagVocabulary.load(directory.vocab / "tags.json"), directory.setting("scheme"))
         tagger.about = directory.config.get("about", {})
         tagger.reading = directory.config.get("reading", {})

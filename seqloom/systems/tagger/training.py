@@ -41,7 +41,7 @@ class TaggerTask:
         self.module: nn.Module = tagger.network
         self._per_sentence = tagger.config.output == "crf"
         self.evaluate, self.save_model = evaluate, save
-        self._corpus, self._config, self._unknown_rate = corpus, config, tagger.config.unknown_rate
+        self._corpus, self._config, self._model = corpus, config, tagger.config
 
     def plan(self, epoch: int) -> Sequence[Description]:
         tokens = self._config.batch_tokens or None
@@ -57,7 +57,7 @@ class TaggerTask:
     def batch(self, description: Description) -> TaggerBatch:
         epoch, number, indices = description
         random = np.random.default_rng([self._config.seed, epoch, number])
-        return self._corpus.batch(indices, self._unknown_rate, random)
+        return self._corpus.batch(indices, self._model.unknown_rate, self._model.pair_dropout, random)
 
     def loss(self, batch: TaggerBatch) -> Tensor:
         loss: Tensor = self.module(batch)
