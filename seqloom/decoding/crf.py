@@ -6,6 +6,7 @@ decodes under constraints with zero for legal and a large negative number for il
     score(y) = start(y_1) + sum_t emission_t(y_t) + sum_{t>=2} transition(y_{t-1}, y_t) + end(y_len)
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -111,19 +112,21 @@ def viterbi(
     best = _by_step(emissions, rows)
     arriving = transitions.double().T.contiguous()  # (to, from): the maximum runs along the contiguous dimension
     best[0] += start.double()
-    for step in range(1, len(counts)):
-        n = counts[step]
-        best[step, :n] += (best[step - 1, :n, None] + arriving).amax(2)
+    steps = [best_here[:n] for best_here, n in zip(best.unbind(), counts, strict=True)]
+    for before, here in pairwise(steps):
+        here += (before[: len(here), None] + arriving).amax(2)
 
     total = best[rows.lengths[:used] - 1, torch.arange(used, device=best.device)] + end.double()
     current = total.argmax(1)
     scores[rows.order[:used]] = total.gather(1, current[:, None])[:, 0]
     path = tags.new_full((len(counts), len(rows.order)), PAD_TAG)
-    path[-1, : counts[-1]] = current[: counts[-1]]
-    for step in range(len(counts) - 2, -1, -1):
-        n = counts[step + 1]
-        current[:n] = (best[step, :n] + arriving[current[:n]]).argmax(1)
-        path[step, : counts[step]] = current[: counts[step]]
+    following = 0  # rows that have a next step; the others end here, with the tag that `current` begins with
+    for here, path_here in zip(reversed(steps), reversed(path.unbind()), strict=True):
+        if following:
+            going_on = current[:following]
+            torch.argmax(here[:following] + arriving.index_select(0, going_on), 1, out=going_on)
+        following = len(here)
+        path_here[:following] = current[:following]
     tags[rows.order, : len(counts)] = path.T
     return tags, scores
 
@@ -162,14 +165,15 @@ def viterbi_k_best(
         return tags, scores
     counts, used = rows.counts, rows.counts[0]
     steps = _by_step(emissions, rows)
-    leaving = transitions.double()
-    best = steps.new_full((used, tag_count, k), -torch.inf)
+    arriving = transitions.double().T.contiguous()
+    # Each tag has a list of k + 1 ways to end in it; the last is always -inf and marks the end of the list.
+    best = steps.new_full((used, tag_count, k + 1), -torch.inf)
     best[:, :, 0] = steps[0] + start.double()
-    origin = best.new_zeros((len(counts), used, tag_count, k), dtype=torch.int64)
+    origin = best.new_zeros((len(counts), used, tag_count, k + 1), dtype=torch.int64)
     for step in range(1, len(counts)):
         n = counts[step]
-        arrived, origin[step, :n] = _merge_k_best(best[:n], leaving)
-        best[:n] = arrived + steps[step, :n, :, None]
+        arrived, origin[step, :n, :, :k] = _merge_k_best(best[:n], arriving)
+        best[:n, :, :k] = arrived + steps[step, :n, :, None]
 
     total, place = (best + end.double()[:, None]).flatten(1).sort(descending=True, stable=True)
     scores[rows.order[:used]] = total[:, :k]
@@ -179,7 +183,7 @@ def viterbi_k_best(
         if step + 1 < len(counts):
             n = counts[step + 1]
             current[:n] = origin[step + 1, :n].flatten(1).gather(1, current[:n])
-        path[step, : counts[step]] = current[: counts[step]] // k
+        path[step, : counts[step]] = current[: counts[step]] // (k + 1)
     tags[rows.order, :, : len(counts)] = path.permute(1, 2, 0)
     return tags.masked_fill_(scores.isneginf()[:, :, None], PAD_TAG), scores
 
@@ -190,27 +194,23 @@ def _by_step(emissions: Tensor, rows: RowsByLength) -> Tensor:
     return ordered.transpose(0, 1).to(torch.float64, memory_format=torch.contiguous_format, copy=True).contiguous()
 
 
-def _merge_k_best(best: Tensor, leaving: Tensor) -> tuple[Tensor, Tensor]:
-    """For each tag the k best of all ways to arrive, given the k best (n, from, k) of each tag one step earlier.
+def _merge_k_best(best: Tensor, arriving: Tensor) -> tuple[Tensor, Tensor]:
+    """For each tag the k best of all ways to arrive, given the lists (n, from, k + 1) of each tag one step earlier.
 
-    The ways through one earlier tag are already sorted, so k times the best of K heads is taken and that head advanced:
-    cheaper than a top k of K k candidates, and the order among ties is defined.
-    Returns scores (n, to, k) and origins (n, to, k), each origin being ``from * k + rank``.
+    The lists are sorted, so k times the best of their K heads is taken and that list advanced: cheaper than a top k of
+    all K k ways, and the order among ties is defined.
+    Returns scores (n, to, k) and, for each, where in the flattened lists it came from, ``from * (k + 1) + rank``.
     """
-    n, tag_count, k = best.shape
-    # An exhausted list shows -inf; its head stays on that entry.
-    lists = torch.cat([best, best.new_full((n, tag_count, 1), -torch.inf)], dim=2).flatten(1)
-    heads = best[:, None, :, 0] + leaving.T  # (n, to, from)
-    rank = torch.zeros_like(heads, dtype=torch.int64)
+    n, tag_count, length = best.shape
+    ways = (best[:, None] + arriving[:, :, None]).flatten(2)  # (n, to, from * (k + 1) + rank)
+    heads = ways[:, :, ::length].clone()
+    position = torch.arange(0, ways.shape[2], length, device=best.device).repeat(n, tag_count, 1)
     scores, origins = [], []
-    for _ in range(k):
+    for _ in range(length - 1):
         source = heads.argmax(2, keepdim=True)
-        used_rank = rank.gather(2, source)
-        scores.append(heads.gather(2, source)[:, :, 0])
-        origins.append((source * k + used_rank.clamp(max=k - 1))[:, :, 0])
-        following = (used_rank + 1).clamp(max=k)
-        rank.scatter_(2, source, following)
-        advanced = lists.gather(1, (source * (k + 1) + following)[:, :, 0])[:, :, None]
-        cost = leaving.T.expand(n, -1, -1).gather(2, source)
-        heads.scatter_(2, source, advanced + cost)
-    return torch.stack(scores, 2), torch.stack(origins, 2)
+        scores.append(heads.gather(2, source))
+        origins.append(position.gather(2, source))
+        following = origins[-1] + (scores[-1] > -torch.inf)  # never beyond the -inf that ends a list
+        position.scatter_(2, source, following)
+        heads.scatter_(2, source, ways.gather(2, following))
+    return torch.cat(scores, 2), torch.cat(origins, 2)

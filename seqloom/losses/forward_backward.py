@@ -10,9 +10,9 @@ Two implementations of one quantity, log Z:
 
 **When the first may be trusted.** A sum that is too small for float64 could still have been the beginning of the best
 path. So no factor of a move is below a floor of 1e-250: what is lost is over-estimated, never forgotten. What a floor
-adds at a step is at most the floor, times the sums on both sides of it, over the total; a row counts as exact where the
-sums stay within 1e-30..1e200 of the total at every step, which keeps that far below rounding whatever K is. A row that
-spans more than some 460 nats is done again by logarithms.
+adds at a step is at most the floor, times the sums on both sides of it, over the total; a row counts as exact where all
+sums stay above 1e-30 and below 1e200 times the total, which keeps that far below rounding whatever K is. Any other row,
+one that spans more than some 460 nats, is done again by logarithms.
 """
 
 from typing import NamedTuple
