@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from seqloom.systems.segmentation.pieces import PieceStream, fold_width, pieces
 
-texts = st.text(alphabet=st.sampled_from("中国ab。！？；”）\" \n\t　，、：\x1c"), max_size=80) | st.text(max_size=60)
+texts = st.text(alphabet=st.sampled_from('中国ab。！？；”）" \n\t　，、：\x1c'), max_size=80) | st.text(max_size=60)
 
 
 @given(texts, st.integers(1, 12))

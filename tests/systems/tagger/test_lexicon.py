@@ -44,4 +44,7 @@ def test_a_training_sentence_sees_only_the_words_of_the_other_folds(lines):
 def test_a_lexicon_survives_its_file(tmp_path):
     lexicon = LexiconFeature.fit([["中国", "人"], ["中国人"]])
     lexicon.save(tmp_path / "lexicon.json")
-    assert LexiconFeature.load(tmp_path / "lexicon.json").encode(["我是中国人"]).tolist() == lexicon.encode(["我是中国人"]).tolist()
+    assert (
+        LexiconFeature.load(tmp_path / "lexicon.json").encode(["我是中国人"]).tolist()
+        == lexicon.encode(["我是中国人"]).tolist()
+    )
