@@ -11,7 +11,7 @@ sections (``--data.train F``) all come from the dataclass; a mistake becomes a C
     options = parse(Options, argv, verb="report", summary=SUMMARY, positional=("run",))
 
 ``bool`` with the default False is a flag, ``tuple[X, ...]`` takes several values, ``Literal`` gives choices, and a
-dataclass is a section whose fields become dotted options.
+dataclass is a section whose fields become dotted options. The field ``as_`` is ``--as``, which Python keeps for itself.
 """
 
 import dataclasses
@@ -85,7 +85,7 @@ def parse(
 def _arguments(options_class: type, prefix: str = "") -> Iterator[_Argument]:
     hints = typing.get_type_hints(options_class, include_extras=True)
     for field in dataclasses.fields(options_class):
-        kind, name = hints[field.name], prefix + field.name
+        kind, name = hints[field.name], prefix + field.name.rstrip("_")
         help = ""
         if typing.get_origin(kind) is Annotated:
             kind, help = typing.get_args(kind)[:2]
@@ -126,7 +126,7 @@ def _build(options_class: type, values: dict[str, Any], prefix: str = "") -> Any
     hints = typing.get_type_hints(options_class)
     given: dict[str, Any] = {}
     for field in dataclasses.fields(options_class):
-        kind, name = hints[field.name], prefix + field.name
+        kind, name = hints[field.name], prefix + field.name.rstrip("_")
         if dataclasses.is_dataclass(kind):
             given[field.name] = _build(typing.cast(type, kind), values, f"{name}.")
         else:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
-__all__ = ["console", "facts", "print_json", "size_in_words", "table"]
+__all__ = ["console", "facts", "print_json", "printable", "size_in_words", "table"]
 
 # Into a pipe or a file nothing is wrapped: the next program reads lines, not a picture of 80 columns.
 _UNBOUNDED = 100_000
+
+_PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
 
 
 def console() -> Console:
@@ -21,14 +23,23 @@ def console() -> Console:
     return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> Table:
+def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]], *, right: Sequence[str] = ()) -> Table:
     """A table with a head; the columns named in ``right`` hold numbers and are aligned to the right."""
     result = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
         result.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        result.add_row(*row)
+        result.add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in row))
     return result
+
+
+def printable(text: str) -> str:
+    """A text that cannot steer a terminal: control characters, which data may hold, become their pictures.
+
+    >>> printable("a\\x1b[31mb")
+    'a␛[31mb'
+    """
+    return text.translate(_PICTURES)
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> Table:
@@ -38,7 +49,7 @@ def facts(rows: Iterable[tuple[str, str]]) -> Table:
     result.add_column(overflow="fold")
     for name, value in rows:
         if value:
-            result.add_row(name, value)
+            result.add_row(name, printable(value))
     return result
 
 

@@ -23,6 +23,7 @@ class Options:
     rate: Annotated[float, "how fast"] = 0.5
     scheme: Annotated[Literal["bio", "bioes"] | None, "the scheme"] = None
     columns: Annotated[tuple[str, ...], "columns"] = ()
+    as_: Annotated[str, "format"] = "auto"
     json: Annotated[bool, "print JSON"] = False
     data: Section = Section()
 
@@ -37,7 +38,9 @@ def parsed(*argv: str) -> Options:
 
 
 def test_every_kind_of_option_arrives_with_its_own_type():
-    line = "r a b --out o --count 5 --rate 1e-3 --scheme bio --columns x y --json --data.train t --data.limit=7"
+    line = (
+        "r a b --out o --count 5 --rate 1e-3 --scheme bio --as csv --columns x y --json --data.train t --data.limit=7"
+    )
     assert parsed(*line.split()) == Options(
         run=Path("r"),
         more=(Path("a"), Path("b")),
@@ -45,6 +48,7 @@ def test_every_kind_of_option_arrives_with_its_own_type():
         count=5,
         rate=1e-3,
         scheme="bio",
+        as_="csv",
         columns=("x", "y"),
         json=True,
         data=Section(Path("t"), 7),

@@ -63,7 +63,5 @@ def test_a_mistake_is_named(shelf, argv, sentence):
 
 def test_the_verbs_that_need_no_torch_do_not_import_it():
     # In a process of its own, since the tests of this one have long imported torch.
-    code = (
-        "import sys; from seqloom.app import recipes, info; recipes.run(['--json']); sys.exit('torch' in sys.modules)"
-    )
+    code = "import sys; from seqloom.app import check, info, recipes; recipes.run(['--json']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL).returncode == 0
