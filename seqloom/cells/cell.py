@@ -216,5 +216,11 @@ class Cell(nn.Module):
         """``(weight_ih, weight_hh, bias_ih, bias_hh)`` of ``torch.nn``'s form of this cell, differentiable."""
         raise NotImplementedError(f"{type(self).__name__} has no form in torch.nn")
 
+    def load_vendor_weights(
+        self, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None
+    ) -> None:
+        """Take the values of ``torch.nn``'s form; its two biases are added where the cell has one."""
+        raise NotImplementedError(f"{type(self).__name__} has no form in torch.nn")
+
     def extra_repr(self) -> str:
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *([] if self.use_bias else ["bias=False"])])

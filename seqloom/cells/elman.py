@@ -35,6 +35,15 @@ class Elman(Cell):
         bias = self.parameter("bias")
         return weight_ih, weight_hh, bias, torch.zeros_like(bias)
 
+    @torch.no_grad()
+    def load_vendor_weights(
+        self, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None
+    ) -> None:
+        self.parameter("weight_x").copy_(weight_ih)
+        self.parameter("weight_h").copy_(weight_hh)
+        if bias_ih is not None and bias_hh is not None:
+            self.parameter("bias").copy_(bias_ih + bias_hh)
+
 
 @register("rnn_relu")
 class ElmanReLU(Elman):

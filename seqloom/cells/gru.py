@@ -38,6 +38,20 @@ class GRU(Cell):
         bias_ih = torch.cat([outer, self.parameter("bias_n")])
         return weight_ih, weight_hh, bias_ih, torch.cat([torch.zeros_like(outer), inner])
 
+    @torch.no_grad()
+    def load_vendor_weights(
+        self, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None
+    ) -> None:
+        gates = 2 * self.hidden_size
+        self.parameter("weight_rz_x").copy_(weight_ih[:gates])
+        self.parameter("weight_n_x").copy_(weight_ih[gates:])
+        self.parameter("weight_rz_h").copy_(weight_hh[:gates])
+        self.parameter("weight_recurrent_h").copy_(weight_hh[gates:])
+        if bias_ih is not None and bias_hh is not None:
+            self.parameter("bias_rz").copy_((bias_ih + bias_hh)[:gates])
+            self.parameter("bias_n").copy_(bias_ih[gates:])
+            self.parameter("bias_recurrent").copy_(bias_hh[gates:])
+
 
 @register("gru_before")
 class GRUBefore(Cell):

@@ -122,6 +122,8 @@ def run_layer(
     choice = choose(cells, noise, backend)
     # The vendors' kernels refuse empty batches and sequences; the loop has nothing to do there.
     runner = reference if 0 in x.shape[:2] else BACKENDS[choice.backend]
+    # Even a step whose result is thrown away must not overflow: the gradient of what is not chosen is 0 times infinity.
+    x = x if ragged is None else ragged.clear(x)
     result: tuple[Tensor, list[States]] = runner.run(cells, x, ragged, initial, noise)
     return result
 

@@ -91,7 +91,7 @@ class Ragged:
         return values.gather(1, self.reversal.unsqueeze(-1).expand_as(values))
 
     def clear(self, values: Tensor) -> Tensor:
-        """(B, T, D) with zeros, which pass no gradient, in place of the padding."""
+        """(B, T, D) with zeros, which let no gradient through, in place of the padding."""
         return values.masked_fill(~self.mask.unsqueeze(-1), 0.0)
 
     def last(self, outputs: Tensor, initial: Tensor) -> Tensor:

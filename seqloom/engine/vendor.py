@@ -45,7 +45,6 @@ def run(
     if ragged is None:
         return _call(cells, x, states, column=False)
     kernel = str(cells[0].vendor)
-    x = ragged.clear(x)
     column = kernel in _FREEZE
     if column:
         padding = (~ragged.mask).unsqueeze(-1).to(x.dtype)
