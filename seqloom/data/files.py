@@ -16,17 +16,20 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+from seqloom.data.sources import locate
 from seqloom.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["DAMAGE", "STDIN", "checksum", "open_bytes", "open_text", "write_atomic"]
 
 STDIN = "-"
 
-_OPENERS: dict[bytes, Callable[[BufferedReader], object]] = {
+_BUFFER = 1 << 16
+
+_OPENERS: dict[bytes, Callable[[str | Path], object]] = {
     b"\x1f\x8b": gzip.open,
     b"\xfd7zXZ\x00": lzma.open,
     b"BZh": bz2.open,
@@ -45,7 +48,7 @@ def open_text(
     input. A byte-order mark at the start and ``\\r`` before ``\\n`` are dropped; every other character is kept.
 
     Args:
-        path: the file, or ``-``.
+        path: the file, ``-``, or ``package:NAME/path`` for a file inside an installed package.
         encoding: any encoding that Python knows.
         expected: what an empty file should have held, for the message; ``None`` where an empty file is fine.
     Raises:
@@ -81,7 +84,9 @@ def open_bytes(path: str | Path) -> tuple[BinaryIO, str]:
         return _open_plain(Path(path)), str(path)
     for magic, opener in _OPENERS.items():
         if head.startswith(magic):
-            return cast(BinaryIO, opener(stream)), str(path)
+            stream.close()
+            # These objects find lines in Python; a buffer around them does it in C, at twice the speed.
+            return BufferedReader(cast(RawIOBase, opener(path)), _BUFFER), str(path)
     return stream, str(path)
 
 
@@ -146,6 +151,7 @@ def _umask() -> int:
 
 
 def _open_plain(path: Path) -> BufferedReader:
+    path = Path(locate(path))
     try:
         return open(path, "rb")
     except FileNotFoundError:

@@ -55,6 +55,7 @@ def test_span_scores_equal_those_of_seqeval(name, mode, data):
     np.testing.assert_allclose(np.array(each).T, seqeval_scores(gold, predicted, None, scheme))
 
 
+@pytest.mark.filterwarnings("ignore:A single label")
 @settings(deadline=None, max_examples=60)
 @given(pairs(st.sampled_from(["N", "V", "A", "-"])))
 def test_token_scores_equal_those_of_scikit_learn(both):
