@@ -219,6 +219,8 @@ def _guarded(stream: BinaryIO, name: str) -> Iterator[bytes]:
 
 def _undecodable(name: str, number: int, offset: int, raw: bytes, problem: UnicodeDecodeError) -> str:
     byte = raw[problem.start]
+    if b"\x00" in raw and not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return f"{name}:{number}: the line holds zero bytes and is not {problem.encoding}; expected a text file"
     remedy = _likely_encoding(raw, offset + problem.start, problem.encoding)
     return (
         f"{name}:{number}: byte 0x{byte:02X} at offset {offset + problem.start} is not {problem.encoding}; "

@@ -16,14 +16,16 @@ from seqloom.data.legality import Detection, detect_scheme
 from seqloom.data.schemes import scheme_named, spans_from
 from seqloom.data.segmented import bmes_sentences, plain_sentences, segmented_sentences
 from seqloom.data.sentences import Sentence
+from seqloom.data.slashed import format_slashed, slashed_sentences
 from seqloom.errors import ConfigError, did_you_mean
 
 __all__ = ["Corpus", "CorpusReport", "Format", "ReadOptions", "detect_format", "format_sentences", "read", "read_lines"]
 
-Format = Literal["auto", "columns", "conllu", "jsonl", "segmented", "bmes", "plain"]
+Format = Literal["auto", "columns", "conllu", "jsonl", "slashed", "segmented", "bmes", "plain"]
 
 _PEEK = 200  # lines: enough for a sentence or two of any corpus
 _SPAN_TAG = re.compile(r"O|[BIESMLU](-\S+)?")
+_SLASHED = re.compile(r".+/[A-Za-z][A-Za-z0-9_$-]*")
 _EXPECTED = "sentences as columns, CoNLL-U, JSON lines or plain lines of words"
 
 
@@ -153,6 +155,7 @@ def read_lines(
             on_misaligned=chosen.on_misaligned,
             misaligned=misaligned,
         ),
+        "slashed": lambda: slashed_sentences(lines, source),
         "segmented": lambda: segmented_sentences(lines, source),
         "bmes": lambda: bmes_sentences(lines, source),
         "plain": lambda: plain_sentences(lines, source),
@@ -186,6 +189,8 @@ def detect_format(lines: Sequence[str]) -> tuple[str, str]:
         if width == 2 and {fields[-1] for fields in split if len(fields) == 2} <= set("BMES"):
             return "bmes", f"two columns separated by {separator}, the second B, M, E or S"
         return "columns", f"{width} columns separated by {separator}"
+    if all(_SLASHED.fullmatch(token) for line in filled for token in line.split()):
+        return "slashed", "every word has a tag behind a slash"
     if any(len(line.split()) > 1 for line in filled):
         return "segmented", "lines of words separated by spaces"
     return "plain", "lines without spaces"
@@ -221,6 +226,8 @@ def format_sentences(
         return format_conllu(sentences, tags, tag=chosen.tag)
     if format == "jsonl":
         return format_spans_jsonl(sentences, tags, scheme)
+    if format == "slashed":
+        return format_slashed([sentence.tokens for sentence in sentences], tags)
     if format in ("segmented", "plain"):  # tokens without a place for tags become columns
         return format_columns([Sentence(sentence.tokens) for sentence in sentences], tags)
     raise ConfigError(f"{format!r} has no place for tags; choose columns, conllu or jsonl")

@@ -21,7 +21,8 @@ class SegmenterDataConfig:
         dev: text for early stopping and the choice of the best weights; none holds out the end of the training text.
         test: text that is scored once, at the end; none scores the dev text again.
         held_out: share of the training text held out where there is no dev text.
-        format: ``segmented`` (words and spaces), ``bmes`` (character and tag columns), or ``auto``.
+        format: ``segmented`` (words and spaces), ``slashed`` (word/tag), ``bmes`` (character and tag columns),
+            ``conllu``, ``jsonl``, or ``auto``, which recognises the format.
         encoding: character encoding.
         fold_width: read full-width digits, letters and punctuation as half-width ones.
         maximum_length: longer sentences are cut at a comma, or at this many characters.
@@ -33,7 +34,7 @@ class SegmenterDataConfig:
     dev: str | None = None
     test: str | None = None
     held_out: float = 0.1
-    format: Literal["auto", "segmented", "bmes", "jsonl"] = "auto"
+    format: Literal["auto", "segmented", "slashed", "bmes", "conllu", "jsonl"] = "auto"
     encoding: str = "utf-8"
     fold_width: bool = True
     maximum_length: int = 200

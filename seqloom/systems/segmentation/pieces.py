@@ -44,9 +44,7 @@ def pieces(text: str, maximum_length: int = 200) -> list[tuple[int, int]]:
     >>> pieces("你好！ 再见。”走")
     [(0, 3), (4, 8), (8, 9)]
     """
-    return [
-        span for match in _PIECE.finditer(text) for span in _cuts(text, match.start(), match.end(), maximum_length)
-    ]
+    return [span for match in _PIECE.finditer(text) for span in _cuts(text, match.start(), match.end(), maximum_length)]
 
 
 class PieceStream:

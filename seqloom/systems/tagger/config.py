@@ -78,7 +78,7 @@ class TaggerDataConfig:
     dev: str | None = None
     test: str | None = None
     held_out: float = 0.1
-    format: Literal["auto", "columns", "conllu", "jsonl"] = "auto"
+    format: Literal["auto", "columns", "conllu", "jsonl", "slashed"] = "auto"
     columns: str = "text=0,tag=-1"
     tag: str = "upos"
     tokens: Literal["words", "characters"] = "words"

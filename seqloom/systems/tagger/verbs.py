@@ -200,7 +200,7 @@ class PredictOptions:
     ] = "native"
     nbest: Annotated[int, "how many taggings of each sentence, best first (plain and json)"] = 1
     read_as: Annotated[
-        Literal["auto", "columns", "conllu", "jsonl", "segmented", "plain"], "the format of the input"
+        Literal["auto", "columns", "conllu", "jsonl", "slashed", "segmented", "plain"], "the format of the input"
     ] = "auto"
 
 
