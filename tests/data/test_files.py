@@ -68,6 +68,9 @@ def test_an_undecodable_byte_is_named_with_line_offset_and_remedy(tmp_path):
     path.write_bytes("a\n中\n".encode("utf-16") + b"\x00")
     with pytest.raises(DataError, match=r":3: byte 0x00 at offset 10"):
         list(open_text(path, "utf-16"))
+    path.write_bytes(b"\x89PNG\x00\x00\xff")
+    with pytest.raises(DataError, match="holds zero bytes and is not utf-8; expected a text file"):
+        list(open_text(path))
 
 
 def test_a_missing_file_is_reported_at_the_call_with_the_nearest_name(tmp_path):
