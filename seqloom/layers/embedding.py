@@ -9,15 +9,15 @@ __all__ = ["SparseEmbedding", "sparse_parameters"]
 class SparseEmbedding(nn.Embedding):
     """A table of vectors with sparse gradients: (..., ) ids to (..., embedding_size) vectors.
 
-    The gradient holds one row per looked-up id (duplicates included), so a backward pass never allocates the table; train it
-    with :func:`seqloom.learning.optimiser.build_optimiser`, which updates touched rows only.
+    The gradient holds one row per looked-up id (duplicates included), so a backward pass never allocates the table;
+    train it with :func:`seqloom.learning.optimiser.build_optimiser`, which updates touched rows only.
 
     Args:
         vocabulary_size: rows V.
         embedding_size: columns.
         padding_index: row that is zero and is never trained, or None.
-        scale: rows start uniform in ``[-scale, scale]``; by default ``sqrt(3 / embedding_size)``, so that a vector has unit
-            expected squared norm (Lample et al. 2016 use the same law).
+        scale: rows start uniform in ``[-scale, scale]``; by default ``sqrt(3 / embedding_size)``, so that a vector has
+            unit expected squared norm (Lample et al. 2016 use the same law).
 
     >>> table = SparseEmbedding(5, 3, padding_index=0)
     >>> table(torch.tensor([[0, 2]])).shape, table(torch.tensor([0])).abs().sum().item()

@@ -97,10 +97,11 @@ def _sync(path: Path) -> None:
 
 
 def _checksum(tensors: Mapping[str, Tensor], text: str) -> int:
-    """CRC-32 of header, names and contents, about 1 GB/s; safetensors itself notices truncation but no flipped bit."""
+    """CRC-32 of header, names, shapes and contents, about 1 GB/s; safetensors itself notices truncation but no flipped bit."""
     value = zlib.crc32(text.encode())
     for name in sorted(tensors):
-        value = zlib.crc32(name.encode(), value)
-        if tensors[name].numel():
-            value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
+        tensor = tensors[name]
+        value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
+        if tensor.numel():
+            value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, value)
     return value

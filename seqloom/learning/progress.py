@@ -67,7 +67,7 @@ class Progress:
         mark = "  (best so far)" if best else ""
         if best:
             self._best = f"  best {monitor} {metrics[monitor]:.4f}"
-        self.message(f"after {epochs_done:g} epochs: training loss {loss:.4f}  {values}{mark}")
+        self.message(f"after {round(epochs_done, 2):g} epochs: training loss {loss:.4f}  {values}{mark}")
 
     def message(self, text: str) -> None:
         """Report anything else in one line."""
