@@ -219,7 +219,8 @@ def _guarded(stream: BinaryIO, name: str) -> Iterator[bytes]:
 
 def _undecodable(name: str, number: int, offset: int, raw: bytes, problem: UnicodeDecodeError) -> str:
     byte = raw[problem.start]
-    if b"\x00" in raw and not raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    wide = problem.encoding.startswith(_WIDE_UNITS) or raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\x00" in raw and not wide:
         return f"{name}:{number}: the line holds zero bytes and is not {problem.encoding}; expected a text file"
     remedy = _likely_encoding(raw, offset + problem.start, problem.encoding)
     return (
