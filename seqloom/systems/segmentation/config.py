@@ -54,9 +54,9 @@ class StatisticsConfig:
     """
 
     delta: float = 0.1
-    interpolation: float = 0.8
+    interpolation: float = 0.5
     c2: float = 0.5
-    iterations: int = 100
+    iterations: int = 150
 
 
 def _default_model() -> TaggerModelConfig:

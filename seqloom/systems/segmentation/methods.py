@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from seqloom.errors import ConfigError, did_you_mean
 from seqloom.systems.segmentation.best_path import FewestWords
+from seqloom.systems.segmentation.bigrams import BigramCounts
 from seqloom.systems.segmentation.dictionary import Dictionary
 from seqloom.systems.segmentation.hmm import HiddenMarkovModel
 from seqloom.systems.segmentation.maximum_matching import Direction, MaximumMatching
 from seqloom.systems.segmentation.method import Arrays, Settings, StoredSegmenter, WordSegmenter
 from seqloom.systems.segmentation.ngram import BigramPaths, UnigramPaths
-from seqloom.systems.segmentation.user_words import forced_spans, impose_spans
+from seqloom.systems.segmentation.user_words import impose_user_words
 
 if TYPE_CHECKING:
     from seqloom.systems.segmentation.config import StatisticsConfig
@@ -45,11 +46,11 @@ def dictionary_method(method: str, words: Dictionary) -> StoredSegmenter:
         ConfigError: it needs more, or there is no such method.
     """
     if method in _DIRECTIONS:
-        return MaximumMatching(words, _DIRECTIONS[method], join_runs=True)
+        return MaximumMatching(words, _DIRECTIONS[method])
     if method == "fewest":
-        return FewestWords(words, join_runs=True)
+        return FewestWords(words)
     if method == "unigram":
-        return UnigramPaths(words, join_runs=True)
+        return UnigramPaths(words)
     raise ConfigError(f"method {method!r} needs more than words{did_you_mean(method, DICTIONARY_METHODS)}")
 
 
@@ -60,12 +61,15 @@ def fit(method: str, lines: Sequence[list[str]], words: Dictionary, settings: "S
         lines: the words of each training line.
         words: the same words with their counts.
     """
-    if method == "unigram":
-        return UnigramPaths(words, delta=settings.delta, join_runs=True)
+    if method in ("unigram", "bigram"):
+        # Runs of single characters are mostly unknown words, which a model of characters reads better than a list of words.
+        unknown = HiddenMarkovModel.fit(lines)
+        if method == "unigram":
+            return UnigramPaths(words, delta=settings.delta, unknown=unknown)
+        bigrams = BigramCounts.count(words, lines)
+        return BigramPaths(words, bigrams, weight=settings.interpolation, delta=settings.delta, unknown=unknown)
     if method in DICTIONARY_METHODS:
         return dictionary_method(method, words)
-    if method == "bigram":
-        return BigramPaths.fit(lines, weight=settings.interpolation, delta=settings.delta, join_runs=True)
     if method == "hmm":
         return HiddenMarkovModel.fit(lines)
     from seqloom.systems.segmentation.feature_crf import FeatureCRF
@@ -90,18 +94,20 @@ def with_dictionary(segmenter: WordSegmenter, words: Dictionary) -> WordSegmente
 
 
 class _Imposed:
-    """A method that knows no words, with a user's forced words imposed on what it found; preferred words change nothing."""
+    """A method that looks no words up, with a user's words imposed on what it found (``user_words.py`` says how)."""
 
     def __init__(self, method: WordSegmenter, words: Dictionary):
         self.method, self.words = method, words
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
-        found = self.method.segment(texts)
-        return [impose_spans(*pair) for pair in zip(found, forced_spans(self.words, texts), strict=True)]
+        """The words of each text."""
+        return impose_user_words(self.words, texts, self.method.segment(texts))
 
     def n_best(self, text: str, k: int) -> list[tuple[list[str], float]]:
-        (spans,) = forced_spans(self.words, [text])
+        """The method's readings after the user's words have had their say, without repetitions."""
+        ranked = self.method.n_best(text, k)
+        imposed = impose_user_words(self.words, [text] * len(ranked), [found for found, _ in ranked])
         best: dict[tuple[str, ...], float] = {}
-        for found, score in self.method.n_best(text, k):
-            best.setdefault(tuple(impose_spans(found, spans)), score)
+        for found, (_, score) in zip(imposed, ranked, strict=True):
+            best.setdefault(tuple(found), score)
         return [(list(found), score) for found, score in best.items()]
