@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from seqloom.app.command import parse
-from seqloom.app.terminal import console, print_json, table
+from seqloom.app.terminal import print_json, show, table
 
 __all__ = ["SUMMARY", "run"]
 
@@ -37,11 +37,10 @@ def run(argv: list[str]) -> int:
         )
         for c in cells
     ]
-    shown = console()
-    shown.print(table(("cell", "state", "parameters", "phases", "backends", "what", "source"), rows, right=("phases",)))
-    shown.print(
+    show(
+        table(("cell", "state", "parameters", "phases", "backends", "what", "source"), rows, right=("phases",)),
         "\nparameters: n inputs, m units; phases: products of one step that wait for each other; "
-        "auto takes the last backend that fits"
+        "auto takes the last backend that fits",
     )
     return 0
 

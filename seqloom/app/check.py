@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from rich.text import Text
 
 from seqloom.app.command import parse
-from seqloom.app.terminal import console, facts, print_json, table
+from seqloom.app.terminal import facts, print_json, show, table
 from seqloom.data.check import CheckReport, check
 from seqloom.data.findings import Severity
 from seqloom.data.formats import Format, ReadOptions
@@ -64,21 +64,20 @@ def run(argv: list[str]) -> int:
 
 
 def _print(report: CheckReport) -> None:
-    shown = console()
     for split, corpus in report.corpora.items():
         rows = [(name, value) for name, value in corpus.rows() if name not in ("labels", "spans")]
         rows.append(("sha256", report.checksums.get(split, "")))
-        shown.print(facts(rows))
+        show(facts(rows))
         for name, counts in (("label", corpus.labels), ("span", corpus.spans)):
             if counts:
-                shown.print()
-                shown.print(table((name, "count", "share", ""), _distribution(counts), right=("count", "share")))
-        shown.print()
+                show("")
+                show(table((name, "count", "share", ""), _distribution(counts), right=("count", "share")))
+        show("")
     if report.findings:
         found = [(Text(one.severity, style=_STYLES[one.severity]), one.where, one.message) for one in report.findings]
-        shown.print(table(("", "where", "what"), found))
-        shown.print()
-    shown.print(_verdict(report))
+        show(table(("", "where", "what"), found))
+        show("")
+    show(_verdict(report))
 
 
 def _distribution(counts: Mapping[str, int]) -> Iterator[tuple[str, str, str, str]]:

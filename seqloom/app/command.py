@@ -68,11 +68,15 @@ def parse(
         ConfigError: an unknown option (with the nearest known one), a missing or superfluous argument, or a wrong type
             (with the option, the value and what was expected). The dataclass's own ConfigError passes through.
     """
+    from argparse import HelpFormatter
+
     from jsonargparse import ArgumentError, ArgumentParser
 
     arguments = {argument.name: argument for argument in _arguments(options_class)}
     _refuse_unknown(argv, arguments, positional, verb)
-    parser = ArgumentParser(prog=f"seqloom {verb}", exit_on_error=False, description=summary or None)
+    parser = ArgumentParser(
+        prog=f"seqloom {verb}", exit_on_error=False, description=summary or None, formatter_class=HelpFormatter
+    )
     for argument in sorted(arguments.values(), key=lambda a: positional.index(a.name) if a.name in positional else -1):
         _declare(parser, argument, argument.name in positional)
     try:
@@ -101,7 +105,10 @@ def _arguments(options_class: type, prefix: str = "") -> Iterator[_Argument]:
 
 
 def _declare(parser: "ArgumentParser", argument: _Argument, by_position: bool) -> None:
-    settings: dict[str, Any] = {"help": argument.help}
+    # jsonargparse would add the type as Python writes it; the choices and the line of help say it in words.
+    shown = not (argument.required or argument.is_flag or argument.default in (None, "", ()))
+    default = f"; {argument.default} by default" if shown and "default" not in argument.help else ""
+    settings: dict[str, Any] = {"help": f"{argument.help}{default}".replace("%", "%%")}
     if argument.is_flag:
         parser.add_argument(_flag(argument.name), action="store_true", **settings)
         return

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from seqloom.app.command import parse
-from seqloom.app.terminal import console, facts, print_json, size_in_words
+from seqloom.app.terminal import facts, print_json, show
+from seqloom.app.wording import metric_name, number, size_in_words
 from seqloom.errors import ModelError
 from seqloom.systems.directory import read_config
 from seqloom.systems.family import SYSTEMS
@@ -37,7 +38,7 @@ def run(argv: list[str]) -> int:
     if options.json:
         print_json(described)
     else:
-        console().print(facts(_rows(described)))
+        show(facts(_rows(described)))
     return 0
 
 
@@ -124,7 +125,7 @@ def _rows(model: dict[str, Any]) -> list[tuple[str, str]]:
         ("preprocessing", _settings(model["preprocessing"])),
         ("weights", f"{weights['parameters']:,} numbers in {len(weights['tensors'])} tensors ({', '.join(types)})"),
         ("size on disk", f"{size_in_words(sum(sizes.values()))} in {len(sizes)} files"),
-        ("scores", ", ".join(f"{name} {_number(value)}" for name, value in model["metrics"].items())),
+        ("scores", ", ".join(f"{metric_name(name)} {number(value)}" for name, value in model["metrics"].items())),
         ("data", _settings(model["data"])),
         ("seed", "" if model["seed"] is None else str(model["seed"])),
         ("made with", ", ".join(f"{name} {version}" for name, version in model["versions"].items())),
@@ -143,7 +144,3 @@ def _settings(values: Any) -> str:
     if isinstance(values, bool):
         return "yes" if values else "no"
     return "none" if values is None else str(values)
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)

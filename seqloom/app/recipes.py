@@ -8,7 +8,7 @@ import yaml
 
 from seqloom.app import configuration
 from seqloom.app.command import parse
-from seqloom.app.terminal import console, print_json, table
+from seqloom.app.terminal import print_json, show, table
 from seqloom.errors import ConfigError, did_you_mean
 
 __all__ = ["SUMMARY", "Recipe", "copy_recipe", "recipes", "run"]
@@ -47,14 +47,14 @@ def run(argv: list[str]) -> int:
         if options.json:
             print_json({"name": options.copy, "path": str(target)})
         else:
-            console().print(f"wrote {target}; train it with: seqloom train {target} --data.train FILE --out RUN")
+            show(f"wrote {target}; train it with: seqloom train {target} --data.train FILE --out RUN")
         return 0
     known = recipes()
     if options.json:
         print_json([asdict(recipe) for recipe in known])
     else:
         rows = [(recipe.name, recipe.system, recipe.description) for recipe in known]
-        console().print(table(("recipe", "system", "what it trains"), rows))
+        show(table(("recipe", "system", "what it trains"), rows))
     return 0
 
 

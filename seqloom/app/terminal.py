@@ -1,25 +1,35 @@
 """What the verbs print: tables for people, JSON for programs, both to standard output and with every text taken literally."""
 
 import json
+import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-__all__ = ["console", "facts", "print_json", "printable", "size_in_words", "table"]
+__all__ = ["facts", "print_json", "printable", "show", "table"]
 
-# Into a pipe or a file nothing is wrapped: the next program reads lines, not a picture of 80 columns.
 _UNBOUNDED = 100_000
 
 _PICTURES = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421, **dict.fromkeys(range(0x80, 0xA0), 0xFFFD)}
 
 
-def console() -> Console:
-    """A console on the present standard output, in which ``[brackets]`` and ``:colons:`` are only text."""
-    width = None if sys.stdout.isatty() else _UNBOUNDED
+def show(*parts: RenderableType) -> None:
+    """Prints texts and tables to the present standard output; ``[brackets]`` and ``:colons:`` are only text."""
+    if sys.stdout.isatty():
+        _console(None).print(*parts, sep="\n")
+        return
+    # Into a pipe or a file nothing is wrapped or padded: the next program reads lines, not a picture of 80 columns.
+    plain = _console(_UNBOUNDED)
+    with plain.capture() as captured:
+        plain.print(*parts, sep="\n")
+    print("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
+
+
+def _console(width: int | None) -> Console:
     return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
@@ -54,18 +64,13 @@ def facts(rows: Iterable[tuple[str, str]]) -> Table:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output, characters as themselves."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    """One JSON document on standard output, characters as themselves; what is not a finite number becomes null."""
+    print(json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def size_in_words(size: float) -> str:
-    """Bytes in the unit that a person would use.
-
-    >>> size_in_words(900), size_in_words(4_660_000), size_in_words(21_000_000)
-    ('900 B', '4.7 MB', '21 MB')
-    """
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 10 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

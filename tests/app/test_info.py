@@ -27,7 +27,7 @@ def model(tmp_path):
             "command": "seqloom train words --out RUN",
             "seed": 7,
             "data": {"train": {"path": "pku.txt", "sha256": "ab12"}},
-            "scores": {"f1": 0.95432, "sentences": 12},
+            "scores": {"f1": 0.95432, "oov_recall": float("nan"), "sentences": 12},
             "versions": {"torch": "2.6"},
         },
     }
@@ -49,6 +49,7 @@ def test_a_model_says_what_it_is_and_how_it_was_made(model, capsys):
     assert described["weights"]["parameters"] == 17
     assert described["weights"]["tensors"]["embedding"] == {"shape": [3, 4], "type": "F32"}
     assert described["metrics"]["f1"] == 0.95432
+    assert described["metrics"]["oov_recall"] is None
     assert described["command"] == "seqloom train words --out RUN"
     assert described["bytes"]["card.md"] == len("# card\n")
 
@@ -61,7 +62,7 @@ def test_the_page_for_people_has_the_same_facts(model, capsys):
         "4: B M E S",
         "bigrams 5",
         "17 numbers",
-        "f1 0.9543",
+        "F1 0.9543",
         "hidden_size 128",
         "features (token 64)",
         "fold_width yes",

@@ -225,6 +225,12 @@ def test_a_part_that_is_missing_or_empty_leaves_its_section_out(run, part):
         assert read(write_report(run)).section(anchors.get(part, part)) is None
 
 
+def test_a_run_without_other_methods_is_not_compared_with_itself(run):
+    (run / "metrics.jsonl").unlink()
+    changed(run, baselines=[{"method": "blstm-crf", "f1": 0.9}])
+    assert read(write_report(run)).section("methods") is None
+
+
 @pytest.mark.parametrize("kept", ["config.yaml", "metrics.jsonl", "evaluation.json"])
 def test_one_file_is_enough_for_a_report(run, kept):
     for name in {"config.yaml", "metrics.jsonl", "evaluation.json"} - {kept}:

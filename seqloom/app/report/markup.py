@@ -1,11 +1,9 @@
 """HTML that cannot be injected into: every text is escaped unless it was made by these functions."""
 
 import html
-import math
 from collections.abc import Iterable
-from typing import Any
 
-__all__ = ["Html", "element", "join", "literal", "number", "text"]
+__all__ = ["Html", "element", "join", "literal", "text"]
 
 # Control characters have no place in HTML, and none of them can be seen: their pictures stand for them.
 _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
@@ -53,22 +51,3 @@ def element(tag: str, *children: str, **attributes: str | float | bool | None) -
         if value is not None and value is not False
     )
     return Html(f"<{tag}{shown}>" if tag in _VOID else f"<{tag}{shown}>{join(children)}</{tag}>")
-
-
-def number(value: Any) -> str:
-    """A value as a reader wants to see it: four decimals for scores, thousands apart, a dash for what is not known.
-
-    >>> number(0.95432), number(123456.7), number(12), number(None), number(float("nan")), number("x")
-    ('0.9543', '123,457', '12', '–', '–', 'x')
-    """
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        if abs(value) >= 1000:
-            return f"{value:,.0f}"
-        return f"{value:.4f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.2e}"
-    return str(value)

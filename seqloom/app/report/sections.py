@@ -8,9 +8,9 @@ from typing import Any
 from seqloom.app.report.chips import as_words, compared, tagged, words_chips
 from seqloom.app.report.contents import RunContents
 from seqloom.app.report.curves import draw, find_curves, matplotlib_is_there
-from seqloom.app.report.markup import Html, element, join, number
-from seqloom.app.report.names import METRIC_NAMES, metric_name
+from seqloom.app.report.markup import Html, element, join
 from seqloom.app.report.tables import Column, confusion_table, facts, frequent_confusions, score_table
+from seqloom.app.wording import METRIC_NAMES, metric_name, number
 
 __all__ = ["SECTIONS", "Section"]
 
@@ -46,9 +46,9 @@ def _headline(run: RunContents) -> Html:
 
 def _baselines(run: RunContents) -> Html | None:
     rows = list(run.rows("baselines"))
-    if not rows:
-        return None
     own = run.evaluation.get("method")
+    if all(row.get("method") == own for row in rows):
+        return None
     if own is not None and run.section("metrics") and all(row.get("method") != own for row in rows):
         rows.append({"method": own, **run.section("metrics")})
     rows.sort(key=lambda row: -_or_zero(row.get("f1", row.get("accuracy"))))

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqloom.app.report.markup import Html, element, join, number, text
+from seqloom.app.report.markup import Html, element, join, text
+from seqloom.app.wording import number
 
 __all__ = ["Column", "bar", "confusion_table", "facts", "frequent_confusions", "score_table"]
 
