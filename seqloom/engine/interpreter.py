@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from seqloom.engine import operations
 from seqloom.engine.graph import APPLY, Graph, Symbol
 
-__all__ = ["evaluate"]
+__all__ = ["apply", "evaluate"]
 
 
 def evaluate(
@@ -26,7 +26,7 @@ def evaluate(
     """
     values: dict[int, Tensor | float] = {}
     for node in graph.nodes:
-        values[node.index] = _apply(node, values, x, states, parameters)
+        values[node.index] = apply(node, values, x, states, parameters.__getitem__)
     return tuple(_tensor(values[symbol.index]) for symbol in graph.outputs)
 
 
@@ -36,13 +36,14 @@ def _tensor(value: Tensor | float) -> Tensor:
     return value
 
 
-def _apply(
+def apply(
     node: Symbol,
     values: Mapping[int, Tensor | float],
     x: Tensor,
     states: Mapping[str, Tensor],
-    parameters: Mapping[str, Tensor],
+    parameter: Callable[[str], Tensor],
 ) -> Tensor | float:
+    """The value of one node from those of the earlier ones."""
     operands = [values[part.index] for part in node.inputs]
     match node.operation:
         case "input":
@@ -52,9 +53,9 @@ def _apply(
         case "constant":
             return float(node.attributes[0])
         case "parameter":
-            return parameters[node.attributes[0]]
+            return parameter(node.attributes[0])
         case "product":
-            return F.linear(_tensor(operands[0]), parameters[node.attributes[0]])
+            return F.linear(_tensor(operands[0]), parameter(node.attributes[0]))
         case "block":
             return _tensor(operands[0]).narrow(-1, node.attributes[0] * node.size, node.size)
         case "layer_norm":
