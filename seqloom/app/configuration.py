@@ -45,19 +45,18 @@ def configure(recipe: str, options: Sequence[str]) -> tuple[System, Any]:
     """
     from jsonargparse import ArgumentError, ArgumentParser
 
-    path = find_recipe(recipe)
-    lines, values = _read(path)
-    described = system(values.get("system", ""), f"{path}:{lines.get('system', 1)}: system")
+    places, values = _read_extended(find_recipe(recipe))
+    described = system(values.get("system", ""), f"{places.get('system', recipe)}: system")
     config_class = described.config_class()
     for key, choices in _unknown_keys(values, config_class):
-        raise ConfigError(f"{path}:{lines[key]}: {key!r} is not a known key{did_you_mean(key.split('.')[-1], choices)}")
+        raise ConfigError(f"{places[key]}: {key!r} is not a known key{did_you_mean(key.split('.')[-1], choices)}")
     parser = ArgumentParser(prog=f"seqloom train {recipe} --out RUN", exit_on_error=False)
     parser.add_class_arguments(config_class, fail_untyped=True)
     try:
         namespace = parser.parse_object(values)
     except ArgumentError as error:
         key, found = _explain(error)
-        raise ConfigError(f"{path}:{lines.get(key, 1)}: {key}: {found}") from None
+        raise ConfigError(f"{places.get(key, recipe)}: {key}: {found}") from None
     known = list(_keys(config_class))
     for option in options:
         name = option.removeprefix("--").split("=", 1)[0]
@@ -84,6 +83,25 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
+
+
+def _read_extended(path: Path, below: tuple[Path, ...] = ()) -> tuple[dict[str, str], dict[str, Any]]:
+    """``file:line`` of every dotted key, and the values, those of the recipe that it extends underneath."""
+    lines, values = _read(path)
+    places = {key: f"{path}:{line}" for key, line in lines.items()}
+    if "extends" not in values:
+        return places, values
+    if path in below:
+        raise ConfigError(f"{places['extends']}: extends: {path.name} extends itself")
+    base_path = find_recipe(str(values.pop("extends")))
+    base_places, base = _read_extended(base_path, (*below, path))
+    return base_places | places, _merged(base, values)
+
+
+def _merged(base: Any, values: Any) -> Any:
+    if not (isinstance(base, Mapping) and isinstance(values, Mapping)):
+        return values
+    return {**base, **{key: _merged(base.get(key), value) for key, value in values.items()}}
 
 
 def _read(path: Path) -> tuple[dict[str, int], dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 from seqloom.app.command import parse
 from seqloom.errors import ConfigError
 
-SUMMARY = "Score one model on data, or compare several."
+SUMMARY = "score one or several models on data, with the exact decoding of predict"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def run(argv: list[str]) -> int:
         evaluation = verbs.evaluate(model, data)
         rows.append((path, evaluation.metrics))
         described.append({"model": path, **evaluation.to_dict()})
-    print_comparison(rows, title=data)
+    print_comparison(rows, "model")
     if options.json is not None:
         report = {"data": data, "sha256": checksum(data), "models": described}
         write_atomic(options.json, json.dumps(report, ensure_ascii=False, indent=1))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_type_hints
 from seqloom.app.command import parse
 from seqloom.errors import ConfigError
 
-SUMMARY = "Apply a model to a file, or to standard input with '-'."
+SUMMARY = "apply a model to a file or to standard input"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ def run(argv: list[str]) -> int:
             _Anything,
             argv,
             verb="predict",
-            summary=f"{SUMMARY} Its options depend on the model.",
+            summary=f"{SUMMARY}; its options depend on the model",
             positional=("model",),
         )
         raise ConfigError("seqloom predict needs a model directory, such as RUN/model")

@@ -1,12 +1,12 @@
 """``seqloom systems``: the systems that recipes can name."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
 from seqloom.app.command import parse
+from seqloom.app.terminal import print_json, show, table
 
-SUMMARY = "List the systems: what each does, and its family."
+SUMMARY = "list the systems that recipes can name"
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,9 @@ def run(argv: list[str]) -> int:
     from seqloom.systems.family import SYSTEMS
 
     if options.json:
-        rows = [{"name": name, "family": system.family, "summary": system.summary} for name, system in SYSTEMS.items()]
-        print(json.dumps(rows, indent=1))
+        print_json([{"name": name, "family": one.family, "summary": one.summary} for name, one in SYSTEMS.items()])
         return 0
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("system", "family", "what it does")
-    for name, system in SYSTEMS.items():
-        table.add_row(name, system.family, system.summary)
-    Console().print(table)
+    show(
+        table(["system", "family", "what it does"], [[name, one.family, one.summary] for name, one in SYSTEMS.items()])
+    )
     return 0

@@ -11,7 +11,7 @@ from seqloom.app.command import parse
 from seqloom.app.configuration import configure, to_yaml
 from seqloom.errors import ConfigError, SeqloomError
 
-SUMMARY = "Train a recipe on data; RUN/model is the model, RUN/report.html says how good it is."
+SUMMARY = "train a recipe on data; RUN/model is the model, RUN/report.html says how good it is"
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ def about_training(command: str, seed: int, data: Mapping[str, Any]) -> dict[str
 
 def model_card(title: str, purpose: str, about: Mapping[str, Any], usage: str) -> str:
     """The text of ``card.md``: purpose, scores, data, command, use."""
-    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in about.get("scores", {}).items())
+    known = [(name, value) for name, value in about.get("scores", {}).items() if value is not None]
+    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in known)
     scores = f"| metric | value |\n|---|---:|\n{rows}\n" if rows else "Not scored on a test set.\n"
     facts = yaml.safe_dump({key: about[key] for key in about if key != "scores"}, sort_keys=False, allow_unicode=True)
     return f"# {title}\n\n{purpose}\n\n## Scores\n\n{scores}\n## Training\n\n```yaml\n{facts}```\n\n## Use\n\n{usage}\n"

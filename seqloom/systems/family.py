@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self, cast
 from seqloom.errors import ConfigError, ModelError, did_you_mean
 from seqloom.systems.directory import ModelDirectory, read_model
 
-__all__ = ["SYSTEMS", "Evaluation", "Model", "System", "load", "system"]
+__all__ = ["SYSTEMS", "Evaluation", "Model", "System", "Verbs", "held_out", "known_numbers", "load", "system"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,13 @@ class Evaluation:
     details: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"metrics": dict(self.metrics), **self.details}
+        """For strict JSON: a metric without a base, such as the recall of unknown words where there are none, is null."""
+        return {"metrics": known_numbers(self.metrics), **self.details}
+
+
+def known_numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Metrics with None in the place of NaN, which strict JSON cannot hold."""
+    return {name: None if value != value else value for name, value in metrics.items()}
 
 
 class Model(Protocol):

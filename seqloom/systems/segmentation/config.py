@@ -60,7 +60,11 @@ class StatisticsConfig:
 
 
 def _default_model() -> TaggerModelConfig:
-    return TaggerModelConfig(features={"token": 64, "bigram_left": 64, "bigram_right": 64})
+    return TaggerModelConfig(features={"token": 64, "bigram_left": 50, "bigram_right": 50, "lexicon": 16}, fold_digits=True)
+
+
+def _default_training() -> TrainingConfig:
+    return TrainingConfig(learning_rate=0.004, schedule="linear", clip_norm=5.0, monitor="f1", mode="max")
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,6 @@ class SegmenterConfig:
     Args:
         system: always ``segmenter``.
         method: how words are found.
-        seed: seed of initialisation, dropout and data order.
         data: which segmented text, and how it is read.
         model: the network of the ``blstm`` and ``blstm-crf`` methods.
         statistics: settings of the methods without a network.
@@ -81,10 +84,9 @@ class SegmenterConfig:
 
     system: Literal["segmenter"] = "segmenter"
     method: Method = "blstm-crf"
-    seed: int = 1
     data: SegmenterDataConfig = field(default_factory=SegmenterDataConfig)
     model: TaggerModelConfig = field(default_factory=_default_model)
     statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: TrainingConfig = field(default_factory=_default_training)
     baselines: tuple[Method, ...] = ()
     examples: tuple[str, ...] = ("乒乓球拍卖了", "李国庆节日在加班", "我是中国人")

@@ -9,19 +9,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+
 from seqloom.data.files import checksum, write_atomic
 from seqloom.data.formats import ReadOptions, read
 from seqloom.data.segmented import format_bmes, format_segmented
+from seqloom.data.words import BMES
 from seqloom.errors import ConfigError, DataError
 from seqloom.systems.card import about_training
-from seqloom.systems.family import Evaluation, held_out, load
+from seqloom.systems.family import Evaluation, held_out, known_numbers, load
 from seqloom.systems.segmentation import methods
 from seqloom.systems.segmentation.config import Method, SegmenterConfig, SegmenterDataConfig
 from seqloom.systems.segmentation.dictionary import Dictionary, Priority
-from seqloom.systems.segmentation.neural import NeuralSegmenter
+from seqloom.systems.segmentation.neural import NeuralSegmenter, bmes_ids
 from seqloom.systems.segmentation.pieces import fold_width, pieces
-from seqloom.systems.segmentation.score import score_segmentation
+from seqloom.systems.segmentation.score import SegmentationScore, score_segmentation
 from seqloom.systems.segmentation.segmenter import Segmentation, Segmenter
+from seqloom.systems.tagger.metrics import Counts
 
 __all__ = ["PredictOptions", "evaluate", "predict", "train"]
 
@@ -122,12 +126,12 @@ def train(config: SegmenterConfig, run: Path, *, resume: bool, command: str) -> 
     for name in config.baselines:
         other = wrap(name, words, methods.fit(name, lines, words, config.statistics))
         baselines.append({"method": name, **_row(score(other, data.test))})
-    segmenter.about = {**about, "scores": dict(evaluation.metrics)}
+    segmenter.about = {**about, "scores": known_numbers(evaluation.metrics)}
     segmenter.save(run / "model")
     report = {
         "system": "segmenter",
         "method": config.method,
-        "data": data.files,
+        "data": about["data"],
         "seed": config.training.seed,
         "versions": about["versions"],
         **evaluation.to_dict(),
@@ -175,9 +179,9 @@ def _identity(config: SegmenterConfig) -> dict[str, Any]:
     return {key: described[key] for key in ("method", "data", "model")}
 
 
-def _row(evaluation: Evaluation) -> dict[str, float]:
+def _row(evaluation: Evaluation) -> dict[str, float | None]:
     names = ("precision", "recall", "f1", "oov_recall", "characters_per_second")
-    return {name: evaluation.metrics[name] for name in names}
+    return known_numbers({name: evaluation.metrics[name] for name in names})
 
 
 def _example(segmenter: Segmenter, text: str) -> dict[str, Any]:
@@ -215,7 +219,27 @@ def score(segmenter: Segmenter, gold: Lines) -> Evaluation:
         }
         for line in result.worst(20)
     ]
-    return Evaluation(metrics, {"counts": found["counts"], "by_length": found["by_length"], "worst": worst})
+    return Evaluation(
+        metrics, {"counts": found["counts"], **_by_tag(result), "by_length": found["by_length"], "worst": worst}
+    )
+
+
+def _by_tag(result: SegmentationScore) -> dict[str, Any]:
+    """How characters' places in words are told apart: scores of begin, middle, end and single, and their confusion."""
+    gold, system = (bmes_ids([getattr(line, side) for line in result.lines]) for side in ("gold", "system"))
+    tags = len(BMES)
+    confusion = np.bincount(gold * tags + system, minlength=tags * tags).reshape(tags, tags)
+    classes = []
+    for index, name in enumerate(BMES):
+        correct, predicted, support = (
+            int(confusion[index, index]),
+            int(confusion[:, index].sum()),
+            int(confusion[index].sum()),
+        )
+        counts = Counts(correct, predicted, support)
+        row = {"precision": counts.precision, "recall": counts.recall, "f1": counts.f1, "support": support}
+        classes.append({"class": name, **row})
+    return {"by_class": classes, "confusion": {"labels": list(BMES), "counts": confusion.tolist()}}
 
 
 def evaluate(model: Segmenter, path: str) -> Evaluation:

@@ -19,7 +19,7 @@ from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError
 from seqloom.losses.constraints import Scheme
 from seqloom.systems.card import about_training
-from seqloom.systems.family import Evaluation, held_out, load
+from seqloom.systems.family import Evaluation, held_out, known_numbers, load
 from seqloom.systems.tagger.config import TaggerConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus
 from seqloom.systems.tagger.features import FeatureSet
@@ -120,12 +120,12 @@ def train(config: TaggerConfig, run: Path, *, resume: bool, command: str) -> Tag
     fit(task, settings, run, resume=resume, identity={key: described[key] for key in ("data", "model")})
     best: Tagger = load(run / "model")
     evaluation = score(best, test, {token for sentence in tokens for token in sentence})
-    best.about = {**best.about, "scores": dict(evaluation.metrics)}
+    best.about = {**best.about, "scores": known_numbers(evaluation.metrics)}
     best.save(run / "model")
     report = {
         "system": "tagger",
         "method": f"{config.model.cell} {config.model.output}",
-        "data": files,
+        "data": best.about["data"],
         "seed": config.training.seed,
         "versions": best.about["versions"],
         **evaluation.to_dict(),
