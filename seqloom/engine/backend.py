@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seqloom.engine import derived, reference, vendor
-from seqloom.engine.contract import NO_NOISE, Noise, Ragged, SequenceCell, States
+from seqloom.engine.contract import NO_NOISE, Noise, Ragged, SequenceCell, States, Work
 from seqloom.errors import ConfigError, did_you_mean
 
 __all__ = [
@@ -52,8 +52,10 @@ def check_backend(name: str | None, argument: str = "backend") -> str | None:
     return name
 
 
-def choose(cells: Sequence[SequenceCell], noise: Noise = NO_NOISE, backend: str | None = None) -> Choice:
-    """The backend for one layer: the argument, else the environment's, else the best that can.
+def choose(
+    cells: Sequence[SequenceCell], noise: Noise = NO_NOISE, backend: str | None = None, work: Work | None = None
+) -> Choice:
+    """The backend for one layer: the argument, else the environment's, else the best that can, for the work if known.
 
     Raises:
         ConfigError: an unknown backend, or one that cannot run the layer; says why.
@@ -65,13 +67,13 @@ def choose(cells: Sequence[SequenceCell], noise: Noise = NO_NOISE, backend: str 
         if refusal:
             raise ConfigError(f"{source}: '{wanted}' cannot run this layer: {refusal}; choose 'auto' or 'reference'")
         return Choice(wanted, f"asked for by {source}")
-    refusals: list[str] = []
+    against: list[str] = []
     for name, candidate in BACKENDS.items():
-        refusal = candidate.refusal(cells, noise)
-        if refusal is None:
-            return Choice(name, "; ".join(refusals) or "the fastest for this cell")
-        refusals.append(refusal)
-    raise ConfigError(f"no backend runs this layer: {'; '.join(refusals)}")  # pragma: no cover
+        objection = candidate.refusal(cells, noise) or (candidate.reluctance(cells, work) if work else None)
+        if objection is None:
+            return Choice(name, "; ".join(against) or "the fastest for this cell")
+        against.append(objection)
+    raise ConfigError(f"no backend runs this layer: {'; '.join(against)}")  # pragma: no cover
 
 
 def measure_lengths(lengths: Tensor | None, x: Tensor) -> Ragged | None:
@@ -119,7 +121,7 @@ def run_layer(
     Raises:
         ConfigError: an unknown backend, or one that cannot run the layer.
     """
-    choice = choose(cells, noise, backend)
+    choice = choose(cells, noise, backend, Work.of(x, ragged))
     # The vendors' kernels refuse empty batches and sequences; the loop has nothing to do there.
     runner = reference if 0 in x.shape[:2] else BACKENDS[choice.backend]
     # Even a step whose result is thrown away must not overflow: the gradient of what is not chosen is 0 times infinity.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqloom.engine.graph import Graph
 
-__all__ = ["NO_NOISE", "Noise", "Ragged", "SequenceCell", "States", "concatenate_directions", "zero_states"]
+__all__ = ["NO_NOISE", "Noise", "Ragged", "SequenceCell", "States", "Work", "concatenate_directions", "zero_states"]
 
 States: TypeAlias = tuple[Tensor, ...]
 """One (B, H) tensor per name of the cell's state."""
@@ -62,6 +62,21 @@ class Noise:
 
 
 NO_NOISE = Noise()
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a backend is asked to do, as far as its speed depends on it."""
+
+    rows: int
+    ragged: bool
+    gradients: bool
+    device: str
+
+    @classmethod
+    def of(cls, x: Tensor, ragged: Ragged | None) -> Work:
+        """The work of a batch x (B, T, D), now."""
+        return cls(len(x), ragged is not None, torch.is_grad_enabled(), x.device.type)
 
 
 @dataclass(frozen=True)

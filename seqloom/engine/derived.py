@@ -15,17 +15,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, concatenate_directions, zero_states
+from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work, concatenate_directions, zero_states
 from seqloom.engine.interpreter import apply
+from seqloom.engine.packing import Packing
 from seqloom.engine.program import Instruction, Program, lower
 
-__all__ = ["refusal", "run"]
+__all__ = ["refusal", "reluctance", "run"]
 
 
 def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
     if noise.active:
         return "a derived program has no dropout_state and no zoneout"
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return "torch.func transforms see through the plain loop only"
     program = _program(cells[0])
     changing = {*program.rows, *program.states, *(slot for _, _, slot in program.forward)}
     if not changing.issuperset(program.outputs):
@@ -33,11 +36,16 @@ def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     return None
 
 
+def reluctance(cells: Sequence[SequenceCell], work: Work) -> str | None:
+    """Why another backend that can run the layer would run this work faster: the order of preference knows."""
+    return None
+
+
 def run(
     cells: Sequence[SequenceCell], x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None, noise: Noise
 ) -> tuple[Tensor, list[States]]:
     """One layer; see :func:`seqloom.engine.backend.run_layer`."""
-    packing = _Packing.of(x, ragged)
+    packing = Packing.of(x, ragged)
     packed = packing.pack(x)
     outputs, final = [], []
     for direction, cell in enumerate(cells):
@@ -86,44 +94,6 @@ def _feeds_one_bias(program: Program, index: int, needed: set[int]) -> bool:
         return False
     users = [node for node in program.graph.nodes if node.index in needed and index in [p.index for p in node.inputs]]
     return all(n.operation == "add" and [p.operation for p in n.inputs] == ["product", "parameter"] for n in users)
-
-
-@dataclass(frozen=True)
-class _Packing:
-    """A batch as rows in order of time, those of one time step together, the longest sequence first."""
-
-    counts: tuple[int, ...]
-    batch: int
-    order: Tensor | None = None
-    inverse: Tensor | None = None
-    index: Tensor | None = None
-
-    @classmethod
-    def of(cls, x: Tensor, ragged: Ragged | None) -> _Packing:
-        batch, time = x.shape[:2]
-        if ragged is None:
-            return cls((batch,) * time, batch)
-        order = ragged.lengths.argsort(descending=True, stable=True)
-        mask = ragged.mask.index_select(0, order).t()
-        position = order * time + torch.arange(time, device=x.device).unsqueeze(1)
-        return cls(tuple(mask.sum(1).tolist()), batch, order, order.argsort(), position[mask])
-
-    def pack(self, x: Tensor) -> Tensor:
-        """(B, T, D) to (N, D), N the sum of the lengths."""
-        return x.transpose(0, 1).flatten(0, 1) if self.index is None else x.flatten(0, 1).index_select(0, self.index)
-
-    def unpack(self, packed: Tensor) -> Tensor:
-        """(N, H) to (B, T, H), zero in the padding."""
-        if self.index is None:
-            return packed.view(len(self.counts), self.batch, -1).transpose(0, 1)
-        full = packed.new_zeros(self.batch * len(self.counts), packed.shape[-1])
-        return full.index_copy(0, self.index, packed).view(self.batch, len(self.counts), -1)
-
-    def sort(self, state: Tensor) -> Tensor:
-        return state if self.order is None else state.index_select(0, self.order)
-
-    def unsort(self, state: Tensor) -> Tensor:
-        return state if self.inverse is None else state.index_select(0, self.inverse)
 
 
 def _execute(instructions: Sequence[Instruction], slots: list[Any]) -> None:

@@ -10,13 +10,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, concatenate_directions, zero_states
+from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work, concatenate_directions, zero_states
 
-__all__ = ["advance", "refusal", "run"]
+__all__ = ["advance", "refusal", "reluctance", "run"]
 
 
 def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer: it always can."""
+    return None
+
+
+def reluctance(cells: Sequence[SequenceCell], work: Work) -> str | None:
+    """Why another backend that can run the layer would run this work faster: the order of preference knows."""
     return None
 
 

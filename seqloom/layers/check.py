@@ -226,6 +226,11 @@ def _compare_backends(subject: Subject, layer: Recurrent, able: list[str], argum
     for backend in able:
         for what, found in outcome(backend):
             _require_near(subject, found, wanted[what], f"{what} on the {backend} backend", 1e-10)
+        with torch.no_grad():  # a backend may take another path where nobody asks for gradients
+            outputs, final = layer(*arguments)
+        _require_near(subject, outputs, wanted["outputs"], f"outputs without gradients on the {backend} backend", 1e-10)
+        for name, field in zip(final._fields, final, strict=True):
+            _require_near(subject, field, wanted[f"final {name}"], f"{name} without gradients on {backend}", 1e-10)
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
@@ -235,6 +240,6 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_split,
     check_permutation,
     check_padding,
-    check_backends,
     check_gradients,
+    check_backends,
 )

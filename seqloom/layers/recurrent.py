@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from seqloom.cells import registry
 from seqloom.cells.cell import Cell
 from seqloom.engine.backend import Choice, check_backend, choose, measure_lengths, run_layer
-from seqloom.engine.contract import Noise, Ragged, States
+from seqloom.engine.contract import Noise, Ragged, States, Work
 from seqloom.engine.reference import advance
 from seqloom.errors import ConfigError
 from seqloom.layers.state import State, state_type
@@ -247,15 +247,20 @@ class Explanation:
 def explain(layer: Recurrent, x: Tensor | None = None, lengths: Tensor | None = None) -> Explanation:
     """Which backend runs each layer, and why; with the operations and phases of a step.
 
+    The choice may depend on the batch: pass ``x`` and ``lengths`` to hear about a certain one, in the current gradient
+    mode.
+
     >>> print(explain(Recurrent("gru_before", 3, 4)))
-    layer 1, GRUBefore(3, 4), forward: reference (torch has no kernel for GRUBefore)
+    layer 1, GRUBefore(3, 4), forward: derived (torch has no kernel for GRUBefore)
       a step: 12 operations on the state in 2 phases; 3nm + 3m² + 3m = 96 parameters
     """
+    values = x if x is None or layer.batch_first else x.transpose(0, 1)
+    work = None if values is None else Work.of(values, measure_lengths(lengths, values))
     choices, lines = [], []
     for position in range(layer.layers):
         cells = layer._cells(position)
         cell = cells[0]
-        choice = choose(cells, layer._noise(), layer.backend)
+        choice = choose(cells, layer._noise(), layer.backend, work)
         choices.append(choice)
         direction = "both directions" if layer.bidirectional else "forward"
         formula = f"{cell.size} = " if cell.size else ""

@@ -29,7 +29,7 @@ def packed(
     return padded, [field.transpose(0, 1) for field in final]
 
 
-@pytest.mark.parametrize("backend", ["reference", "vendor"])
+@pytest.mark.parametrize("backend", ["reference", "derived", "vendor"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("layers", "bidirectional", "started", "bias"),

@@ -9,7 +9,7 @@ from seqloom import cells
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import Recurrent, explain
 
-BOTH = pytest.mark.parametrize("backend", [None, "reference"])
+BOTH = pytest.mark.parametrize("backend", [None, "derived", "reference"])
 
 
 def layer_of(name="gru", **options):
@@ -22,7 +22,7 @@ def sequences(batch=4, time=6):
     return torch.randn(batch, time, 3, dtype=torch.float64)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
     name=st.sampled_from(cells.names()), lengths=st.lists(st.integers(0, 6), max_size=5), spare=st.integers(0, 3),
     layers=st.integers(1, 2), bidirectional=st.booleans(), merge=st.sampled_from(["concat", "sum", "mean"]),
@@ -259,9 +259,29 @@ def test_noise_that_rests_in_evaluation_frees_the_vendors_kernel():
     assert explain(layer.eval()).choices[0].backend == "vendor"
 
 
-def test_the_reference_is_twice_differentiable():
-    layer, x = layer_of(backend="reference"), sequences(2, 3).requires_grad_()
+@pytest.mark.parametrize("backend", ["derived", "reference"])
+def test_gradients_have_gradients(backend):
+    layer, x = layer_of(backend=backend), sequences(2, 3).requires_grad_()
     assert torch.autograd.gradgradcheck(lambda x: layer(x, None, torch.tensor([3, 2]))[0], (x,))
+
+
+def test_a_large_ragged_batch_in_training_leaves_the_vendors_kernel():
+    layer, x = Recurrent("gru", 3, 32), torch.zeros(64, 5, 3)
+    lengths = torch.randint(1, 5, (64,))
+    explanation = explain(layer, x, lengths)
+    assert explanation.choices[0].backend == "derived"
+    assert "ended rows leave the batch" in str(explanation)
+    assert explain(layer, x).choices[0].backend == "vendor"
+    assert explain(layer, x[:4], lengths[:4]).choices[0].backend == "vendor"
+    with torch.no_grad():
+        assert explain(layer, x, lengths).choices[0].backend == "vendor"
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru_before"])
+def test_function_transforms_go_through_the_plain_loop(name):
+    layer, x = layer_of(name), sequences(2, 3)
+    wanted = torch.autograd.grad(layer(x.requires_grad_())[0].sum(), x)[0]
+    torch.testing.assert_close(torch.func.grad(lambda x: layer(x)[0].sum())(x.detach()), wanted)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "rnn", "rnn_relu"])
