@@ -1,0 +1,46 @@
+# Every target needs Python 3.11 or later and the network's package index, and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+RUN ?= runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types unit slow bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("seqloom needs Python 3.11 or later; name one with: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/test-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable '.[test]'
+	@touch $@
+
+demo: $(VENV)/demo-installed ## train the Chinese word segmenter beside its baselines, score it, and use it
+	@$(BIN)/python -m seqloom.app.demo --out $(RUN)
+
+test: lint types unit ## everything that has to hold: lint, types, imports between rooms, tests
+
+lint: $(VENV)/test-installed ## ruff and the imports between rooms
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/test-installed ## mypy, strict
+	$(BIN)/mypy
+
+unit: $(VENV)/test-installed ## the tests, on all cores; each worker computes on one thread
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
+
+slow: $(VENV)/test-installed ## the long tests: floors of accuracy on real data
+	$(BIN)/python -m pytest -m slow
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
