@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from seqloom.app.command import parse
 from seqloom.app.configuration import configure, to_yaml
 from seqloom.errors import ConfigError, SeqloomError
+from seqloom.learning.launch import first_process
 
 SUMMARY = "train a recipe on data; RUN/model is the model, RUN/report.html says how good it is"
 
@@ -47,10 +48,11 @@ def run(argv: list[str]) -> int:
             keys += [f"--{key}", str(value)]
     system, config = configure(options.recipe, keys)
     stored = options.out / "config.yaml"
-    if stored.exists() and not options.resume:
+    first = first_process()
+    if first and stored.exists() and not options.resume:
         raise ConfigError(f"{options.out} holds a run already; continue it with --resume, or choose another --out")
     options.out.mkdir(parents=True, exist_ok=True)
-    if not options.resume:
+    if first and not options.resume:
         from seqloom.data.files import write_atomic
 
         write_atomic(stored, to_yaml(config))
@@ -58,9 +60,11 @@ def run(argv: list[str]) -> int:
     try:
         system.verbs_module().train(config, options.out, resume=options.resume, command=command)
     except SeqloomError:
-        _forget_unbegun(options.out)
+        if first:
+            _forget_unbegun(options.out)
         raise
-    _finish(options.out)
+    if first:
+        _finish(options.out)
     return 0
 
 

@@ -60,7 +60,9 @@ class StatisticsConfig:
 
 
 def _default_model() -> TaggerModelConfig:
-    return TaggerModelConfig(features={"token": 64, "bigram_left": 50, "bigram_right": 50, "lexicon": 16}, fold_digits=True)
+    return TaggerModelConfig(
+        features={"token": 64, "bigram_left": 50, "bigram_right": 50, "lexicon": 16}, fold_digits=True
+    )
 
 
 def _default_training() -> TrainingConfig:

@@ -16,6 +16,7 @@ from seqloom.data.formats import ReadOptions, read
 from seqloom.data.segmented import format_bmes, format_segmented
 from seqloom.data.words import BMES
 from seqloom.errors import ConfigError, DataError
+from seqloom.learning.launch import first_process
 from seqloom.systems.card import about_training
 from seqloom.systems.family import Evaluation, held_out, known_numbers, load
 from seqloom.systems.segmentation import methods
@@ -121,6 +122,8 @@ def train(config: SegmenterConfig, run: Path, *, resume: bool, command: str) -> 
         )
     else:
         segmenter = wrap(config.method, words, methods.fit(config.method, lines, words, config.statistics))
+    if not first_process():
+        return segmenter
     evaluation = score(segmenter, data.test)
     baselines = [{"method": config.method, **_row(evaluation)}]
     for name in config.baselines:
@@ -169,6 +172,8 @@ def _train_network(
 
     task = TaggerTask(neural.tagger, neural.encode(lines), config.training, evaluate_dev, segmenter.fill)
     fit(task, config.training, run, resume=resume, identity=_identity(config))
+    if not first_process():
+        return segmenter
     best: Segmenter = load(run / "model")
     return best
 

@@ -17,6 +17,7 @@ from seqloom.data.schemes import convert, scheme_named
 from seqloom.data.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError
+from seqloom.learning.launch import first_process
 from seqloom.losses.constraints import Scheme
 from seqloom.systems.card import about_training
 from seqloom.systems.family import Evaluation, held_out, known_numbers, load
@@ -118,6 +119,8 @@ def train(config: TaggerConfig, run: Path, *, resume: bool, command: str) -> Tag
     )
     described = asdict(config)
     fit(task, settings, run, resume=resume, identity={key: described[key] for key in ("data", "model")})
+    if not first_process():
+        return tagger
     best: Tagger = load(run / "model")
     evaluation = score(best, test, {token for sentence in tokens for token in sentence})
     best.about = {**best.about, "scores": known_numbers(evaluation.metrics)}

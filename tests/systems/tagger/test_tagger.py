@@ -106,7 +106,8 @@ def test_wrong_features_are_named():
 
 
 CONLL = "".join(
-    f"Ann NNP B-PER\nSmith NNP I-PER\nsaw VBD O\n{city} NNP B-LOC\n. . O\n\n" for city in ("Rome", "Oslo", "Paris", "Bonn") * 5
+    f"Ann NNP B-PER\nSmith NNP I-PER\nsaw VBD O\n{city} NNP B-LOC\n. . O\n\n"
+    for city in ("Rome", "Oslo", "Paris", "Bonn") * 5
 )
 
 
@@ -123,10 +124,13 @@ def test_columns_are_learned_written_back_and_scored(tmp_path):
     assert evaluate(model, str(data)).metrics["span_f1"] == 1.0
     untagged = [line.rsplit(" ", 1)[0] + " O" if line else "" for line in CONLL.split("\n")]
     assert list(predict(model, untagged[:-1], PredictOptions())) == CONLL.split("\n")[:-1]
-    assert list(predict(model, ["Ann saw Oslo ."], PredictOptions(format="plain"))) == ["Ann/B-PER saw/O Oslo/B-LOC ./O"]
-    assert list(predict(model, ["Ann", "Smith", "", "Bonn"], PredictOptions(format="plain", read_as="columns"))) == [
+    assert list(predict(model, ["Ann saw Oslo ."], PredictOptions(format="plain"))) == [
+        "Ann/B-PER saw/O Oslo/B-LOC ./O"
+    ]
+    bare = ["Ann", "Smith", "", "Ann", "saw", "Bonn"]
+    assert list(predict(model, bare, PredictOptions(format="plain", read_as="columns"))) == [
         "Ann/B-PER Smith/I-PER",
-        "Bonn/B-LOC",
+        "Ann/B-PER saw/O Bonn/B-LOC",
     ]
     (tmp_path / "bad.conll").write_text("Ann NNP B-XYZ\n\n", encoding="utf-8")
     (tmp_path / "plain.txt").write_text("Ann saw Oslo\n", encoding="utf-8")
