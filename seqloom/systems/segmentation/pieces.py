@@ -16,7 +16,8 @@ _PIECE = re.compile(rf"[^\s{_MARKS}]*[{_MARKS}]+[{_CLOSERS}]*|[^\s{_MARKS}]+")
 _COMMAS = "，、：,:"
 
 # Full-width ASCII to ASCII, character by character: lengths and offsets stay what they are, unlike under NFKC.
-_FOLD = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+_FOLD = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)} | {"\u3000": " "}
+_WIDE = re.compile("[\uff01-\uff5e\u3000]")
 
 
 def fold_width(text: str) -> str:
@@ -25,7 +26,8 @@ def fold_width(text: str) -> str:
     >>> fold_width("ＣＰＵ８０％")
     'CPU80%'
     """
-    return text.translate(_FOLD)
+    # Few characters are full-width, and looking at those alone takes less than half the time of str.translate.
+    return _WIDE.sub(lambda match: _FOLD[match[0]], text)
 
 
 def _cuts(text: str, start: int, end: int, maximum_length: int) -> Iterator[tuple[int, int]]:

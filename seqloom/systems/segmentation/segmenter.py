@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from seqloom.errors import ConfigError, ModelError, SeqloomError
 from seqloom.systems.card import model_card
@@ -13,10 +13,11 @@ from seqloom.systems.directory import ModelDirectory, fill_model, write_model
 from seqloom.systems.segmentation import methods
 from seqloom.systems.segmentation.dictionary import Dictionary
 from seqloom.systems.segmentation.method import StoredSegmenter, WordSegmenter
-from seqloom.systems.segmentation.neural import NeuralSegmenter
 from seqloom.systems.segmentation.pieces import PieceStream, fold_width, pieces
 from seqloom.systems.segmentation.word_lattice import build_lattice
-from seqloom.systems.tagger.tagger import Tagger
+
+if TYPE_CHECKING:
+    from seqloom.systems.segmentation.neural import NeuralSegmenter
 
 __all__ = ["Segmentation", "SegmentationStream", "Segmenter"]
 
@@ -145,8 +146,9 @@ class Segmenter:
     def with_dictionary(self, user: Dictionary) -> "Segmenter":
         """The same segmenter under a user's words; their priorities are documented in ``dictionary.py``."""
         base = self.words.with_words(user.user)
-        if isinstance(self.implementation, NeuralSegmenter):
-            implementation: WordSegmenter = self.implementation.with_dictionary(user)
+        network = self._network
+        if network is not None:
+            implementation: WordSegmenter = network.with_dictionary(user)
         else:
             implementation = methods.with_dictionary(self.implementation, base)
         return self._like(self.method, implementation)
@@ -166,6 +168,15 @@ class Segmenter:
             )
         return self._like(method, methods.dictionary_method(method, self.words))
 
+    @property
+    def _network(self) -> "NeuralSegmenter | None":
+        """The network of the methods that have one. No other method imports torch, which takes longer than they do."""
+        if self.method not in methods.NETWORK_METHODS:
+            return None
+        from seqloom.systems.segmentation.neural import NeuralSegmenter
+
+        return self.implementation if isinstance(self.implementation, NeuralSegmenter) else None
+
     def _like(self, method: str, implementation: WordSegmenter) -> "Segmenter":
         return Segmenter(method, self.words, implementation, fold=self.fold, maximum_length=self.maximum_length)
 
@@ -184,7 +195,7 @@ class Segmenter:
             "maximum_length": self.maximum_length,
         }
         tensors = {f"words.{name}": array for name, array in self.words.without_user_words().arrays().items()}
-        tagger = self.implementation.tagger if isinstance(self.implementation, NeuralSegmenter) else None
+        tagger = None if self._network is None else self._network.tagger
         if tagger is not None:
             config |= tagger.settings()
             tensors |= tagger.tensors()
@@ -219,6 +230,9 @@ class Segmenter:
             words = Dictionary.from_arrays(_below("words", directory.tensors))
             implementation: WordSegmenter
             if method in methods.NETWORK_METHODS:
+                from seqloom.systems.segmentation.neural import NeuralSegmenter
+                from seqloom.systems.tagger.tagger import Tagger
+
                 implementation = NeuralSegmenter(Tagger.from_directory(directory))
             else:
                 implementation = methods.restore(

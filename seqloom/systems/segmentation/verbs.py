@@ -22,7 +22,6 @@ from seqloom.systems.family import Evaluation, held_out, known_numbers, load
 from seqloom.systems.segmentation import methods
 from seqloom.systems.segmentation.config import Method, SegmenterConfig, SegmenterDataConfig
 from seqloom.systems.segmentation.dictionary import Dictionary, Priority
-from seqloom.systems.segmentation.neural import NeuralSegmenter, bmes_ids
 from seqloom.systems.segmentation.pieces import fold_width, pieces
 from seqloom.systems.segmentation.score import SegmentationScore, score_segmentation
 from seqloom.systems.segmentation.segmenter import Segmentation, Segmenter
@@ -157,6 +156,7 @@ def _train_network(
     import torch
 
     from seqloom.learning.loop import train as fit
+    from seqloom.systems.segmentation.neural import NeuralSegmenter
     from seqloom.systems.tagger.training import TaggerTask
 
     model = replace(config.model, output="softmax" if config.method == "blstm" else "crf")
@@ -231,6 +231,8 @@ def score(segmenter: Segmenter, gold: Lines) -> Evaluation:
 
 def _by_tag(result: SegmentationScore) -> dict[str, Any]:
     """How characters' places in words are told apart: scores of begin, middle, end and single, and their confusion."""
+    from seqloom.systems.segmentation.neural import bmes_ids
+
     gold, system = (bmes_ids([getattr(line, side) for line in result.lines]) for side in ("gold", "system"))
     tags = len(BMES)
     confusion = np.bincount(gold * tags + system, minlength=tags * tags).reshape(tags, tags)
