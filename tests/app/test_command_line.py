@@ -171,7 +171,7 @@ def test_a_dry_run_and_learning_by_heart(text, tmp_path):
 def test_every_verb_helps_itself(capsys, trained):
     for verb in VERBS:
         arguments = [verb, *(["segment"] if verb == "train" else []), "--help"]
-        with pytest.raises(SystemExit, match="^0$"):
+        with pytest.raises(SystemExit, match=r"^0$"):
             main(arguments)
         assert verb in capsys.readouterr().out
 

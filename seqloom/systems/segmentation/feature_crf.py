@@ -11,9 +11,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from seqloom.data.words import tags_to_words, words_to_tags
 from seqloom.errors import ConfigError, DataError, ModelError, SeqloomError
 from seqloom.systems.segmentation.dictionary import Dictionary
-from seqloom.systems.segmentation.method import Arrays, Settings, tags_to_words, words_to_tags
+from seqloom.systems.segmentation.method import Arrays, Settings
 from seqloom.systems.segmentation.user_words import impose_user_words
 
 __all__ = ["FeatureCRF", "character_features"]

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.characters import code_points
+from seqloom.data.words import tags_to_words, words_to_tags
 from seqloom.decoding.lattice import k_best_paths, make_arcs
 from seqloom.errors import ConfigError, DataError
 from seqloom.systems.segmentation.dictionary import Dictionary
-from seqloom.systems.segmentation.method import Arrays, Settings, bound_texts, tags_to_words, words_to_tags
+from seqloom.systems.segmentation.method import Arrays, Settings, bound_texts
 from seqloom.systems.segmentation.user_words import impose_user_words
 
 __all__ = ["HiddenMarkovModel"]

@@ -5,7 +5,7 @@ from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from numpy.typing import NDArray
 
-__all__ = ["Arrays", "Settings", "StoredSegmenter", "WordSegmenter", "bound_texts", "tags_to_words", "words_to_tags"]
+__all__ = ["Arrays", "Settings", "StoredSegmenter", "WordSegmenter", "bound_texts"]
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 Settings: TypeAlias = dict[str, Any]
@@ -57,43 +57,3 @@ def bound_texts(texts: Sequence[str], limit: int) -> list[Sequence[str]]:
     if first < len(texts):
         blocks.append(texts[first:])
     return blocks
-
-
-def words_to_tags(words: Sequence[str]) -> str:
-    """One BMES tag per character: begin, middle, end, single.
-
-    >>> words_to_tags(["我", "是", "中国人"])
-    'SSBME'
-    """
-    return "".join("S" if len(word) == 1 else "B" + "M" * (len(word) - 2) + "E" for word in words)
-
-
-def tags_to_words(text: str, tags: Sequence[str]) -> list[str]:
-    """The words that BMES tags describe; illegal tags are repaired.
-
-    An M or E without an open word counts as B or S; a word still open at a B, an S or the end is closed there.
-
-    Raises:
-        ValueError: the number of tags is not the number of characters, or a tag is not one of B, M, E, S.
-
-    >>> tags_to_words("我是中国人", "SSBME"), tags_to_words("我是中国人", "MSEBB")
-    (['我', '是', '中国人'], ['我', '是', '中', '国', '人'])
-    """
-    if len(tags) != len(text):
-        raise ValueError(f"{len(tags)} tags for {len(text)} characters; expected one tag per character")
-    words: list[str] = []
-    begin, is_open = 0, False
-    for place, tag in enumerate(tags):
-        if tag not in ("B", "M", "E", "S"):
-            raise ValueError(f"tag {place} is {tag!r}; expected one of B, M, E, S")
-        if is_open and tag in "BS":
-            words.append(text[begin:place])
-            is_open = False
-        if not is_open:
-            begin = place
-        is_open = tag in "BM"
-        if not is_open:
-            words.append(text[begin : place + 1])
-    if is_open:
-        words.append(text[begin:])
-    return words

@@ -49,7 +49,7 @@ class NeuralSegmenter:
         names = [name for name, size in config.features.items() if size > 0]
         texts = ["".join(words) for words in lines]
         features = FeatureSet.fit(names, texts, config.minimum_count, words=lines, fold_digits=config.fold_digits)
-        return cls(Tagger(config, features, TagVocabulary(list(BMES)), "BMES"))
+        return cls(Tagger(config, features, TagVocabulary(list(BMES)), "bmes"))
 
     def with_dictionary(self, dictionary: Dictionary) -> "NeuralSegmenter":
         """The same network under a user's words."""

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqloom.data.batching import evaluation_batches, restore_order
+from seqloom.data.legality import constraints
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ModelError
-from seqloom.losses.constraints import Constraints, Scheme
+from seqloom.losses.constraints import Constraints
 from seqloom.systems.card import model_card
 from seqloom.systems.directory import ModelDirectory, fill_model, write_model
 from seqloom.systems.tagger.config import TaggerModelConfig
@@ -49,16 +50,17 @@ class Tagger:
 
     system = "tagger"
 
-    def __init__(self, config: TaggerModelConfig, features: FeatureSet, tags: TagVocabulary, scheme: Scheme | None):
+    def __init__(self, config: TaggerModelConfig, features: FeatureSet, tags: TagVocabulary, scheme: str | None):
         self.config, self.features, self.tags, self.scheme = config, features, tags, scheme
         self.about: dict[str, Any] = {}
         self.reading: dict[str, Any] = {}
         if scheme is None:
             everything = torch.ones(len(tags), dtype=torch.bool)
-            constraints = Constraints(everything, everything.expand(len(tags), -1).clone(), everything)
+            allowed = Constraints(everything, everything.expand(len(tags), -1).clone(), everything)
         else:
-            constraints = Constraints.from_tags(tags.entries, scheme=scheme)
-        self.network = TaggerNetwork(config, features.sizes(), constraints, len(tags))
+            between, start, end = (torch.from_numpy(mask) for mask in constraints(tags.entries, scheme))
+            allowed = Constraints(start, between, end)
+        self.network = TaggerNetwork(config, features.sizes(), allowed, len(tags))
 
     def decode(self, sentences: Sequence[Tokens], adjust: Adjustment | None = None) -> list[Ids]:
         """The (T,) tag ids of each sentence, computed in batches of like length; empty sentences are legal."""

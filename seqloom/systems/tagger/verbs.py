@@ -13,12 +13,11 @@ import torch
 
 from seqloom.data.files import checksum, write_atomic
 from seqloom.data.formats import ReadOptions, detect_format, format_sentences, read, read_lines
-from seqloom.data.schemes import convert, scheme_named
+from seqloom.data.schemes import scheme_named
 from seqloom.data.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError
 from seqloom.learning.launch import first_process
-from seqloom.losses.constraints import Scheme
 from seqloom.systems.card import about_training
 from seqloom.systems.family import Evaluation, held_out, known_numbers, load
 from seqloom.systems.tagger.config import TaggerConfig
@@ -29,10 +28,6 @@ from seqloom.systems.tagger.tagger import Tagger
 from seqloom.systems.tagger.training import TaggerTask
 
 __all__ = ["PredictOptions", "evaluate", "predict", "train"]
-
-# How the network writes each scheme: the CRF knows three, and the others say the same in other letters.
-_NETWORK_SCHEMES: dict[str, Scheme] = {"bio": "BIO", "iob1": "BIO", "bioes": "BIOES", "bilou": "BIOES", "bmes": "BMES"}
-
 
 def _options(reading: dict[str, Any]) -> ReadOptions:
     names = ("columns", "tag", "tokens", "scheme", "on_misaligned", "encoding")
@@ -55,16 +50,6 @@ def read_sentences(path: str, reading: dict[str, Any]) -> tuple[list[Sentence], 
         )
     detected = corpus.report.scheme
     return sentences, detected.scheme.name if detected is not None and detected.scheme is not None else None
-
-
-def _in_network_scheme(sentences: Sequence[Sentence], scheme: str | None) -> list[Sentence]:
-    if scheme is None or scheme in ("bio", "bioes", "bmes"):
-        return list(sentences)
-    target = _NETWORK_SCHEMES[scheme].lower()
-    return [
-        replace(sentence, tags=tuple(convert(sentence.tags, scheme, target))) if sentence.tags else sentence
-        for sentence in sentences
-    ]
 
 
 # Training ------------------------------------------------------------------------------------------------------------
@@ -93,14 +78,12 @@ def train(config: TaggerConfig, run: Path, *, resume: bool, command: str) -> Tag
         )
         training, dev = list(rest), list(kept)
         test = dev if data.test is None else read_sentences(data.test, reading)[0]
-    training, dev, test = (_in_network_scheme(split, scheme) for split in (training, dev, test))
 
     torch.manual_seed(config.training.seed)
     names = [name for name, size in config.model.features.items() if size > 0]
     tokens = [sentence.tokens for sentence in training]
     tags = TagVocabulary.build(chain.from_iterable(sentence.tags or () for sentence in training))
-    network_scheme = _NETWORK_SCHEMES[scheme] if scheme is not None else None
-    tagger = Tagger(config.model, FeatureSet.fit(names, tokens, config.model.minimum_count), tags, network_scheme)
+    tagger = Tagger(config.model, FeatureSet.fit(names, tokens, config.model.minimum_count), tags, scheme)
     tagger.reading = {key: reading[key] for key in ("format", "columns", "tag", "tokens", "on_misaligned", "encoding")}
     tagger.about = about_training(
         command, config.training.seed, {name: {"file": file, "sha256": checksum(file)} for name, file in files.items()}
@@ -186,8 +169,8 @@ def score(tagger: Tagger, sentences: Sequence[Sentence], known: set[str] | None 
 
 def evaluate(model: Tagger, path: str) -> Evaluation:
     """Scores a model on a file that is read as its training data were."""
-    sentences, scheme = read_sentences(path, model.reading)
-    return score(model, _in_network_scheme(sentences, scheme))
+    sentences, _ = read_sentences(path, model.reading)
+    return score(model, sentences)
 
 
 # Prediction ----------------------------------------------------------------------------------------------------------

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqloom.data.words import words_to_tags
 from seqloom.errors import ConfigError, DataError
 from seqloom.systems.segmentation.dictionary import Dictionary, UserEntry
 from seqloom.systems.segmentation.hmm import HiddenMarkovModel
-from seqloom.systems.segmentation.method import WordSegmenter, words_to_tags
+from seqloom.systems.segmentation.method import WordSegmenter
 
 LINES = st.lists(
     st.lists(st.text(alphabet="甲乙丙", min_size=1, max_size=4), min_size=1, max_size=5), min_size=1, max_size=6

@@ -5,8 +5,8 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqloom.data.words import tags_to_words
 from seqloom.systems.segmentation.dictionary import Dictionary, UserEntry
-from seqloom.systems.segmentation.method import tags_to_words
 from seqloom.systems.segmentation.user_words import forced_spans, impose_user_words
 
 USER = st.dictionaries(

@@ -1,0 +1,41 @@
+"""What the README shows works as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from seqloom.app.configuration import RECIPES
+from seqloom.app.main import VERBS
+from seqloom.systems.segmentation import methods
+from seqloom.systems.segmentation.dictionary import Dictionary
+from seqloom.systems.segmentation.segmenter import Segmenter
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_python_examples_run(tmp_path, monkeypatch, segmented_lines):
+    words = Dictionary.from_lines(segmented_lines)
+    Segmenter("unigram", words, methods.dictionary_method("unigram", words)).save(tmp_path / "runs/demo/model")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_name_verbs_and_recipes_that_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for verb in re.findall(r"(?:^|`|\$ |\| |bin/)seqloom ([a-z]+)", text, re.MULTILINE):
+        assert verb in VERBS, verb
+    for recipe in re.findall(r"seqloom train ([a-z][a-z-]*) ", text):
+        assert (RECIPES / f"{recipe}.yaml").exists(), recipe
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
