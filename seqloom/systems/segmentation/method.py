@@ -1,9 +1,12 @@
 """What every method of word segmentation can do, whether it looks words up or runs a network."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, Self, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, runtime_checkable
 
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from seqloom.systems.segmentation.dictionary import Dictionary
 
 __all__ = ["Arrays", "Settings", "StoredSegmenter", "WordSegmenter", "bound_texts"]
 
@@ -24,6 +27,10 @@ class WordSegmenter(Protocol):
 
         Methods that do not rank by a score return one reading; its score is minus its number of words.
         """
+        ...
+
+    def with_dictionary(self, dictionary: "Dictionary") -> "WordSegmenter":
+        """The same method under these words: all of them where it looks words up, else the user's among them."""
         ...
 
 

@@ -9,14 +9,13 @@ from seqloom.systems.segmentation.bigrams import BigramCounts
 from seqloom.systems.segmentation.dictionary import Dictionary
 from seqloom.systems.segmentation.hmm import HiddenMarkovModel
 from seqloom.systems.segmentation.maximum_matching import Direction, MaximumMatching
-from seqloom.systems.segmentation.method import Arrays, Settings, StoredSegmenter, WordSegmenter
+from seqloom.systems.segmentation.method import Arrays, Settings, StoredSegmenter
 from seqloom.systems.segmentation.ngram import BigramPaths, UnigramPaths
-from seqloom.systems.segmentation.user_words import impose_user_words
 
 if TYPE_CHECKING:
     from seqloom.systems.segmentation.config import StatisticsConfig
 
-__all__ = ["DICTIONARY_METHODS", "NETWORK_METHODS", "dictionary_method", "fit", "restore", "with_dictionary"]
+__all__ = ["DICTIONARY_METHODS", "NETWORK_METHODS", "dictionary_method", "fit", "restore"]
 
 NETWORK_METHODS = ("blstm", "blstm-crf")
 
@@ -74,7 +73,7 @@ def fit(method: str, lines: Sequence[list[str]], words: Dictionary, settings: "S
         return HiddenMarkovModel.fit(lines)
     from seqloom.systems.segmentation.feature_crf import FeatureCRF
 
-    return FeatureCRF.fit(lines, c2=settings.c2, iterations=settings.iterations)
+    return FeatureCRF.fit(lines, c2=settings.c2, iterations=settings.iterations, algorithm=settings.algorithm)
 
 
 def restore(method: str, arrays: Arrays, settings: Settings) -> StoredSegmenter:
@@ -84,30 +83,3 @@ def restore(method: str, arrays: Arrays, settings: Settings) -> StoredSegmenter:
         raise ConfigError(f"method {method!r} is not known{did_you_mean(method, classes)}")
     segmenter: StoredSegmenter = classes[method].from_state(arrays, settings)
     return segmenter
-
-
-def with_dictionary(segmenter: WordSegmenter, words: Dictionary) -> WordSegmenter:
-    """The same method under a user's words: looked up like any others, or imposed on methods that look nothing up."""
-    if isinstance(segmenter, MaximumMatching | FewestWords | UnigramPaths | BigramPaths):
-        return segmenter.with_dictionary(words)
-    return _Imposed(segmenter, words)
-
-
-class _Imposed:
-    """A method that looks no words up, with a user's words imposed on what it found (``user_words.py`` says how)."""
-
-    def __init__(self, method: WordSegmenter, words: Dictionary):
-        self.method, self.words = method, words
-
-    def segment(self, texts: Sequence[str]) -> list[list[str]]:
-        """The words of each text."""
-        return impose_user_words(self.words, texts, self.method.segment(texts))
-
-    def n_best(self, text: str, k: int) -> list[tuple[list[str], float]]:
-        """The method's readings after the user's words have had their say, without repetitions."""
-        ranked = self.method.n_best(text, k)
-        imposed = impose_user_words(self.words, [text] * len(ranked), [found for found, _ in ranked])
-        best: dict[tuple[str, ...], float] = {}
-        for found, (_, score) in zip(imposed, ranked, strict=True):
-            best.setdefault(tuple(found), score)
-        return [(list(found), score) for found, score in best.items()]

@@ -145,13 +145,8 @@ class Segmenter:
 
     def with_dictionary(self, user: Dictionary) -> "Segmenter":
         """The same segmenter under a user's words; their priorities are documented in ``dictionary.py``."""
-        base = self.words.with_words(user.user)
-        network = self._network
-        if network is not None:
-            implementation: WordSegmenter = network.with_dictionary(user)
-        else:
-            implementation = methods.with_dictionary(self.implementation, base)
-        return self._like(self.method, implementation)
+        words = self.words.with_words(user.user)
+        return self._like(self.method, words, self.implementation.with_dictionary(words))
 
     def with_method(self, method: str) -> "Segmenter":
         """Another method on the same words, such as ``fmm`` as a fast path; it must need nothing but the words.
@@ -166,7 +161,7 @@ class Segmenter:
                 f"method {method!r} is not in this model of method {self.method!r}: beside its own method a model can run "
                 f"{', '.join(methods.DICTIONARY_METHODS)}; train one with --method {method}"
             )
-        return self._like(method, methods.dictionary_method(method, self.words))
+        return self._like(method, self.words, methods.dictionary_method(method, self.words))
 
     @property
     def _network(self) -> "NeuralSegmenter | None":
@@ -177,8 +172,8 @@ class Segmenter:
 
         return self.implementation if isinstance(self.implementation, NeuralSegmenter) else None
 
-    def _like(self, method: str, implementation: WordSegmenter) -> "Segmenter":
-        return Segmenter(method, self.words, implementation, fold=self.fold, maximum_length=self.maximum_length)
+    def _like(self, method: str, words: Dictionary, implementation: WordSegmenter) -> "Segmenter":
+        return Segmenter(method, words, implementation, fold=self.fold, maximum_length=self.maximum_length)
 
     def _read(self, text: str) -> str:
         return fold_width(text) if self.fold else text
@@ -194,14 +189,14 @@ class Segmenter:
             "fold_width": self.fold,
             "maximum_length": self.maximum_length,
         }
-        tensors = {f"words.{name}": array for name, array in self.words.without_user_words().arrays().items()}
+        tensors = {f"words.{name}": array for name, array in self.words.arrays().items()}
         tagger = None if self._network is None else self._network.tagger
         if tagger is not None:
             config |= tagger.settings()
             tensors |= tagger.tensors()
         else:
             if not isinstance(self.implementation, StoredSegmenter):
-                raise ModelError("a segmenter under a user's words cannot be saved; save it without them")
+                raise TypeError(f"{type(self.implementation).__name__} has no state to save")
             arrays, config["settings"] = self.implementation.state()
             tensors |= {f"method.{name}": array for name, array in arrays.items()}
         usage = "```\nseqloom predict MODEL text.txt\necho 我是中国人 | seqloom predict MODEL - --format json --nbest 3\n```\n"
@@ -233,7 +228,7 @@ class Segmenter:
                 from seqloom.systems.segmentation.neural import NeuralSegmenter
                 from seqloom.systems.tagger.tagger import Tagger
 
-                implementation = NeuralSegmenter(Tagger.from_directory(directory))
+                implementation = NeuralSegmenter(Tagger.from_directory(directory), words)
             else:
                 implementation = methods.restore(
                     method, _below("method", directory.tensors), directory.setting("settings")

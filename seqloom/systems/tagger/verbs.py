@@ -29,6 +29,7 @@ from seqloom.systems.tagger.training import TaggerTask
 
 __all__ = ["PredictOptions", "evaluate", "predict", "train"]
 
+
 def _options(reading: dict[str, Any]) -> ReadOptions:
     names = ("columns", "tag", "tokens", "scheme", "on_misaligned", "encoding")
     return ReadOptions(**{name: reading[name] for name in names if name in reading})

@@ -80,10 +80,14 @@ def test_a_saved_segmenter_loads_and_says_the_same(segmenters, segmented_lines, 
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_forced_user_word_is_a_word_wherever_it_stands(segmenters, method):
+def test_a_forced_user_word_is_a_word_wherever_it_stands(segmenters, method, tmp_path):
     user = Dictionary.from_counts({}).with_words({"金的乙": UserEntry("force")})
-    (found,) = segmenters[method].with_dictionary(user).predict(["甲子金的乙丑木"])
+    segmenter = segmenters[method].with_dictionary(user)
+    (found,) = segmenter.predict(["甲子金的乙丑木"])
     assert "金的乙" in found.words
+    assert "金的乙" in segmenter.with_method("fmm").predict(["甲子金的乙丑木"])[0].words
+    segmenter.save(tmp_path / "model")
+    assert seqloom.load(tmp_path / "model").predict(["甲子金的乙丑木"]) == [found]
 
 
 @pytest.mark.parametrize("method", ["blstm-crf", "unigram"])
