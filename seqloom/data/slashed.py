@@ -20,7 +20,9 @@ def slashed_sentences(lines: Lines, source: str) -> Iterator[Sentence]:
         for token in line.split():
             word, _, tag = token.rpartition("/")
             if not word or not tag:
-                raise DataError(f"{source}:{number}: {token!r} is not a word and its tag; expected 'word/tag', as in '中国/ns'")
+                raise DataError(
+                    f"{source}:{number}: {token!r} is not a word and its tag; expected 'word/tag', as in '中国/ns'"
+                )
             words.append(word)
             tags.append(tag)
         yield Sentence(tuple(words), tuple(tags), line=number, source=source, rows=(line,))
