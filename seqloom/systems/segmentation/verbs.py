@@ -165,7 +165,8 @@ def _train_network(
     segmenter = Segmenter(
         config.method, words, neural, fold=config.data.fold_width, maximum_length=config.data.maximum_length
     )
-    segmenter.about = about
+    found = neural.tagger.load_embeddings()
+    segmenter.about = about | ({"embeddings": found} if found else {})
 
     def evaluate_dev() -> dict[str, float]:
         return dict(score(segmenter, dev).metrics)

@@ -18,6 +18,8 @@ class TaggerModelConfig:
 
     Args:
         features: feature name -> embedding size; 0 leaves the feature out. ``seqloom systems`` lists the features.
+        embeddings: feature -> file of pretrained vectors of that size (word2vec or GloVe); pairs of characters are
+            looked up as words of two. The vectors are trained on with the rest.
         minimum_count: values of a feature seen less often in training share the unknown entry.
         pair_dropout: probability that any pair of neighbouring characters is read as unknown during training, so that
             the network does not lean on pairs that new words will not have.
@@ -37,6 +39,7 @@ class TaggerModelConfig:
     """
 
     features: dict[str, int] = field(default_factory=_default_features)
+    embeddings: dict[str, str] = field(default_factory=dict)
     minimum_count: int = 1
     unknown_rate: float = 0.5
     pair_dropout: float = 0.0

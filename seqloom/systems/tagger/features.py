@@ -209,6 +209,17 @@ class FeatureSet:
         counts: NDArray[np.bool_] = self._vocabulary(name).counts == 1
         return counts
 
+    def values(self, name: str) -> list[str]:
+        """The value of every id from the first real one on, as a file of word vectors would spell it."""
+        if name in PAIRS and self.bigrams is not None and self.characters is not None:
+            left, right = (self.characters.names(ids.tolist()) for ids in self.bigrams.pairs())
+            return [first + second for first, second in zip(left, right, strict=True)]
+        if name in self.tokens:
+            return self.tokens[name].vocabulary.entries
+        if name == "token" and self.characters is not None:
+            return self.characters.entries
+        raise ConfigError(f"model.embeddings: the feature {name!r} has no pretrained vectors; it may be left out there")
+
     def encode(
         self, sentences: Sequence[Tokens], *, training_words: Sequence[Sequence[str]] | None = None
     ) -> dict[str, Ids]:

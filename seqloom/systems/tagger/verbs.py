@@ -89,6 +89,7 @@ def train(config: TaggerConfig, run: Path, *, resume: bool, command: str) -> Tag
     tagger.about = about_training(
         command, config.training.seed, {name: {"file": file, "sha256": checksum(file)} for name, file in files.items()}
     )
+    tagger.about |= {"embeddings": found} if (found := tagger.load_embeddings()) else {}
     targets = np.concatenate([tags.lookup_sentence(sentence) for sentence in training])
     monitor = "span_f1" if scheme is not None else "accuracy"
 

@@ -96,6 +96,25 @@ def test_a_batch_of_an_epoch_is_a_function_of_the_seed_alone():
     assert sorted(i for share in shares if share for i in share[2].tolist()) == sorted(first[0][2].tolist())
 
 
+def test_pretrained_vectors_go_into_the_tables(tmp_path):
+    (tmp_path / "vectors.txt").write_text("甲 1 2 3\n甲乙 4 5 6\n", encoding="utf-8")
+    file = str(tmp_path / "vectors.txt")
+    sentences = ["甲乙甲乙", "丙甲"]
+    given = {"token": file, "bigram_right": file}
+    tagger = _tagger({"token": 3, "bigram_right": 3}, sentences=sentences, embeddings=given)
+    assert tagger.load_embeddings() == {
+        "token": f"1 of 3 values found in {file}",
+        "bigram_right": f"1 of {len(tagger.features.values('bigram_right'))} values found in {file}",
+    }
+    ids = tagger.features.encode(["甲乙"])
+    assert tagger.network.embeddings["token"].weight[ids["token"][0]].tolist() == [1, 2, 3]
+    assert tagger.network.embeddings["bigram_right"].weight[ids["bigram_right"][0]].tolist() == [4, 5, 6]
+    with pytest.raises(ConfigError, match=r"vectors of size 3, but model.features.token is 4; set it to 3"):
+        _tagger({"token": 4}, sentences=sentences, embeddings={"token": file}).load_embeddings()
+    with pytest.raises(ConfigError, match="'shape' is not a feature in use"):
+        _tagger({"token": 4}, sentences=sentences, embeddings={"shape": file}).load_embeddings()
+
+
 def test_wrong_features_are_named():
     with pytest.raises(ConfigError, match="'tokn' is not a known feature; did you mean 'token'"):
         FeatureSet.fit(["tokn"], SENTENCES)
