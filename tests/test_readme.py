@@ -29,7 +29,7 @@ def test_the_python_examples_run(tmp_path, monkeypatch, segmented_lines):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_name_verbs_and_recipes_that_exist(page):
     text = page.read_text(encoding="utf-8")
-    for verb in re.findall(r"(?:^|`|\$ |\| |bin/)seqloom ([a-z]+)", text, re.MULTILINE):
+    for verb in re.findall(r"(?:^ {4}|`|\$ |\| |bin/)seqloom ([a-z]+)", text, re.MULTILINE):
         assert verb in VERBS, verb
     for recipe in re.findall(r"seqloom train ([a-z][a-z-]*) ", text):
         assert (RECIPES / f"{recipe}.yaml").exists(), recipe

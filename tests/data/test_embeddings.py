@@ -98,7 +98,7 @@ def test_long_vectors_are_recognised_as_text(file):
         (b"2 3\nthe 1 2 3\n", "ends after 1 of the 2 vectors"),
         (as_binary([("the", [1, 2, 3]), ("a", [1, 2, 3])])[:-6], "ends after 1 of the 2 vectors"),
         (b"the 1 nan 3\n", ":1: the vector holds a number that is not finite"),
-        (gzip.compress(b"the 1 2 3\n" * 1000)[:40], "damaged or cut short"),
+        (gzip.compress(b"the 1 2 3\n" * 1000, mtime=0)[:40], "damaged or cut short"),
     ],
 )
 def test_broken_files_say_where(file, content, message):

@@ -159,7 +159,7 @@ def killed(run: Path, kills: int) -> dict[str, Any]:
 def slow_training(run: Path, *, resume: bool) -> None:
     """A run most of whose time goes into writing checkpoints and models, so that kills land there too."""
     slow_writing(0.01)
-    train(ToyTask(step_seconds=0.005), CONFIG, run, resume=resume, console=quiet_console())
+    train(ToyTask(step_seconds=0.1), CONFIG, run, resume=resume, console=quiet_console())
 
 
 def interrupted(run: Path, number: int) -> dict[str, Any]:
