@@ -56,7 +56,7 @@ def _described() -> list[dict[str, Any]]:
             "state": list(cell.state),
             "size": cell.size,
             "phases": cell.phases,
-            "backends": ["reference", *(["vendor"] if cell.vendor else [])],
+            "backends": ["reference", "derived", *(["vendor"] if cell.vendor else [])],
         }
         for cell in cells.describe()
     ]

@@ -12,7 +12,7 @@ import yaml
 from seqloom.errors import ConfigError, did_you_mean
 from seqloom.systems.family import System, system
 
-__all__ = ["RECIPES", "configure", "find_recipe", "to_yaml"]
+__all__ = ["RECIPES", "configure", "find_recipe", "system_of", "to_yaml"]
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 
@@ -68,6 +68,11 @@ def configure(recipe: str, options: Sequence[str]) -> tuple[System, Any]:
         key, found = _explain(error)
         raise ConfigError(f"--{key}: {found}" if key else found) from None
     return described, config_class(**vars(parser.instantiate(namespace)))
+
+
+def system_of(path: Path) -> str:
+    """The name of the system that a recipe trains, its own or that of the recipe it extends; empty where it has none."""
+    return str(_read_extended(path)[1].get("system", ""))
 
 
 def to_yaml(config: Any) -> str:

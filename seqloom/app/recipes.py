@@ -4,8 +4,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
-import yaml
-
 from seqloom.app import configuration
 from seqloom.app.command import parse
 from seqloom.app.terminal import print_json, show, table
@@ -90,4 +88,4 @@ def _describe(path: Path) -> Recipe:
     text = path.read_text(encoding="utf-8")
     first = text.split("\n", 1)[0]
     description = first.lstrip("# ").rstrip() if first.startswith("#") else ""
-    return Recipe(path.stem, str(yaml.safe_load(text).get("system", "")), description, str(path))
+    return Recipe(path.stem, configuration.system_of(path), description, str(path))

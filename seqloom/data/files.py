@@ -61,7 +61,7 @@ def open_text(
         codec = codecs.lookup(encoding).name
     except LookupError:
         raise ConfigError(
-            f"data.encoding: {encoding!r} is not a known text encoding{did_you_mean(encoding, _CANDIDATES)}"
+            f"encoding: {encoding!r} is not a known text encoding{did_you_mean(encoding, _CANDIDATES)}"
         ) from None
     stream, name = open_bytes(path)
     return _decode_lines(stream, name, codec, expected)
@@ -225,7 +225,7 @@ def _undecodable(name: str, number: int, offset: int, raw: bytes, problem: Unico
     remedy = _likely_encoding(raw, offset + problem.start, problem.encoding)
     return (
         f"{name}:{number}: byte 0x{byte:02X} at offset {offset + problem.start} is not {problem.encoding}; "
-        f"if the file is in another encoding, name it, as in --data.encoding {remedy}"
+        f"if the file is in another encoding, such as {remedy}, name it with the option encoding"
     )
 
 

@@ -11,7 +11,7 @@ def test_every_registered_cell_is_listed_with_its_size_and_source(capsys):
     assert listed["lstm"]["state"] == ["h", "c"]
     assert listed["lstm"]["size"] == "4nm + 4m² + 4m"
     assert "1997" in listed["lstm"]["source"]
-    assert listed["lstm"]["backends"] == ["reference", "vendor"]
+    assert listed["lstm"]["backends"] == ["reference", "derived", "vendor"]
 
 
 def test_the_table_shows_every_cell(capsys):
