@@ -110,7 +110,9 @@ def fill_model(
     text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=120)
     (directory / "config.yaml").write_text(text, encoding="utf-8")
     save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, directory / "weights.safetensors")
-    os.chmod(directory / "weights.safetensors", (directory / "config.yaml").stat().st_mode)  # safetensors makes it private
+    os.chmod(
+        directory / "weights.safetensors", (directory / "config.yaml").stat().st_mode
+    )  # safetensors makes it private
     (directory / "vocab").mkdir()
     vocab(directory / "vocab")
     (directory / "card.md").write_text(card, encoding="utf-8")

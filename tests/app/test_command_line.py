@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -188,3 +190,10 @@ def test_a_copied_model_directory_is_enough_to_predict(trained, tmp_path, capsys
     (tmp_path / "raw.txt").write_text("中国人\n", encoding="utf-8")
     assert main(["predict", str(tmp_path / "elsewhere"), str(tmp_path / "raw.txt")]) == 0
     assert capsys.readouterr().out.replace(" ", "") == "中国人\n"
+
+
+def test_dictionary_methods_segment_without_loading_torch(text, tmp_path):
+    assert main(["train", "segment", "--method", "fmm", "--out", str(tmp_path / "run"), "--data.train", str(text)]) == 0
+    program = "import sys; from seqloom.app.main import main; main(sys.argv[1:]); sys.exit('torch' in sys.modules)"
+    command = [sys.executable, "-c", program, "predict", str(tmp_path / "run" / "model"), str(text)]
+    subprocess.run(command, check=True, capture_output=True)

@@ -109,4 +109,4 @@ def _better(forward: list[str], backward: list[str]) -> list[str]:
 
 
 def _singles(words: list[str]) -> int:
-    return sum(len(word) == 1 for word in words)
+    return list(map(len, words)).count(1)

@@ -1,4 +1,4 @@
-"""What a network must reach on real text, or something is broken: the floors are the mean of three seeds less three deviations."""
+"""What a network must reach on real text, or something is broken; floors lie three deviations below the mean of three seeds."""
 
 import json
 import os
@@ -21,7 +21,12 @@ def bakeoff():
 
 
 def _train(bakeoff: Path, run: Path, *more: str) -> dict[str, float]:
-    data = ["--data.train", str(bakeoff / "pku98_training.utf8.xz"), "--data.test", str(bakeoff / "pku_test_gold.utf8.xz")]
+    data = [
+        "--data.train",
+        str(bakeoff / "pku98_training.utf8.xz"),
+        "--data.test",
+        str(bakeoff / "pku_test_gold.utf8.xz"),
+    ]
     assert main(["train", "segment", "--out", str(run), *data, *more]) == 0
     metrics: dict[str, float] = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))["metrics"]
     return metrics
