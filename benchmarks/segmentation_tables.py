@@ -75,7 +75,8 @@ def _legend(report: Report) -> str:
     official = ""
     if "words" in report["data"]:
         official = (
-            f"; against the official list (columns *list*), {_percent(first['official']['oov_rate'])} % are out of it"
+            f"; against the official list, widths as they stand, as the bakeoff counted (columns *list*), "
+            f"{_percent(first['official']['oov_rate'])} % are"
         )
     return (
         f"Training lines: the first {report['training_lines']:,} of the training file, its last "

@@ -10,7 +10,18 @@ from typing import Any, Protocol, Self, cast
 from seqloom.errors import ConfigError, ModelError, did_you_mean
 from seqloom.systems.directory import ModelDirectory, read_model
 
-__all__ = ["SYSTEMS", "Evaluation", "Model", "System", "Verbs", "held_out", "known_numbers", "load", "system"]
+__all__ = [
+    "SYSTEMS",
+    "Evaluation",
+    "Model",
+    "System",
+    "Verbs",
+    "held_out",
+    "known_numbers",
+    "load",
+    "split_data",
+    "system",
+]
 
 
 @dataclass(frozen=True)
@@ -138,8 +149,39 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def held_out(items: Sequence[Any], share: float) -> tuple[Sequence[Any], Sequence[Any]]:
-    """The first part for training and the last share, at least one item, for development."""
+    """The first part for training and the last share, at least one item, for development or for the test."""
     if not 0.0 < share < 1.0:
-        raise ConfigError(f"data.held_out is {share}; expected a share between 0 and 1, such as 0.1")
+        raise ConfigError(f"a share of {share} cannot be held out; expected one between 0 and 1, such as 0.1")
     count = max(1, round(len(items) * share))
     return items[:-count], items[-count:]
+
+
+class HeldOut(Protocol):
+    """The part of a data configuration that says what is held out."""
+
+    @property
+    def held_out(self) -> float:
+        """Share for development, where there is no file of its own."""
+        ...
+
+    @property
+    def held_out_test(self) -> float:
+        """Share for the test, where there is no file of its own; 0 scores the development data again."""
+        ...
+
+
+def split_data(
+    train: Sequence[Any], dev: Sequence[Any] | None, test: Sequence[Any] | None, config: HeldOut
+) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
+    """Training, development and test items; what has no file of its own is held out from the end of the training items.
+
+    Raises:
+        ConfigError: a share is out of range, or nothing is left to train on.
+    """
+    if test is None and config.held_out_test:
+        train, test = held_out(train, config.held_out_test)
+    if dev is None:
+        train, dev = held_out(train, config.held_out)
+    if not train:
+        raise ConfigError("nothing is left to train on: the training file is too short for what is held out of it")
+    return train, dev, dev if test is None else test

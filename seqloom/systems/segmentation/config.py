@@ -19,8 +19,9 @@ class SegmenterDataConfig:
     Args:
         train: training text, words separated by spaces, or BMES columns; compressed or not.
         dev: text for early stopping and the choice of the best weights; none holds out the end of the training text.
-        test: text that is scored once, at the end; none scores the dev text again.
-        held_out: share of the training text held out where there is no dev text.
+        test: text that is scored once, at the end; none holds out ``held_out_test``, or else scores the dev text again.
+        held_out: share of the training text, from its end, held out where there is no dev text.
+        held_out_test: share of the training text, from its end, held out for the test where there is no test text.
         format: ``segmented`` (words and spaces), ``slashed`` (word/tag), ``bmes`` (character and tag columns),
             ``conllu``, ``jsonl``, or ``auto``, which recognises the format.
         encoding: character encoding.
@@ -34,6 +35,7 @@ class SegmenterDataConfig:
     dev: str | None = None
     test: str | None = None
     held_out: float = 0.1
+    held_out_test: float = 0.0
     format: Literal["auto", "segmented", "slashed", "bmes", "conllu", "jsonl"] = "auto"
     encoding: str = "utf-8"
     fold_width: bool = True

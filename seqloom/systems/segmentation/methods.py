@@ -1,6 +1,6 @@
 """The methods of word segmentation by name: how each is fitted on segmented lines and read back from a model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seqloom.errors import ConfigError, did_you_mean
@@ -53,12 +53,19 @@ def dictionary_method(method: str, words: Dictionary) -> StoredSegmenter:
     raise ConfigError(f"method {method!r} needs more than words{did_you_mean(method, DICTIONARY_METHODS)}")
 
 
-def fit(method: str, lines: Sequence[list[str]], words: Dictionary, settings: "StatisticsConfig") -> StoredSegmenter:
+def fit(
+    method: str,
+    lines: Sequence[list[str]],
+    words: Dictionary,
+    settings: "StatisticsConfig",
+    progress: Callable[[str], None] | None = None,
+) -> StoredSegmenter:
     """A method without a network, fitted on segmented lines.
 
     Args:
         lines: the words of each training line.
         words: the same words with their counts.
+        progress: called with a line of text now and then by the one method that takes minutes.
     """
     if method in ("unigram", "bigram"):
         # Runs of single characters are mostly unknown words, which a model of characters reads better than a list of words.
@@ -73,7 +80,9 @@ def fit(method: str, lines: Sequence[list[str]], words: Dictionary, settings: "S
         return HiddenMarkovModel.fit(lines)
     from seqloom.systems.segmentation.feature_crf import FeatureCRF
 
-    return FeatureCRF.fit(lines, c2=settings.c2, iterations=settings.iterations, algorithm=settings.algorithm)
+    return FeatureCRF.fit(
+        lines, c2=settings.c2, iterations=settings.iterations, algorithm=settings.algorithm, progress=progress
+    )
 
 
 def restore(method: str, arrays: Arrays, settings: Settings) -> StoredSegmenter:

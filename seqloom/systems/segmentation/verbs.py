@@ -1,39 +1,37 @@
 """The verbs of the word segmenter: train, evaluate, predict."""
 
 import json
+import re
+import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 
 from seqloom.data.files import checksum, write_atomic
 from seqloom.data.formats import ReadOptions, read
-from seqloom.data.segmented import format_bmes, format_segmented
 from seqloom.data.words import BMES
 from seqloom.errors import ConfigError, DataError
 from seqloom.learning.launch import first_process
 from seqloom.systems.card import about_training
-from seqloom.systems.family import Evaluation, held_out, known_numbers, load
+from seqloom.systems.family import Evaluation, known_numbers, load, split_data
 from seqloom.systems.segmentation import methods
-from seqloom.systems.segmentation.config import Method, SegmenterConfig, SegmenterDataConfig
-from seqloom.systems.segmentation.dictionary import Dictionary, Priority
+from seqloom.systems.segmentation.config import SegmenterConfig, SegmenterDataConfig, StatisticsConfig
+from seqloom.systems.segmentation.dictionary import Dictionary
+from seqloom.systems.segmentation.method import StoredSegmenter
+from seqloom.systems.segmentation.output import PredictOptions, predict
 from seqloom.systems.segmentation.pieces import fold_width, pieces
 from seqloom.systems.segmentation.score import SegmentationScore, score_segmentation
-from seqloom.systems.segmentation.segmenter import Segmentation, Segmenter
+from seqloom.systems.segmentation.segmenter import Segmenter
 from seqloom.systems.tagger.metrics import Counts
 
 __all__ = ["PredictOptions", "evaluate", "predict", "train"]
 
 Lines = Sequence[list[str]]
-
-# Lines handed to a method together: enough for batches of like length, few enough for output to flow.
-BLOCK = 2000
-
 
 # Reading -------------------------------------------------------------------------------------------------------------
 
@@ -70,11 +68,8 @@ def _read_data(config: SegmenterDataConfig) -> _Data:
     if config.overfit is not None:
         train = train[: config.overfit]
         return _Data(train, train, train, {"train": config.train})
-    if config.dev is None:
-        train, dev = held_out(train, config.held_out)
-    else:
-        dev = read_words(config.dev, config)
-    test = dev if config.test is None else read_words(config.test, config)
+    given = [None if file is None else read_words(file, config) for file in (config.dev, config.test)]
+    train, dev, test = split_data(train, given[0], given[1], config)
     names = {"train": config.train, "dev": config.dev, "test": config.test}
     return _Data(train, dev, test, {split: file for split, file in names.items() if file is not None})
 
@@ -120,13 +115,13 @@ def train(config: SegmenterConfig, run: Path, *, resume: bool, command: str) -> 
             config, run, words, training_pieces(lines, config.data.maximum_length), data.dev, about, resume
         )
     else:
-        segmenter = wrap(config.method, words, methods.fit(config.method, lines, words, config.statistics))
+        segmenter = wrap(config.method, words, _fit(config.method, lines, words, config.statistics))
     if not first_process():
         return segmenter
     evaluation = score(segmenter, data.test)
     baselines = [{"method": config.method, **_row(evaluation)}]
     for name in config.baselines:
-        other = wrap(name, words, methods.fit(name, lines, words, config.statistics))
+        other = wrap(name, words, _fit(name, lines, words, config.statistics))
         baselines.append({"method": name, **_row(score(other, data.test))})
     segmenter.about = {**about, "scores": known_numbers(evaluation.metrics)}
     segmenter.save(run / "model")
@@ -177,6 +172,18 @@ def _train_network(
         return segmenter
     best: Segmenter = load(run / "model")
     return best
+
+
+def _fit(method: str, lines: Sequence[list[str]], words: Dictionary, settings: StatisticsConfig) -> StoredSegmenter:
+    """Fits a method without a network, and says on the standard error stream how far it is."""
+    print(f"fitting {method} on {len(lines):,} lines", file=sys.stderr, flush=True)
+
+    def progress(line: str) -> None:
+        found = re.search(r"Iteration #(\d+)", line)
+        if found and int(found.group(1)) % 10 == 0:
+            print(f"{method}: iteration {found.group(1)} of at most {settings.iterations}", file=sys.stderr, flush=True)
+
+    return methods.fit(method, lines, words, settings, progress)
 
 
 def _identity(config: SegmenterConfig) -> dict[str, Any]:
@@ -253,63 +260,3 @@ def _by_tag(result: SegmentationScore) -> dict[str, Any]:
 def evaluate(model: Segmenter, path: str) -> Evaluation:
     """Scores a model on a file of segmented text."""
     return score(model, read_words(path, SegmenterDataConfig()))
-
-
-# Prediction ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """How raw text is segmented and written."""
-
-    format: Annotated[
-        Literal["plain", "json", "bmes", "native"],
-        "words and spaces, JSON lines with offsets, or BMES columns; native is plain",
-    ] = "plain"
-    nbest: Annotated[int, "how many segmentations of each line, best first"] = 1
-    method: Annotated[Method | None, "another method on the model's words, such as fmm; by default the model's own"] = (
-        None
-    )
-    dict: Annotated[str | None, "a file of your own words: word [frequency] [tag]"] = None
-    priority: Annotated[Priority, "whether your words are preferred over, or forced upon, other readings"] = "prefer"
-    full: Annotated[bool, "print every dictionary word found in each line, overlapping or not"] = False
-    keep_space: Annotated[bool, "keep the text's own whitespace, as words of its own"] = False
-
-
-def predict(model: Segmenter, lines: Iterable[str], options: PredictOptions) -> Iterator[str]:
-    """One output line for each input line (BMES: one per character, and an empty one), a block of lines at a time."""
-    if options.nbest < 1:
-        raise ConfigError(f"--nbest: {options.nbest} is not a number of segmentations; expected 1 or more")
-    if options.dict is not None:
-        model = model.with_dictionary(Dictionary.from_counts({}).with_file(options.dict, options.priority))
-    if options.method is not None:
-        model = model.with_method(options.method)
-    source = iter(lines)
-    while block := list(islice(source, BLOCK)):
-        if options.full:
-            yield from format_segmented(model.full(block))
-        elif options.nbest > 1:
-            for text in block:
-                yield from _write_ranked(model.n_best(text, options.nbest), options)
-        else:
-            yield from _write(model.predict(block), options)
-
-
-def _write(found: Sequence[Segmentation], options: PredictOptions) -> Iterator[str]:
-    if options.keep_space:
-        found = [segmentation.with_spaces() for segmentation in found]
-    if options.format == "json":
-        return (json.dumps(segmentation.to_dict(), ensure_ascii=False) for segmentation in found)
-    if options.format == "bmes":
-        return format_bmes(segmentation.words for segmentation in found)
-    return format_segmented((segmentation.words for segmentation in found), "" if options.keep_space else " ")
-
-
-def _write_ranked(ranked: Sequence[tuple[Segmentation, float]], options: PredictOptions) -> Iterator[str]:
-    if options.format == "json":
-        readings = [{"words": found.to_dict()["words"], "score": score} for found, score in ranked]
-        yield json.dumps({"text": ranked[0][0].text, "n_best": readings}, ensure_ascii=False)
-        return
-    for found, value in ranked:
-        (line,) = _write([found], replace(options, format="plain"))
-        yield f"{value:.4f}\t{line}"

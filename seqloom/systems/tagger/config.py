@@ -64,8 +64,9 @@ class TaggerDataConfig:
     Args:
         train: training file.
         dev: file for early stopping and the choice of the best weights; none holds out the end of the training file.
-        test: file that is scored once, at the end; none scores the dev data again.
-        held_out: share of the training file held out where there is no dev file.
+        test: file that is scored once, at the end; none holds out ``held_out_test``, or else scores the dev data again.
+        held_out: share of the training file, from its end, held out where there is no dev file.
+        held_out_test: share of the training file, from its end, held out for the test where there is no test file.
         format: how files are read; ``auto`` recognises the format and says so.
         columns: of column files, which column holds what: 0 is the first, -1 the last.
         tag: of CoNLL-U files, the column of the tags, such as ``upos`` or ``xpos``.
@@ -81,6 +82,7 @@ class TaggerDataConfig:
     dev: str | None = None
     test: str | None = None
     held_out: float = 0.1
+    held_out_test: float = 0.0
     format: Literal["auto", "columns", "conllu", "jsonl", "slashed"] = "auto"
     columns: str = "text=0,tag=-1"
     tag: str = "upos"

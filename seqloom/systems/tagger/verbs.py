@@ -19,7 +19,7 @@ from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError
 from seqloom.learning.launch import first_process
 from seqloom.systems.card import about_training
-from seqloom.systems.family import Evaluation, held_out, known_numbers, load
+from seqloom.systems.family import Evaluation, known_numbers, load, split_data
 from seqloom.systems.tagger.config import TaggerConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus
 from seqloom.systems.tagger.features import FeatureSet
@@ -69,16 +69,12 @@ def train(config: TaggerConfig, run: Path, *, resume: bool, command: str) -> Tag
     reading = asdict(data)
     training, scheme = read_sentences(data.train, reading)
     files = {name: getattr(data, name) for name in ("train", "dev", "test") if getattr(data, name) is not None}
-    dev: Sequence[Sentence]
     if data.overfit is not None:
         training = training[: data.overfit]
         dev = test = training
     else:
-        rest, kept = (
-            held_out(training, data.held_out) if data.dev is None else (training, read_sentences(data.dev, reading)[0])
-        )
-        training, dev = list(rest), list(kept)
-        test = dev if data.test is None else read_sentences(data.test, reading)[0]
+        given = [None if file is None else read_sentences(file, reading)[0] for file in (data.dev, data.test)]
+        training, dev, test = map(list, split_data(training, given[0], given[1], data))
 
     torch.manual_seed(config.training.seed)
     names = [name for name, size in config.model.features.items() if size > 0]
