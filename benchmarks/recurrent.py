@@ -78,7 +78,8 @@ def main() -> None:
             ratios = {name: f"{seconds / peer:.2f}" for name, seconds in found.items()}
             task = "training" if training else "inference"
             rows.append({"cell": cell, "": task, "torch.nn, ms": f"{1000 * peer:.1f}", **ratios})
-    print(f"{date.today()}; {describe_machine()["processor"]}; {installed_versions(['torch'])}; {vars(options)}\n")
+    machine, versions = describe_machine()["processor"], installed_versions(["torch"])
+    print(f"{date.today()}; {machine}; {versions}; {vars(options)}\n")
     print(markdown_table(rows))
 
 
