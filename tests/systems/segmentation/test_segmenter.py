@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import seqloom
-from seqloom.errors import ConfigError, ModelError
+from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.systems.segmentation import methods
 from seqloom.systems.segmentation.config import METHODS, SegmenterDataConfig, StatisticsConfig
 from seqloom.systems.segmentation.dictionary import Dictionary, UserEntry
@@ -177,5 +177,5 @@ def test_a_damaged_model_is_one_sentence(segmenters, tmp_path):
 
 def test_reading_words_refuses_text_without_words(tmp_path):
     (tmp_path / "raw.txt").write_text("我是中国人\n你好\n", encoding="utf-8")
-    with pytest.raises(Exception, match="holds no words but lines without spaces"):
+    with pytest.raises(DataError, match="holds no words but lines without spaces"):
         read_words(str(tmp_path / "raw.txt"), SegmenterDataConfig())
