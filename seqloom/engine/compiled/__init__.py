@@ -1,0 +1,1 @@
+"""Cells as fused kernels: lowering a step to a kernel program, running it in C++, and compiling its elementwise part."""
