@@ -15,13 +15,20 @@
 #define SEQLOOM_ISA portable
 #endif
 #define SEQLOOM_INLINE inline __attribute__((always_inline))
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#define SEQLOOM_AVX512
+#elif defined(__AVX2__) && defined(__FMA__)
+#define SEQLOOM_AVX2
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+#define SEQLOOM_NEON
+#endif
 
 namespace seqloom::SEQLOOM_ISA {
 
-#if defined(__AVX512F__)
+#if defined(SEQLOOM_AVX512)
 constexpr int LANES = 16;
 constexpr __mmask16 EVERY = 0xffff;  // the unmasked intrinsics of GCC 12 warn of an uninitialised value
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif defined(SEQLOOM_AVX2)
 constexpr int LANES = 8;
 #else
 constexpr int LANES = 4;
@@ -48,11 +55,11 @@ SEQLOOM_INLINE vec from_bits(ivec v) { return (vec)v; }
 
 // a * b + c, rounded once where the instruction set can.
 SEQLOOM_INLINE vec fma(vec a, vec b, vec c) {
-#if defined(__AVX512F__)
+#if defined(SEQLOOM_AVX512)
     return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif defined(SEQLOOM_AVX2)
     return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#elif defined(__ARM_NEON) && defined(__aarch64__)
+#elif defined(SEQLOOM_NEON)
     return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
     return a * b + c;
@@ -72,9 +79,9 @@ SEQLOOM_INLINE vec equal(vec a, vec b) { return a == b ? broadcast(1.0f) : vec{}
 
 // The second operand where either is NaN: what the x86 instruction does, and what NaN-propagating forms are made of.
 SEQLOOM_INLINE vec lower(vec a, vec b) {
-#if defined(__AVX512F__)
+#if defined(SEQLOOM_AVX512)
     return (vec)_mm512_maskz_min_ps(EVERY, (__m512)a, (__m512)b);
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif defined(SEQLOOM_AVX2)
     return (vec)_mm256_min_ps((__m256)a, (__m256)b);
 #elif defined(__SSE2__)
     return (vec)_mm_min_ps((__m128)a, (__m128)b);
@@ -84,9 +91,9 @@ SEQLOOM_INLINE vec lower(vec a, vec b) {
 }
 
 SEQLOOM_INLINE vec upper(vec a, vec b) {
-#if defined(__AVX512F__)
+#if defined(SEQLOOM_AVX512)
     return (vec)_mm512_maskz_max_ps(EVERY, (__m512)a, (__m512)b);
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif defined(SEQLOOM_AVX2)
     return (vec)_mm256_max_ps((__m256)a, (__m256)b);
 #elif defined(__SSE2__)
     return (vec)_mm_max_ps((__m128)a, (__m128)b);
@@ -109,13 +116,13 @@ SEQLOOM_INLINE vec absolute(vec v) { return from_bits(bits(v) & 0x7fffffff); }
 SEQLOOM_INLINE vec sign(vec v) { return less(vec{}, v) - less(v, vec{}); }
 
 SEQLOOM_INLINE vec sqrt(vec v) {
-#if defined(__AVX512F__)
+#if defined(SEQLOOM_AVX512)
     return (vec)_mm512_maskz_sqrt_ps(EVERY, (__m512)v);
-#elif defined(__AVX2__) && defined(__FMA__)
+#elif defined(SEQLOOM_AVX2)
     return (vec)_mm256_sqrt_ps((__m256)v);
 #elif defined(__SSE2__)
     return (vec)_mm_sqrt_ps((__m128)v);
-#elif defined(__ARM_NEON) && defined(__aarch64__)
+#elif defined(SEQLOOM_NEON)
     return (vec)vsqrtq_f32((float32x4_t)v);
 #else
     for (int i = 0; i < LANES; i++) v[i] = __builtin_sqrtf(v[i]);
@@ -126,22 +133,22 @@ SEQLOOM_INLINE vec sqrt(vec v) {
 // Correctly rounded, and right for zeros, infinities and subnormals.
 SEQLOOM_INLINE vec reciprocal(vec v) { return 1.0f / v; }
 
+#if defined(__SSE2__)
+SEQLOOM_INLINE float sum_of_four(__m128 v) {
+    const __m128 two = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+#endif
+
 // The sum of all lanes, by halves: always the same order of additions.
 SEQLOOM_INLINE float sum(vec v) {
-#if defined(__SSE2__)
-#if defined(__AVX512F__)
-    const __m256 upper_half = (__m256)_mm512_maskz_extractf64x4_pd(0xff, (__m512d)v, 1);
-    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)v), upper_half);
-#elif defined(__AVX2__) && defined(__FMA__)
-    const __m256 eight = (__m256)v;
-#endif
-#if defined(__AVX2__) && defined(__FMA__)
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-#else
-    const __m128 four = (__m128)v;
-#endif
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+#if defined(SEQLOOM_AVX512)
+    const __m256 eight = _mm512_maskz_extractf32x8_ps(0xff, (__m512)v, 0) + _mm512_maskz_extractf32x8_ps(0xff, (__m512)v, 1);
+    return sum_of_four(_mm256_extractf128_ps(eight, 0) + _mm256_extractf128_ps(eight, 1));
+#elif defined(SEQLOOM_AVX2)
+    return sum_of_four(_mm256_extractf128_ps((__m256)v, 0) + _mm256_extractf128_ps((__m256)v, 1));
+#elif defined(__SSE2__)
+    return sum_of_four((__m128)v);
 #else
     return (v[0] + v[2]) + (v[1] + v[3]);
 #endif
