@@ -1,16 +1,15 @@
-"""The machine that figures come from, what a process costs on it, and tables of both."""
+"""What a process costs; with the machine that figures come from, and tables, as the application has them."""
 
 import json
 import os
-import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
-from typing import Any
+
+from seqloom.app.machine import describe_machine, installed_versions
+from seqloom.app.tables import markdown_table
 
 __all__ = [
     "ProcessCost",
@@ -71,57 +70,3 @@ def without_folder(text: str) -> str:
     """A text in which ``$SEQLOOM_DATA`` stands for that folder, whose place says nothing to others."""
     folder = os.environ.get("SEQLOOM_DATA", "").rstrip("/")
     return text.replace(f"{folder}/", "$SEQLOOM_DATA/") if folder else text
-
-
-def describe_machine() -> dict[str, Any]:
-    """Processor, cores that this process may use, memory in gigabytes (None where it is not told), operating system."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    except (AttributeError, ValueError, OSError):
-        memory = None
-    return {
-        "processor": _processor(),
-        "cores": cores,
-        "memory_gigabytes": None if memory is None else round(memory, 1),
-        "system": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                return value.strip()
-    except OSError:
-        pass  # not Linux
-    return platform.processor() or "unknown processor"
-
-
-def installed_versions(packages: Iterable[str]) -> dict[str, str]:
-    """The versions of Python and of those packages that are installed."""
-    versions = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def markdown_table(rows: Sequence[Mapping[str, str]], *, left: Sequence[str] = ()) -> str:
-    """Rows of equal keys as a table; columns stand to the right, but for those named in ``left``.
-
-    >>> print(markdown_table([{"method": "fmm", "F1": "91.1"}], left=["method"]))
-    | method | F1 |
-    |:--|--:|
-    | fmm | 91.1 |
-    """
-    if not rows:
-        return ""
-    header = list(rows[0])
-    lines = [header, [":--" if name in left else "--:" for name in header]]
-    lines += [[row[name].replace("|", "\\|") for name in header] for row in rows]
-    first, rule, *body = lines
-    return "\n".join([f"| {' | '.join(first)} |", f"|{'|'.join(rule)}|", *(f"| {' | '.join(row)} |" for row in body)])

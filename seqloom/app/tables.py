@@ -1,4 +1,4 @@
-"""Scores as a table: one row per method or model."""
+"""Tables of figures: scores for the terminal, anything for a Markdown page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from seqloom.app.terminal import show, table
 from seqloom.app.wording import number
 
-__all__ = ["print_comparison", "print_scores"]
+__all__ = ["markdown_table", "print_comparison", "print_scores"]
 
 _SHORT = {
     "precision": "P",
@@ -35,3 +35,20 @@ def print_scores(evaluation: Mapping[str, Any]) -> None:
     if len(baselines) > 1:
         rows = [(row["method"], {name: row[name] for name in row if name != "method"}) for row in baselines]
     print_comparison(rows)
+
+
+def markdown_table(rows: Sequence[Mapping[str, str]], *, left: Sequence[str] = ()) -> str:
+    """Rows of equal keys as a table; columns stand to the right, but for those named in ``left``.
+
+    >>> print(markdown_table([{"method": "fmm", "F1": "91.1"}], left=["method"]))
+    | method | F1 |
+    |:--|--:|
+    | fmm | 91.1 |
+    """
+    if not rows:
+        return ""
+    header = list(rows[0])
+    lines = [header, [":--" if name in left else "--:" for name in header]]
+    lines += [[row[name].replace("|", "\\|") for name in header] for row in rows]
+    first, rule, *body = lines
+    return "\n".join([f"| {' | '.join(first)} |", f"|{'|'.join(rule)}|", *(f"| {' | '.join(row)} |" for row in body)])
