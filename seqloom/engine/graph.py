@@ -117,6 +117,8 @@ class Graph:
     """What the cell said about each of its products, by key; the cell's own record, not read here."""
     program: Any = field(default=None, repr=False)
     """What a backend lowered the graph to; kept here so that all cells that share a graph share it."""
+    lowered: dict[str, Any] = field(default_factory=dict, repr=False)
+    """The same, by backend."""
     _known: dict[tuple[Any, ...], Symbol] = field(default_factory=dict, repr=False)
     _recurrent: set[int] = field(default_factory=set, repr=False)
 

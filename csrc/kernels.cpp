@@ -1,0 +1,517 @@
+// All that is compiled once per instruction set; SEQLOOM_ISA names it.
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include "machine.h"
+#include "product.h"
+#include "sequence.h"
+#include "team.h"
+
+namespace seqloom::SEQLOOM_ISA {
+namespace {
+
+struct BuiltIn {
+    uint64_t key;
+    Epilogue epilogue;
+};
+#include "built_in.inc"
+
+struct Free {
+    void operator()(float* memory) const { std::free(memory); }
+};
+using Buffer = std::unique_ptr<float[], Free>;
+
+Buffer allocate(int64_t floats) {
+    size_t bytes = (static_cast<size_t>(std::max<int64_t>(floats, 1)) * sizeof(float) + 63) / 64 * 64;
+    void* memory = std::aligned_alloc(64, bytes);
+    if (!memory) throw std::bad_alloc();
+    return Buffer(static_cast<float*>(memory));
+}
+
+int64_t vectors_of(int64_t units) { return (units + LANES - 1) / LANES; }
+
+// Consecutive vectors of a stage's units, for which products and elementwise code run on one tile.
+struct Chunk {
+    int64_t first, vectors;
+    int64_t packed;  // where its panels begin
+};
+struct Layout {
+    std::vector<std::vector<std::vector<Chunk>>> chunks;  // by stage and part
+    int64_t packed = 0;                                   // floats
+    int64_t most_accumulators = 0, most_units = 0, most_streams = 0, most_registers = 0, most_sums = 0;
+};
+
+// Wide enough that an instruction of the virtual machine is worth its dispatch, and that the tile stays in L1.
+int64_t chunk_vectors(const Stage& stage, bool single_row) {
+    int64_t units = single_row ? 256 : stage.accumulators <= 2 ? 128 : 64;
+    while (units > LANES && stage.accumulators * units * (single_row ? 1 : TILE_ROWS) > 4096) units /= 2;
+    return std::max<int64_t>(1, units / LANES);
+}
+
+Layout lay_out(const std::vector<Stage>& stages, int parts, bool single_row) {
+    Layout layout;
+    for (const Stage& stage : stages) {
+        auto& by_part = layout.chunks.emplace_back(parts);
+        const int64_t most = chunk_vectors(stage, single_row), vectors = vectors_of(stage.width);
+        int64_t length = 0;
+        for (const Product& product : stage.products) length += static_cast<int64_t>(product.gates.size()) * product.length;
+        for (int part = 0; part < parts; part++) {
+            const int64_t begin = vectors * part / parts, end = vectors * (part + 1) / parts;
+            const int64_t count = (end - begin + most - 1) / most;
+            for (int64_t c = 0; c < count; c++) {
+                const int64_t from = begin + (end - begin) * c / count, to = begin + (end - begin) * (c + 1) / count;
+                by_part[part].push_back({from, to - from, layout.packed});
+                layout.packed += length * (to - from) * LANES;
+            }
+        }
+        layout.most_accumulators = std::max<int64_t>(layout.most_accumulators, stage.accumulators);
+        layout.most_units = std::max(layout.most_units, std::min(most, vectors) * LANES);
+        layout.most_streams = std::max<int64_t>(layout.most_streams, stage.streams.size());
+        layout.most_registers = std::max<int64_t>(layout.most_registers, stage.registers);
+        layout.most_sums = std::max<int64_t>(layout.most_sums, stage.sums.size());
+    }
+    return layout;
+}
+
+void pack_vector(const Stage& stage, const std::vector<Segment>& gate, const Direction& direction, int64_t unit,
+                 float* to, int64_t step) {
+    const int64_t lanes = std::min<int64_t>(LANES, stage.width - unit);
+    for (const Segment& segment : gate) {
+        const MatrixMemory& matrix = direction.matrices[segment.matrix];
+        if (segment.transposed) {
+            const float* from = matrix.at + segment.offset * matrix.stride + unit;
+            for (int64_t k = 0; k < segment.length; k++, to += step, from += matrix.stride) {
+                for (int64_t lane = 0; lane < lanes; lane++) to[lane] = from[lane];
+                for (int64_t lane = lanes; lane < LANES; lane++) to[lane] = 0.0f;
+            }
+            continue;
+        }
+        const float* from = matrix.at + (segment.offset + unit) * matrix.stride;
+        for (int64_t block = 0; block < segment.length; block += 16) {  // a cache line of each row at a time
+            const int64_t end = std::min<int64_t>(block + 16, segment.length);
+            for (int64_t lane = 0; lane < LANES; lane++) {
+                const float* row = from + lane * matrix.stride;
+                for (int64_t k = block; k < end; k++) to[k * step + lane] = lane < lanes ? row[k] : 0.0f;
+            }
+        }
+        to += segment.length * step;
+    }
+}
+
+// The weights of a part, or the share of them that falls to one of several threads.
+void pack(const std::vector<Stage>& stages, const Layout& layout, const Direction& direction, int part, int share,
+          int shares, float* packed) {
+    int number = 0;
+    for (size_t s = 0; s < stages.size(); s++) {
+        for (const Chunk& chunk : layout.chunks[s][part]) {
+            if (number++ % shares != share) continue;
+            float* panel = packed + chunk.packed;
+            for (const Product& product : stages[s].products) {
+                const int64_t columns = static_cast<int64_t>(product.gates.size()) * chunk.vectors;
+                for (int64_t v = 0; v < columns; v += PANEL) {
+                    const int64_t n = std::min<int64_t>(PANEL, columns - v);
+                    for (int64_t j = 0; j < n; j++) {
+                        const int64_t gate = (v + j) / chunk.vectors, vector = chunk.first + (v + j) % chunk.vectors;
+                        pack_vector(stages[s], product.gates[gate], direction, vector * LANES, panel + j * LANES, n * LANES);
+                    }
+                    panel += product.length * n * LANES;
+                }
+            }
+        }
+    }
+}
+
+// One direction's rows of one group, for some parts of the units: what one thread runs.
+class Job {
+   public:
+    Job(const Sequence& sequence, const Direction& direction, const Layout& layout, const float* packed, int group,
+        int groups, float* shared, float* const* vector_gradients)
+        : sequence_(sequence), direction_(direction), stages_(sequence.program->passes[sequence.pass]), layout_(layout),
+          packed_(packed), group_(group), groups_(groups), shared_(shared), vector_gradients_(vector_gradients),
+          backward_(sequence.pass == backward_pass),
+          scratch_(allocate(layout.most_accumulators * TILE_ROWS * layout.most_units +
+                            layout.most_registers * TILE_ROWS * layout.most_units * static_cast<int64_t>(stages_.size()) +
+                            layout.most_streams * TILE_ROWS * LANES)),
+          bases_(layout.most_streams), strides_(layout.most_streams), pointers_(layout.most_streams),
+          bounce_pointers_(layout.most_streams), bounce_strides_(layout.most_streams) {
+        accumulators_ = scratch_.get();
+        bounce_ = accumulators_ + layout.most_accumulators * TILE_ROWS * layout.most_units;
+        float* registers = bounce_ + layout.most_streams * TILE_ROWS * LANES;
+        for (const Stage& stage : stages_) {
+            epilogues_.push_back(stage.compiled.load(std::memory_order_acquire));
+            machines_.emplace_back(stage, TILE_ROWS, layout.most_units, registers);
+            registers += layout.most_registers * TILE_ROWS * layout.most_units;
+        }
+    }
+
+    // `partial`: (parts, most_sums, rows) for sums over units.
+    void run(int first_part, int last_part, Barrier* barrier, int rank, int parts, float* partial) {
+        const int64_t time = sequence_.time;
+        const bool descending = direction_.turned != backward_;
+        const int64_t rows = local(sequence_.batch);
+        int epoch = 0;
+        for (int64_t iteration = 0; iteration < time; iteration++) {
+            t_ = descending ? time - 1 - iteration : iteration;
+            const int64_t count = local(sequence_.count(t_));
+            if (count == 0) continue;
+            before_ = direction_.turned ? t_ + 1 : t_ - 1;
+            later_ = direction_.turned ? t_ - 1 : t_ + 1;
+            const int64_t with_before = inside(before_) ? std::min(count, local(sequence_.count(before_))) : 0;
+            const int64_t with_later = inside(later_) ? std::min(count, local(sequence_.count(later_))) : 0;
+            for (size_t s = 0; s < stages_.size(); s++) {
+                const Stage& stage = stages_[s];
+                for (int part = first_part; part < last_part; part++) {
+                    sums_ = partial + part * layout_.most_sums * rows;
+                    sum_stride_ = rows;
+                    if (!stage.sums.empty()) std::fill(sums_, sums_ + layout_.most_sums * rows, 0.0f);
+                    int64_t from = 0;
+                    while (from < count) {  // all rows of a segment begin and go on alike
+                        int64_t to = count;
+                        if (from < with_before) to = std::min(to, with_before);
+                        if (backward_ && from < with_later) to = std::min(to, with_later);
+                        run_segment(s, part, from, to, from < with_before, from < with_later);
+                        from = to;
+                    }
+                }
+                if (barrier) barrier->wait(rank, epoch);
+                if (!stage.sums.empty()) {
+                    if (first_part == 0) finish_sums(stage, count, parts, partial, rows);
+                    if (barrier) barrier->wait(rank, epoch);
+                }
+            }
+        }
+    }
+
+   private:
+    const Sequence& sequence_;
+    const Direction& direction_;
+    const std::vector<Stage>& stages_;
+    const Layout& layout_;
+    const float* packed_;
+    const int64_t group_, groups_;
+    float* shared_;  // arrays of one step and temporaries, (B, width) each
+    float* const* vector_gradients_;
+    const bool backward_;
+    Buffer scratch_;
+    float *accumulators_, *bounce_, *sums_ = nullptr;
+    int64_t sum_stride_ = 0;
+    std::vector<float*> bases_;
+    std::vector<int64_t> strides_;
+    std::vector<float*> pointers_, bounce_pointers_;
+    std::vector<int64_t> bounce_strides_;
+    std::vector<Epilogue> epilogues_;
+    std::vector<Machine> machines_;
+    int64_t t_ = 0, before_ = 0, later_ = 0;
+
+    bool inside(int64_t t) const { return t >= 0 && t < sequence_.time; }
+    int64_t local(int64_t count) const { return count > group_ ? (count - group_ + groups_ - 1) / groups_ : 0; }
+
+    Place packed_row(Place place, int64_t t) const {
+        return {place.at + (sequence_.start(t) + group_) * place.stride, place.stride * groups_};
+    }
+    Place batch_row(float* at, int64_t width) const { return {at + group_ * width, width * groups_}; }
+
+    Place state(const StateMemory& memory, int size, int64_t t) const {
+        if (memory.history) return packed_row(memory.all, t);
+        return batch_row(memory.all.at + (t & 1) * sequence_.batch * size, size);
+    }
+
+    // Where a stream's first row of this group lies in this step, and how far its rows are apart.
+    Place locate(const Stream& stream, bool has_before) const {
+        const Program& program = *sequence_.program;
+        Place place;
+        switch (stream.kind) {
+            case Kind::linear: place = packed_row(direction_.linear, t_); break;
+            case Kind::rows: place = packed_row(direction_.rows[stream.index], t_); break;
+            case Kind::state: {
+                const StateMemory& memory = direction_.states[stream.index];
+                const int size = program.states[stream.index];
+                place = has_before ? state(memory, size, before_) : batch_row(const_cast<float*>(memory.initial), size);
+                break;
+            }
+            case Kind::new_state: place = state(direction_.states[stream.index], program.states[stream.index], t_); break;
+            case Kind::array: {
+                const Array& array = program.arrays[stream.index];
+                if (direction_.arrays[stream.index]) {
+                    place = packed_row({direction_.arrays[stream.index], array.width}, t_);
+                } else if (array.linear >= 0 && sequence_.pass != inference_pass) {
+                    place = packed_row({direction_.linear.at + array.linear, direction_.linear.stride}, t_);
+                } else {
+                    place = batch_row(shared_ + shared_offset(stream.index), array.width);
+                }
+                break;
+            }
+            case Kind::vector: place = {const_cast<float*>(direction_.vectors[stream.index]), 0}; break;
+            case Kind::output_gradient: place = packed_row(direction_.output_gradient, t_); break;
+            case Kind::carry: place = batch_row(direction_.carries[stream.index], program.states[stream.index]); break;
+            case Kind::gradient: place = packed_row(direction_.gradient, t_); break;
+            case Kind::later_gradient: place = packed_row(direction_.gradient, later_); break;
+            case Kind::temporary: {
+                int64_t offset = 0;
+                for (int i = 0; i < stream.index; i++) offset += program.temporaries[i] * sequence_.batch;
+                place = batch_row(shared_ + offset, program.temporaries[stream.index]);
+                break;
+            }
+            default: place = {vector_gradients_[stream.index], 0}; break;
+        }
+        place.at += stream.offset;
+        return place;
+    }
+
+    int64_t shared_offset(int index) const {
+        int64_t offset = 0;
+        for (int i = 0; i < index; i++) offset += sequence_.program->arrays[i].width * sequence_.batch;
+        return offset;
+    }
+
+    void run_segment(size_t s, int part, int64_t from, int64_t to, bool has_before, bool has_later) {
+        const Stage& stage = stages_[s];
+        for (size_t i = 0; i < stage.streams.size(); i++) {
+            const Place place = locate(stage.streams[i], has_before);
+            bases_[i] = place.at;
+            strides_[i] = place.stride;
+        }
+        std::vector<Place>& sources = sources_;
+        sources.clear();
+        for (const Product& product : stage.products) {
+            const bool nothing = product.source.kind == Kind::later_gradient && !has_later;
+            sources.push_back(nothing ? Place{} : locate(product.source, has_before));
+        }
+        const auto& chunks = layout_.chunks[s][part];
+        const int64_t tiles = (to - from + TILE_ROWS - 1) / TILE_ROWS;
+        // Where the weights exceed a core's cache, what was read last is still there: come back the other way.
+        const bool zigzag = t_ & 1;
+        for (size_t c = 0; c < chunks.size(); c++) {
+            const Chunk& chunk = chunks[zigzag ? chunks.size() - 1 - c : c];
+            for (int64_t q = 0; q < tiles; q++) {
+                const int64_t begin = from + (to - from) * q / tiles, end = from + (to - from) * (q + 1) / tiles;
+                prefetch(stage, chunk, begin, end - begin);
+                multiply(stage, chunk, sources, begin, static_cast<int>(end - begin));
+                finish(s, chunk, begin, end - begin);
+            }
+        }
+    }
+
+    void prefetch(const Stage& stage, const Chunk& chunk, int64_t row, int64_t rows) const {
+        const int64_t first = chunk.first * LANES, units = std::min<int64_t>(chunk.vectors * LANES, stage.width - first);
+        for (size_t i = 0; i < stage.streams.size(); i++) {
+            if (strides_[i] == 0 || stage.per_row[i]) continue;
+            for (int64_t r = 0; r < rows; r++) {
+                const float* at = bases_[i] + (row + r) * strides_[i] + first;
+                for (int64_t u = 0; u < units; u += 16) {
+                    if (stage.writes[i]) __builtin_prefetch(at + u, 1); else __builtin_prefetch(at + u, 0);
+                }
+            }
+        }
+    }
+
+    void multiply(const Stage& stage, const Chunk& chunk, const std::vector<Place>& sources, int64_t row, int rows) {
+        const int64_t units = chunk.vectors * LANES, gate_stride = units * TILE_ROWS;
+        const float* panel = packed_ + chunk.packed;
+        float* out = accumulators_;
+        for (size_t p = 0; p < stage.products.size(); p++) {
+            const Product& product = stage.products[p];
+            const int64_t gates = product.gates.size(), columns = gates * chunk.vectors;
+            if (!sources[p].at) {
+                for (int64_t g = 0; g < gates; g++) std::fill(out + g * gate_stride, out + g * gate_stride + rows * units, 0.0f);
+                panel += columns * product.length * LANES;
+            } else {
+                const float* source = sources[p].at + row * sources[p].stride;
+                for (int64_t v = 0; v < columns; v += PANEL) {
+                    const int n = static_cast<int>(std::min<int64_t>(PANEL, columns - v));
+                    int64_t offsets[PANEL];
+                    for (int j = 0; j < n; j++) {
+                        offsets[j] = (v + j) / chunk.vectors * gate_stride + (v + j) % chunk.vectors * LANES;
+                    }
+                    product_of(rows, n)(source, sources[p].stride, panel, product.length, out, offsets, units);
+                    panel += product.length * n * LANES;
+                }
+            }
+            out += gates * gate_stride;
+        }
+    }
+
+    void finish(size_t s, const Chunk& chunk, int64_t row, int64_t rows) {
+        const Stage& stage = stages_[s];
+        const int64_t first = chunk.first * LANES, units = std::min<int64_t>(chunk.vectors * LANES, stage.width - first);
+        const int64_t whole = units / LANES * LANES, stride = chunk.vectors * LANES;
+        Tile tile{rows, whole, accumulators_, stride * TILE_ROWS, stride, pointers_.data(), strides_.data(), sums_ + row, sum_stride_};
+        if (whole) {
+            for (size_t i = 0; i < stage.streams.size(); i++) {
+                pointers_[i] = bases_[i] + row * strides_[i] + (stage.per_row[i] ? 0 : first);
+            }
+            call(s, tile);
+        }
+        if (whole < units) finish_partial(s, tile, first + whole, row, units - whole, whole);
+    }
+
+    // The last units, fewer than a vector: the code runs on copies that have room for a whole one.
+    void finish_partial(size_t s, Tile tile, int64_t first, int64_t row, int64_t units, int64_t at) {
+        const Stage& stage = stages_[s];
+        for (size_t i = 0; i < stage.streams.size(); i++) {
+            if (stage.per_row[i]) {
+                bounce_pointers_[i] = bases_[i] + row * strides_[i];
+                bounce_strides_[i] = strides_[i];
+                continue;
+            }
+            bounce_pointers_[i] = bounce_ + static_cast<int64_t>(i) * TILE_ROWS * LANES;
+            bounce_strides_[i] = strides_[i] ? LANES : 0;
+            if (!stage.reads[i]) continue;
+            for (int64_t r = 0; r < (strides_[i] ? tile.rows : 1); r++) {
+                const float* from = bases_[i] + (row + r) * strides_[i] + first;
+                for (int64_t u = 0; u < LANES; u++) bounce_pointers_[i][r * LANES + u] = u < units ? from[u] : 0.0f;
+            }
+        }
+        tile.units = units;
+        tile.accumulators += at;
+        tile.streams = bounce_pointers_.data();
+        tile.strides = bounce_strides_.data();
+        call(s, tile);
+        for (size_t i = 0; i < stage.streams.size(); i++) {
+            if (!stage.writes[i]) continue;
+            for (int64_t r = 0; r < (strides_[i] ? tile.rows : 1); r++) {
+                std::copy_n(bounce_pointers_[i] + r * LANES, units, bases_[i] + (row + r) * strides_[i] + first);
+            }
+        }
+    }
+
+    void call(size_t s, const Tile& tile) {
+        if (epilogues_[s]) epilogues_[s](&tile); else machines_[s].run(tile);
+    }
+
+    void finish_sums(const Stage& stage, int64_t count, int parts, const float* partial, int64_t rows) {
+        for (size_t k = 0; k < stage.sums.size(); k++) {
+            const Place place = locate(stage.streams[stage.sums[k]], false);
+            for (int64_t r = 0; r < count; r++) {
+                float total = 0.0f;
+                for (int part = 0; part < parts; part++) total += partial[(part * layout_.most_sums + k) * rows + r];
+                place.at[r * place.stride] = total;
+            }
+        }
+    }
+
+    std::vector<Place> sources_;
+};
+
+struct Work {
+    const Sequence& sequence;
+    Division division;
+    std::vector<Layout> layouts;  // one: all directions are of one program
+    std::vector<Buffer> packed, shared, partial;
+    std::vector<std::vector<float*>> vector_gradients;  // by direction and group
+    std::vector<Buffer> vector_memory;
+    std::vector<std::unique_ptr<Barrier>> barriers;     // by direction and group
+    std::vector<std::unique_ptr<Barrier>> packing;      // by direction: all groups' threads
+};
+
+void work_on(void* data, int rank, int size) {
+    Work& work = *static_cast<Work*>(data);
+    const Sequence& sequence = work.sequence;
+    const auto& stages = sequence.program->passes[sequence.pass];
+    const Layout& layout = work.layouts[0];
+    const int parts = work.division.parts, groups = work.division.groups;
+    const int jobs = static_cast<int>(sequence.directions.size()) * groups, planned = jobs * parts;
+    const bool together = size == planned && size > 1;
+    const int64_t sum_floats = parts * layout.most_sums * sequence.batch;
+    auto run_job = [&](int job, int first, int last, Barrier* barrier, int barrier_rank) {
+        const int direction = job / groups, group = job % groups;
+        Job(sequence, sequence.directions[direction], layout, work.packed[direction].get(), group, groups,
+            work.shared[direction].get(), work.vector_gradients[job].data())
+            .run(first, last, barrier, barrier_rank, parts, work.partial[direction].get() + group * sum_floats);
+    };
+    if (!together) {  // on one thread, also where fewer came than were planned for
+        if (rank > 0) return;
+        for (size_t direction = 0; direction < sequence.directions.size(); direction++) {
+            for (int part = 0; part < parts; part++) {
+                pack(stages, layout, sequence.directions[direction], part, 0, 1, work.packed[direction].get());
+            }
+        }
+        for (int job = 0; job < jobs; job++) run_job(job, 0, parts, nullptr, 0);
+        return;
+    }
+    const int job = rank / parts, part = rank % parts, direction = job / groups, group = job % groups;
+    int epoch = 0;
+    pack(stages, layout, sequence.directions[direction], part, group, groups, work.packed[direction].get());
+    if (groups > 1) work.packing[direction]->wait(group * parts + part, epoch);
+    run_job(job, part, part + 1, work.barriers[job].get(), part);
+}
+
+void copy_final_states(const Sequence& sequence) {
+    const Program& program = *sequence.program;
+    for (int64_t row = 0, length = sequence.time; row < sequence.batch; row++) {
+        while (length > 0 && sequence.count(length - 1) <= row) length--;
+        for (const Direction& direction : sequence.directions) {
+            const int64_t t = direction.turned ? 0 : length - 1;
+            for (size_t i = 0; i < program.states.size(); i++) {
+                const StateMemory& memory = direction.states[i];
+                if (!memory.final) continue;
+                const int64_t size = program.states[i];
+                const float* from = length == 0      ? memory.initial + row * size
+                                    : memory.history ? memory.all.at + (sequence.start(t) + row) * memory.all.stride
+                                                     : memory.all.at + ((t & 1) * sequence.batch + row) * size;
+                std::copy_n(from, size, memory.final + row * size);
+            }
+        }
+    }
+}
+
+void run(const Sequence& sequence, Division division, int threads) {
+    const Program& program = *sequence.program;
+    const auto& stages = program.passes[sequence.pass];
+    const int directions = static_cast<int>(sequence.directions.size());
+    Work work{sequence, division, {}, {}, {}, {}, {}, {}, {}, {}};
+    const bool single_row = sequence.batch <= division.groups;
+    work.layouts.push_back(lay_out(stages, division.parts, single_row));
+    const Layout& layout = work.layouts[0];
+    int64_t shared = 0;
+    if (sequence.pass == backward_pass) {
+        for (int width : program.temporaries) shared += width * sequence.batch;
+    } else {
+        for (const Array& array : program.arrays) shared += array.width * sequence.batch;
+    }
+    for (const Direction& direction : sequence.directions) {
+        work.packed.push_back(allocate(layout.packed));
+        work.shared.push_back(allocate(shared));
+        work.partial.push_back(allocate(division.groups * division.parts * layout.most_sums * sequence.batch));
+        work.packing.push_back(std::make_unique<Barrier>(division.groups * division.parts));
+        for (int group = 0; group < division.groups; group++) {
+            work.barriers.push_back(division.parts > 1 ? std::make_unique<Barrier>(division.parts) : nullptr);
+            auto& accumulators = work.vector_gradients.emplace_back(direction.vector_gradients);
+            if (group == 0 || sequence.pass != backward_pass) continue;
+            for (size_t i = 0; i < accumulators.size(); i++) {
+                work.vector_memory.push_back(allocate(program.vector_gradients[i]));
+                accumulators[i] = work.vector_memory.back().get();
+                std::fill_n(accumulators[i], program.vector_gradients[i], 0.0f);
+            }
+        }
+    }
+    const int wanted = directions * division.groups * division.parts;
+    run_team(std::min(threads, wanted), work_on, &work);
+    if (sequence.pass == backward_pass) {
+        for (size_t job = 0; job < work.vector_gradients.size(); job++) {
+            if (job % division.groups == 0) continue;
+            const auto& total = sequence.directions[job / division.groups].vector_gradients;
+            for (size_t i = 0; i < total.size(); i++) {
+                for (int u = 0; u < program.vector_gradients[i]; u++) total[i][u] += work.vector_gradients[job][i][u];
+            }
+        }
+    } else {
+        copy_final_states(sequence);
+    }
+}
+
+std::vector<std::pair<uint64_t, Epilogue>> built_in_epilogues() {
+    std::vector<std::pair<uint64_t, Epilogue>> found;
+    for (const BuiltIn& known : built_in) found.push_back({known.key, known.epilogue});
+    return found;
+}
+
+}  // namespace
+
+extern const Kernels set;
+#define SEQLOOM_TEXT_(name) #name
+#define SEQLOOM_TEXT(name) SEQLOOM_TEXT_(name)
+const Kernels set = {SEQLOOM_TEXT(SEQLOOM_ISA), LANES, run, built_in_epilogues};
+
+}  // namespace seqloom::SEQLOOM_ISA

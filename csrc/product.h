@@ -1,0 +1,80 @@
+// Products of a few rows with packed columns of a matrix: the part of a step that costs the time.
+//
+// A panel is N vectors of columns (units of gates), stored position by position: panel[k][j][lane]. A tile of M rows times
+// N vectors stays in registers while the K positions stream by.
+#pragma once
+#include "vector.h"
+
+namespace seqloom::SEQLOOM_ISA {
+
+#if defined(__AVX512F__)
+constexpr int PANEL = 4;  // vectors: 6 x 4 accumulators of 32 registers
+#else
+constexpr int PANEL = 2;  // 6 x 2 of 16
+#endif
+constexpr int TILE_ROWS = 6;
+
+// out[offsets[j] + r * row_stride + lane] = sum over k of a[r * row_distance + k] * panel[k][j][lane]
+template <int M, int N>
+static void product_tile(const float* a, int64_t row_distance, const float* panel, int64_t length, float* out,
+                         const int64_t* offsets, int64_t row_stride) {
+    // Few accumulators would wait for each other's latency: sum even and odd positions apart then.
+    constexpr int APART = M * N >= 8 ? 1 : M * N >= 4 ? 2 : 4;
+    vec sums[APART][M][N] = {};
+    int64_t k = 0;
+    for (; k + APART <= length; k += APART) {
+#pragma GCC unroll 8
+        for (int q = 0; q < APART; q++) {
+            vec w[N];
+#pragma GCC unroll 8
+            for (int j = 0; j < N; j++) w[j] = *reinterpret_cast<const vec*>(panel + ((k + q) * N + j) * LANES);
+#pragma GCC unroll 8
+            for (int r = 0; r < M; r++) {
+                const vec x = broadcast(a[r * row_distance + k + q]);
+#pragma GCC unroll 8
+                for (int j = 0; j < N; j++) sums[q][r][j] = fma(x, w[j], sums[q][r][j]);
+            }
+        }
+    }
+    for (; k < length; k++) {
+        for (int r = 0; r < M; r++) {
+            const vec x = broadcast(a[r * row_distance + k]);
+#pragma GCC unroll 8
+            for (int j = 0; j < N; j++) {
+                sums[0][r][j] = fma(x, *reinterpret_cast<const vec*>(panel + (k * N + j) * LANES), sums[0][r][j]);
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < M; r++) {
+#pragma GCC unroll 8
+        for (int j = 0; j < N; j++) {
+            vec total = sums[0][r][j];
+#pragma GCC unroll 8
+            for (int q = 1; q < APART; q++) total += sums[q][r][j];
+            store(out + offsets[j] + r * row_stride, total);
+        }
+    }
+}
+
+using ProductTile = void (*)(const float*, int64_t, const float*, int64_t, float*, const int64_t*, int64_t);
+
+template <int N>
+constexpr ProductTile tiles_of(int rows) {
+    constexpr ProductTile by_rows[TILE_ROWS] = {product_tile<1, N>, product_tile<2, N>, product_tile<3, N>,
+                                                product_tile<4, N>, product_tile<5, N>, product_tile<6, N>};
+    return by_rows[rows - 1];
+}
+
+static ProductTile product_of(int rows, int vectors) {
+    switch (vectors) {
+#if defined(__AVX512F__)
+        case 4: return tiles_of<4>(rows);
+        case 3: return tiles_of<3>(rows);
+#endif
+        case 2: return tiles_of<2>(rows);
+        default: return tiles_of<1>(rows);
+    }
+}
+
+}  // namespace seqloom::SEQLOOM_ISA

@@ -1,0 +1,68 @@
+// What a run over a sequence is given: a program, the rows of a packed batch, and where everything lies.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "program.h"
+
+namespace seqloom {
+
+struct Place {
+    float* at = nullptr;
+    int64_t stride = 0;  // floats from one row to the next
+};
+struct StateMemory {
+    Place all;             // (N, size) for every row of the batch, or, without history, two alternating copies of (B, size)
+    bool history = false;
+    const float* initial = nullptr;  // (B, size); zeros where there is none
+    float* final = nullptr;          // (B, size), or not wanted
+};
+struct MatrixMemory {
+    const float* at = nullptr;
+    int64_t stride = 0;
+};
+
+// One direction of one layer. Rows of the packed batch are in order of time; `turned` runs from the last step to the first.
+struct Direction {
+    bool turned = false;
+    Place linear, output_gradient, gradient;
+    std::vector<Place> rows;
+    std::vector<StateMemory> states;
+    std::vector<float*> arrays;      // null: memory of one step, or the input product's, as the program says
+    std::vector<const float*> vectors;
+    std::vector<float*> carries;     // (B, size), gradient of the final states in, elementwise part of the initial ones out
+    std::vector<float*> vector_gradients;  // (width), zeroed by the caller
+    std::vector<MatrixMemory> matrices;
+};
+
+struct Sequence {
+    Program* program = nullptr;
+    Pass pass = inference_pass;
+    int64_t time = 0, batch = 0;
+    const int64_t* counts = nullptr;  // rows that have each step, falling; all of them where there is none
+    const int64_t* starts = nullptr;  // first packed row of each step
+    std::vector<Direction> directions;
+
+    int64_t count(int64_t t) const { return counts ? counts[t] : batch; }
+    int64_t start(int64_t t) const { return starts ? starts[t] : t * batch; }
+};
+
+// How a sequence's work is divided: `groups` of rows that never meet, and within each `parts` of the units, whose threads
+// wait for each other after every stage.
+struct Division {
+    int groups = 1;
+    int parts = 1;
+};
+Division divide(const Sequence& sequence, int threads);
+
+// The kernels of one instruction set.
+struct Kernels {
+    const char* name;
+    int lanes;
+    void (*run)(const Sequence& sequence, Division division, int threads);
+    std::vector<std::pair<uint64_t, Epilogue>> (*built_in)();
+};
+const Kernels* kernels(const char* name);          // null where this machine or this build has none of that name
+std::vector<const char*> instruction_sets();       // those that this machine can run, best first
+
+}  // namespace seqloom

@@ -1,0 +1,92 @@
+"""The compiled kernels as this process has them: loaded or not, for which instruction set, with which compiled code."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cache
+from typing import Any
+
+import torch  # noqa: F401  # its OpenMP runtime must be in the process before the kernels look for it
+
+from seqloom.engine.compiled.compiler import code_key, compile_stages
+from seqloom.engine.compiled.form import KernelProgram, Stage
+from seqloom.errors import ConfigError
+
+__all__ = ["INSTRUCTION_SET", "available", "instruction_set", "load", "stages_of"]
+
+INSTRUCTION_SET = "SEQLOOM_INSTRUCTION_SET"
+"""Environment variable: one of the instruction sets that this machine has, instead of the best."""
+
+
+@cache
+def _module() -> Any:
+    try:
+        from seqloom.engine.compiled import _kernels  # type: ignore[attr-defined]
+    except ImportError as error:
+        warnings.warn(
+            f"seqloom's compiled kernels are missing ({error}); everything runs, slower, in torch. Install a C++17 "
+            "compiler and reinstall seqloom to have them.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return _kernels
+
+
+def available() -> bool:
+    """Whether the kernels were built and loaded; warns once where they were not."""
+    return _module() is not None
+
+
+@cache
+def instruction_set() -> str:
+    """The instruction set that the kernels run with here.
+
+    Raises:
+        ConfigError: the environment names one that this machine or build does not have.
+    """
+    names: list[str] = _module().instruction_sets()
+    wanted = os.environ.get(INSTRUCTION_SET)
+    if wanted and wanted not in names:
+        raise ConfigError(f"{INSTRUCTION_SET}: '{wanted}' cannot run here; this machine has {', '.join(names)}")
+    return wanted or names[0]
+
+
+@cache
+def _built_in(isa: str) -> dict[int, int]:
+    return dict(_module().built_in(isa))
+
+
+def stages_of(program: KernelProgram) -> tuple[tuple[Stage, ...], ...]:
+    """The stages by pass, in the machine's order: forward, inference, backward."""
+    return program.forward, program.inference, program.backward
+
+
+def load(program: KernelProgram, isa: str | None = None) -> Any:
+    """The program in the machine, with its elementwise code compiled where that is built in or cached, else soon.
+
+    Raises:
+        ValueError: the program would read or write out of bounds.
+    """
+    isa = isa or instruction_set()
+    loaded = _module().Program(program.words(), isa)
+    places: dict[int, list[tuple[int, int]]] = {}
+    missing: dict[int, Stage] = {}
+    for number, stages in enumerate(stages_of(program)):
+        for position, stage in enumerate(stages):
+            key = code_key(stage)
+            if key in _built_in(isa):
+                loaded.set_compiled(number, position, _built_in(isa)[key])
+            else:
+                places.setdefault(key, []).append((number, position))
+                missing[key] = stage
+
+    def attach(addresses: dict[int, int]) -> None:
+        for key, address in addresses.items():
+            for number, position in places.get(key, ()):
+                loaded.set_compiled(number, position, address)
+
+    if missing:
+        compile_stages(list(missing.values()), isa, attach)
+    return loaded

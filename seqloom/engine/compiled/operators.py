@@ -1,0 +1,180 @@
+"""The engine as operators of torch: what the dispatcher, autograd, ``torch.compile`` and ``torch.export`` see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqloom.engine.compiled import recorded, written
+from seqloom.engine.compiled.form import KernelProgram
+from seqloom.engine.compiled.sequence import Inputs, Operation, Rows, run_backward, run_forward
+
+__all__ = ["operation", "register", "run"]
+
+_INPUTS = "Tensor x, Tensor weight, Tensor? bias, Tensor[] rows, Tensor[] vectors, Tensor[] matrices, Tensor[] initial"
+_ROWS = "Tensor? counts, SymInt time, SymInt batch, int directions"
+
+_library = torch.library.Library("seqloom", "DEF")
+_library.define(f"sequence(str program, {_INPUTS}, {_ROWS}, bool save) -> Tensor[]")
+_library.define(
+    f"sequence_backward(str program, {_INPUTS}, {_ROWS}, Tensor[] results, Tensor?[] given, bool wants_x) -> Tensor[]"
+)
+
+_operations: dict[str, Operation] = {}
+
+
+def register(program: KernelProgram) -> str:
+    """A program's name in the operators: its text, which an exported graph can be run from in another process."""
+    text = written.write(program)
+    if text not in _operations:
+        _operations[text] = Operation.of(program)
+    return text
+
+
+def operation(text: str) -> Operation:
+    """The loaded program of a text.
+
+    Raises:
+        ModelError: not the text of a program.
+        ValueError: a program that would read or write out of bounds.
+    """
+    if text not in _operations:
+        _operations[text] = Operation.of(written.read(text))
+    return _operations[text]
+
+
+def run(text: str, inputs: Inputs, rows: Rows, *, directions: int, save: bool) -> list[Tensor]:
+    """A program over packed rows: the output, the final states of each direction, and what ``save`` adds.
+
+    Where nobody differentiates or traces, the machine is called without the dispatcher.
+    """
+    if not (save or torch.compiler.is_compiling() or torch.jit.is_tracing()):
+        return run_forward(operation(text), rows, inputs, directions=directions, save=False)
+    everything = (inputs.x, inputs.weight, inputs.bias, inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)
+    result: list[Tensor] = torch.ops.seqloom.sequence(
+        text, *everything, rows.counts, rows.time, rows.batch, directions, save
+    )
+    return result
+
+
+def _inputs(values: Sequence[Any]) -> Inputs:
+    return Inputs(*values)
+
+
+def _forward(text: str, *values: Any) -> list[Tensor]:
+    *inputs, counts, time, batch, directions, save = values
+    return run_forward(operation(text), Rows(time, batch, counts), _inputs(inputs), directions=directions, save=save)
+
+
+def _backward(text: str, *values: Any) -> list[Tensor]:
+    *inputs, counts, time, batch, directions, results, given, wants_x = values
+    found = run_backward(
+        operation(text),
+        Rows(time, batch, counts),
+        _inputs(inputs),
+        results,
+        given,
+        directions=directions,
+        wants_x=wants_x,
+    )
+    flat = [found.x, found.weight, found.bias, *found.rows, *found.vectors, *found.matrices, *found.initial]
+    absent = inputs[0].new_empty(0)
+    return [absent if gradient is None else gradient.contiguous() for gradient in flat]
+
+
+def _forward_shapes(text: str, *values: Any) -> list[Tensor]:
+    x, _, _, _, _, _, _, _, time, batch, directions, save = values
+    program, total = operation(text).program, x.shape[0]
+    shapes: list[tuple[Any, ...]] = [(total, directions * program.states[0])]
+    shapes += [(batch, size) for _ in range(directions) for size in program.states]
+    if save:
+        shapes.append((total, directions * program.linear_width))
+        shapes += [(total, size) for _ in range(directions) for size in program.states[1:]]
+        kept = operation(text).kept
+        shapes += [(total, program.arrays[i].width) for _ in range(directions) for i in kept]
+    return [x.new_empty(shape) for shape in shapes]
+
+
+def _backward_shapes(text: str, *values: Any) -> list[Tensor]:
+    x, weight, bias, rows, vectors, matrices, initial, *_, directions, _results, _given, wants_x = values
+    program = operation(text).program
+    absent = x.new_empty(0)
+    linear = program.linear_width > 0 and program.linear_gradient >= 0
+    shapes = [x if linear and wants_x else absent, weight if linear else absent]
+    shapes.append(bias if linear and bias is not None else absent)
+    arriving = [leaf.gradient >= 0 for leaf in program.rows] * directions
+    known = {part.vector for part in program.vector_gradients}
+    arriving += [vector in known for vector in range(len(program.vectors))] * directions
+    used = {part.matrix for part in program.weight_gradients}
+    arriving += [matrix in used for matrix in range(len(program.matrices))] * directions
+    arriving += [True] * len(initial)
+    tensors = [*rows, *vectors, *matrices, *initial]
+    shapes += [tensor if arrives else absent for tensor, arrives in zip(tensors, arriving, strict=True)]
+    return [tensor.new_empty(tensor.shape) for tensor in shapes]
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    text, x, weight, bias, rows, vectors, matrices, initial, counts, time, batch, directions, save = inputs
+    if not save:
+        raise RuntimeError("seqloom::sequence was run with save=False, but a gradient is wanted; pass save=True")
+    ctx.numbers = (text, time, batch, directions, bias is not None, counts is not None)
+    ctx.lengths = [len(rows), len(vectors), len(matrices), len(initial)]
+    optional = [tensor for tensor in (bias, counts) if tensor is not None]
+    ctx.save_for_backward(x, weight, *rows, *vectors, *matrices, *initial, *optional, *output)
+
+
+def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    text, time, batch, directions, biased, ragged = ctx.numbers
+    saved = list(ctx.saved_tensors)
+    take = iter(saved)
+    x, weight = next(take), next(take)
+    lists = [[next(take) for _ in range(length)] for length in ctx.lengths]
+    bias = next(take) if biased else None
+    counts = next(take) if ragged else None
+    results = list(take)
+    finals = 1 + directions * len(operation(text).program.states)
+    rest = (None, None, None, None, None)
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        return None, *_recorded(text, Inputs(x, weight, bias, *lists), Rows(time, batch, counts), directions, given[:finals]), *rest
+    found = torch.ops.seqloom.sequence_backward(
+        text, x, weight, bias, *lists, counts, time, batch, directions, results, list(given[:finals]), ctx.needs_input_grad[1]
+    )
+    flat = iter(None if gradient.numel() == 0 else gradient for gradient in found)
+    first = [next(flat) for _ in range(3)]
+    return None, *first, *([next(flat) for _ in range(length)] for length in ctx.lengths), *rest
+
+
+def _recorded(
+    text: str, inputs: Inputs, rows: Rows, directions: int, given: Sequence[Tensor | None]
+) -> tuple[Any, ...]:
+    """Gradients that can be differentiated again: the program in torch's operations, recorded by autograd."""
+    def own(tensor: Tensor) -> Tensor:  # a tensor that comes twice gets a gradient for each place
+        return tensor.view_as(tensor)
+
+    inputs = Inputs(
+        own(inputs.x),
+        own(inputs.weight),
+        None if inputs.bias is None else own(inputs.bias),
+        *([own(tensor) for tensor in part] for part in (inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)),
+    )
+    single = [inputs.x, inputs.weight, *([] if inputs.bias is None else [inputs.bias])]
+    lists = [inputs.rows, inputs.vectors, inputs.matrices, inputs.initial]
+    results = recorded.replay(operation(text).program, rows, inputs, directions)
+    pairs = [(r, g) for r, g in zip(results, given, strict=True) if g is not None and r.requires_grad]
+    sought = [tensor for tensor in (*single, *(t for part in lists for t in part)) if tensor.requires_grad]
+    gradients = torch.autograd.grad(
+        [r for r, _ in pairs], sought, [g for _, g in pairs], create_graph=True, allow_unused=True
+    )
+    found = {id(tensor): gradient for tensor, gradient in zip(sought, gradients, strict=True)}
+    first = [None if tensor is None else found.get(id(tensor)) for tensor in (inputs.x, inputs.weight, inputs.bias)]
+    return *first, *([found.get(id(tensor)) for tensor in part] for part in lists)
+
+
+_library.impl("sequence", _forward, "CPU")
+_library.impl("sequence_backward", _backward, "CPU")
+torch.library.register_fake("seqloom::sequence", _forward_shapes, lib=_library)
+torch.library.register_fake("seqloom::sequence_backward", _backward_shapes, lib=_library)
+torch.library.register_autograd("seqloom::sequence", _differentiate, setup_context=_remember, lib=_library)
