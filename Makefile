@@ -15,11 +15,13 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("seqloom needs Python 3.11 or later; name one with: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/demo-installed: pyproject.toml constraints.txt | $(BIN)/python
+SOURCES := CMakeLists.txt $(wildcard csrc/*)
+
+$(VENV)/demo-installed: pyproject.toml constraints.txt $(SOURCES) | $(BIN)/python
 	$(INSTALL) --editable '.[demo]'
 	@touch $@
 
-$(VENV)/test-installed: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/test-installed: pyproject.toml constraints.txt $(SOURCES) | $(BIN)/python
 	$(INSTALL) --editable '.[test]'
 	@touch $@
 
