@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from seqloom import cells, data, decoding, engine, layers, learning, losses, systems
+    from seqloom import cells, data, decoding, engine, layers, learning, losses, nn, systems
     from seqloom.layers.recurrent import Recurrent
+    from seqloom.nn.swap import accelerate
     from seqloom.systems.family import load
 
 __all__ = [
     "Recurrent",
+    "accelerate",
     "cells",
     "data",
     "decoding",
@@ -24,12 +26,14 @@ __all__ = [
     "learning",
     "load",
     "losses",
+    "nn",
     "systems",
 ]
 
-_ROOMS = {"cells", "data", "decoding", "engine", "layers", "learning", "losses", "systems"}
+_ROOMS = {"cells", "data", "decoding", "engine", "layers", "learning", "losses", "nn", "systems"}
 _NAMES = {
     "Recurrent": "seqloom.layers.recurrent",
+    "accelerate": "seqloom.nn.swap",
     "explain": "seqloom.layers.recurrent",
     "load": "seqloom.systems.family",
 }

@@ -7,6 +7,7 @@ from seqloom.cells.elman import Elman, ElmanReLU, ElmanSigmoid
 from seqloom.cells.gru import GRU, GRUBefore
 from seqloom.cells.initial import Initialisation
 from seqloom.cells.lstm import LSTM
+from seqloom.cells.lstm_projected import LSTMP
 from seqloom.cells.registry import CellDescription, describe, get, name_of, names, register
 from seqloom.cells.size import Size
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GRU",
     "LSTM",
+    "LSTMP",
     "Cell",
     "CellDescription",
     "Elman",

@@ -7,6 +7,7 @@ from torch import nn
 
 from seqloom.cells import registry
 from seqloom.cells.cell import Cell
+from seqloom.cells.lstm_projected import LSTMP
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import Recurrent
 
@@ -31,29 +32,25 @@ def from_torch(module: nn.RNNBase) -> Recurrent:
     )
 
     Raises:
-        ConfigError: not an ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU``, or one with projections.
+        ConfigError: not an ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU``.
     """
     if not isinstance(module, nn.RNNBase) or module.mode not in _CELLS:
         raise ConfigError(f"from_torch takes an nn.RNN, nn.LSTM or nn.GRU; this is a {type(module).__name__}")
-    if module.proj_size:
-        raise ConfigError(
-            f"proj_size is {module.proj_size}; a projected LSTM is another cell, and lstm has no projection"
-        )
     sample = next(module.parameters())
     layer = Recurrent(
-        registry.get(_CELLS[module.mode]),
-        module.input_size,
-        module.hidden_size,
+        _first_cell(module),
         layers=module.num_layers,
         bidirectional=module.bidirectional,
         dropout=float(module.dropout),
         batch_first=module.batch_first,
-        bias=module.bias,
     ).to(dtype=sample.dtype, device=sample.device)
     for cell, weights in zip(_cells(layer), module.all_weights, strict=True):
-        weight_ih, weight_hh, *biases = weights
-        bias_ih, bias_hh = biases or (None, None)
-        cell.load_vendor_weights(weight_ih, weight_hh, bias_ih, bias_hh)
+        weight_ih, weight_hh, *rest = weights
+        bias_ih, bias_hh = rest[:2] if module.bias else (None, None)
+        if isinstance(cell, LSTMP):
+            cell.load_vendor_weights(weight_ih, weight_hh, bias_ih, bias_hh, rest[-1])
+        else:
+            cell.load_vendor_weights(weight_ih, weight_hh, bias_ih, bias_hh)
     return layer.train(module.training)
 
 
@@ -65,7 +62,8 @@ def to_torch(layer: Recurrent) -> nn.RNNBase:
         ConfigError: torch has no such layer; names the cell or the option.
     """
     cells = _cells(layer)
-    mode = _MODES.get(cells[0].vendor or "")
+    projected = isinstance(cells[0], LSTMP)
+    mode = "LSTM" if projected else _MODES.get(cells[0].vendor or "")
     if mode is None:
         raise ConfigError(f"torch.nn has no {type(cells[0]).__name__}; it has {', '.join(sorted(_MODES))}")
     foreign = {
@@ -76,26 +74,41 @@ def to_torch(layer: Recurrent) -> nn.RNNBase:
     found = [f"{name}={getattr(layer, name)!r}" for name, used in foreign.items() if used]
     if found:
         raise ConfigError(f"torch.nn's layers have no {', '.join(found)}")
-    kind, nonlinearity = (mode, {}) if "_" not in mode else ("RNN", {"nonlinearity": mode.removeprefix("RNN_").lower()})
+    module = _empty_module(layer, cells[0], mode)
+    for cell, weights in zip(cells, module.all_weights, strict=True):
+        projection = [cell.parameter("weight_projection_v1")] if projected else []
+        values = [*(value for value in cell.vendor_weights() if value is not None), *projection]
+        for target, source in zip(weights, values, strict=True):
+            target.copy_(source)
+    return module.train(layer.training)
+
+
+def _first_cell(module: nn.RNNBase) -> Cell:
+    """A cell for the first layer of a torch layer, with parameters of its own."""
+    if module.proj_size:
+        return LSTMP(module.input_size, module.hidden_size, projection_size=module.proj_size, bias=module.bias)
+    return registry.get(_CELLS[module.mode])(module.input_size, module.hidden_size, bias=module.bias)
+
+
+def _empty_module(layer: Recurrent, cell: Cell, mode: str) -> nn.RNNBase:
+    """A torch layer of the sizes and options of a layer of ``cell``."""
+    options = {"nonlinearity": mode.removeprefix("RNN_").lower()} if "_" in mode else {}
+    sizes = {"proj_size": cell.projection_size} if isinstance(cell, LSTMP) else {}
     sample = next(layer.parameters())
-    module: nn.RNNBase = getattr(nn, kind)(
+    module: nn.RNNBase = getattr(nn, mode.partition("_")[0])(
         layer.input_size,
         layer.hidden_size,
         layer.layers,
-        bias=cells[0].use_bias,
+        bias=cell.use_bias,
         batch_first=layer.batch_first,
         dropout=layer.dropout if layer.layers > 1 else 0.0,
         bidirectional=layer.bidirectional,
         device=sample.device,
         dtype=sample.dtype,
-        **nonlinearity,
+        **options,
+        **sizes,
     )
-    for cell, weights in zip(cells, module.all_weights, strict=True):
-        for target, source in zip(
-            weights, (value for value in cell.vendor_weights() if value is not None), strict=True
-        ):
-            target.copy_(source)
-    return module.train(layer.training)
+    return module
 
 
 def _cells(layer: Recurrent) -> list[Cell]:
