@@ -20,6 +20,7 @@ VERBS = {
     "recipes": "list the recipes, or copy one to own it",
     "cells": "list the recurrent cells",
     "systems": "list the systems that recipes can name",
+    "bench": "measure the library beside its rivals, on this machine",
 }
 
 
