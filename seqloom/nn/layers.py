@@ -18,11 +18,10 @@ from torch.nn.utils.rnn import PackedSequence
 
 from seqloom.engine.backend import run_layer
 from seqloom.engine.contract import Ragged, States
-from seqloom.nn.view import CELLS, View
+from seqloom.nn.view import CELLS, View, fits
 
 __all__ = ["GRU", "LSTM", "RNN", "OnEngine"]
 
-_PRECISIONS = (torch.float32, torch.float64)
 _PLAIN = (Tensor, nn.Parameter)
 Between: TypeAlias = Callable[[Tensor], Tensor]
 """What happens between two layers, to (B, T, features)."""
@@ -43,58 +42,76 @@ class OnEngine(nn.RNNBase):
         Raises:
             Exception: what torch raises, for the same arguments.
         """
-        weights = self._current_weights()
+        views = self._views() if _plain_call() else ()
         packed = isinstance(input, PackedSequence)
         values = input.data if packed else input
-        if not _engine_takes(values, weights):
+        if not views or type(values) not in _PLAIN or not values.is_cpu or values.dtype is not views[0].dtype:
             return super().forward(input, hx)
-        if packed:
-            batch = int(input.batch_sizes[0])
-            fits = values.dim() == 2 and len(values) > 0
-        else:
-            batch = 1 if values.dim() == 2 else values.shape[0 if self.batch_first else 1]
-            fits = values.dim() in (2, 3) and 0 not in values.shape
-        states = self._states(hx, batch, 2 if not packed and values.dim() == 2 else 3, values)
-        if not fits or values.shape[-1] != self.input_size or states is None:
+        dimensions = values.dim()
+        if dimensions not in ((2,) if packed else (2, 3)) or values.shape[-1] != self.input_size or not values.numel():
             return super().forward(input, hx)
-        return self._packed(input, states, weights) if packed else self._padded(input, states, weights)
+        batch = 1 if hx is None else int(input.batch_sizes[0]) if packed else self._batch(values)
+        states = () if hx is None else self._states(hx, batch, values, packed)
+        if states is None:
+            return super().forward(input, hx)
+        views = [view.for_call() for view in views]
+        return self._packed(input, states, views) if packed else self._padded(input, states, views)
 
-    def _current_weights(self) -> list[Tensor]:
-        """Torch's flat weights, looked up anew where an attribute was replaced (weight norm, ``functional_call``)."""
+    def _views(self) -> Sequence[View]:
+        """The engine's cells, direction by direction of layer by layer; none where a weight is not one for the engine.
+
+        They are built anew where a weight is another object (weight norm, ``functional_call``) or has other memory.
+        """
+        known: tuple[tuple[Tensor, ...], tuple[int, ...], list[View]] | None = self.__dict__.get("_engine_views")
         parameters = self._parameters
-        for name, weight in zip(self._flat_weights_names, self._flat_weights, strict=True):
-            if weight is None or parameters.get(name) is not weight:
-                self._update_flat_weights()
-                break
-        return self._flat_weights  # type: ignore[return-value]
-
-    def _states(self, hx: Any, batch: int, dimensions: int, like: Tensor) -> tuple[Tensor, ...] | None:
-        """The fields of ``hx``, (layers * directions, B, size) each; empty where none was given, none where amiss."""
-        if hx is None:
+        if known is not None:
+            for name, weight, address in zip(self._flat_weights_names, known[0], known[1], strict=True):
+                if parameters.get(name) is not weight or weight.data_ptr() != address:
+                    break
+            else:
+                return known[2]
+        self._update_flat_weights()
+        weights: tuple[Any, ...] = tuple(self._flat_weights)
+        if not all(type(weight) in _PLAIN and weight.is_cpu for weight in weights):
             return ()
-        two = self.mode == "LSTM"
-        fields = tuple(hx) if two and isinstance(hx, (tuple, list)) else (hx,)
-        if len(fields) != 1 + two:
-            return None
-        count = self.num_layers * (2 if self.bidirectional else 1)
-        for field, size in zip(fields, (self.proj_size or self.hidden_size, self.hidden_size), strict=False):
-            shape = (count, size) if dimensions == 2 else (count, batch, size)
-            alike = type(field) in _PLAIN and field.dtype == like.dtype and field.device == like.device
-            if not alike or field.shape != shape:
-                return None
-        return fields if dimensions == 3 else tuple(field.unsqueeze(1) for field in fields)
+        name, width, views = "lstmp" if self.proj_size else CELLS[self.mode], len(self._all_weights[0]), list[View]()
+        for start in range(0, len(weights), width):
+            below = (2 if self.bidirectional else 1) * (self.proj_size or self.hidden_size)
+            first = start < width * (2 if self.bidirectional else 1)
+            size = (name, self.input_size if first else below, self.hidden_size, self.proj_size, bool(self.bias))
+            if not fits(size, weights[start : start + width], weights[0].dtype):
+                return ()
+            views.append(View.of(size, weights[start : start + width]))
+        self.__dict__["_engine_views"] = (weights, tuple([weight.data_ptr() for weight in weights]), views)
+        return views
 
-    def _padded(self, x: Tensor, states: tuple[Tensor, ...], weights: Sequence[Tensor]) -> tuple[Tensor, Any]:
+    def _batch(self, values: Tensor) -> int:
+        return 1 if values.dim() == 2 else values.shape[0 if self.batch_first else 1]
+
+    def _states(self, hx: Any, batch: int, like: Tensor, packed: bool) -> tuple[Tensor, ...] | None:
+        """The fields of ``hx``, (layers * directions, B, size) each; none where they are not what torch takes."""
+        lstm = self.mode == "LSTM"
+        fields = tuple(hx) if lstm and isinstance(hx, (tuple, list)) else (hx,)
+        if len(fields) != 1 + lstm:
+            return None
+        count, single = self.num_layers * (2 if self.bidirectional else 1), not packed and like.dim() == 2
+        for field, size in zip(fields, (self.proj_size or self.hidden_size, self.hidden_size), strict=False):
+            alike = type(field) in _PLAIN and field.dtype == like.dtype and field.device == like.device
+            if not alike or field.shape != ((count, size) if single else (count, batch, size)):
+                return None
+        return tuple(field.unsqueeze(1) for field in fields) if single else fields
+
+    def _padded(self, x: Tensor, states: tuple[Tensor, ...], views: Sequence[View]) -> tuple[Tensor, Any]:
         single = x.dim() == 2
         rows = x.unsqueeze(0) if single else x if self.batch_first else x.transpose(0, 1)
-        outputs, final = self._run(rows, None, states, weights, self._drop_time_first)
+        outputs, final = self._run(rows, None, states, views, self._drop_time_first)
         if single:
             return outputs.squeeze(0), self._result(final, None, single)
         # Torch's time-first output has no gaps, and people call view on it.
         return outputs if self.batch_first else outputs.transpose(0, 1).contiguous(), self._result(final, None)
 
     def _packed(
-        self, input: PackedSequence, states: tuple[Tensor, ...], weights: Sequence[Tensor]
+        self, input: PackedSequence, states: tuple[Tensor, ...], views: Sequence[View]
     ) -> tuple[PackedSequence, Any]:
         counts = input.batch_sizes
         x, lengths = torch._VF._pad_packed_sequence(input.data, counts, True, 0.0, len(counts))
@@ -112,17 +129,14 @@ class OnEngine(nn.RNNBase):
         order = input.sorted_indices
         begun = states if order is None else tuple(field.index_select(1, order) for field in states)
         ragged = None if full else Ragged(lengths, len(counts))
-        outputs, final = self._run(x, ragged, begun, weights, between)
+        outputs, final = self._run(x, ragged, begun, views, between)
         result = PackedSequence(pack(outputs), counts, order, input.unsorted_indices)
         return result, self._result(final, input.unsorted_indices)
 
     def _run(
-        self, x: Tensor, ragged: Ragged | None, states: tuple[Tensor, ...], weights: Sequence[Tensor], between: Between
+        self, x: Tensor, ragged: Ragged | None, states: tuple[Tensor, ...], views: Sequence[View], between: Between
     ) -> tuple[Tensor, list[States]]:
         """All layers over x (B, T, D): the last one's outputs, and the final states direction by direction."""
-        views = self._views(weights)
-        if torch.is_grad_enabled():
-            views = [view.recorded() for view in views]
         directions, final = 2 if self.bidirectional else 1, list[States]()
         dropping = self.training and self.dropout > 0.0
         for first in range(0, len(views), directions):
@@ -134,27 +148,16 @@ class OnEngine(nn.RNNBase):
                 x = between(x)
         return x, final
 
-    def _views(self, weights: Sequence[Tensor]) -> list[View]:
-        """The engine's cells, direction by direction of layer by layer; built anew where a weight was replaced."""
-        known: tuple[tuple[Tensor, ...], list[View]] | None = self.__dict__.get("_engine_views")
-        if known is not None and all(a is b for a, b in zip(known[0], weights, strict=True)):
-            return known[1]
-        name = "lstmp" if self.proj_size else CELLS[self.mode]
-        width, views, start = len(self._all_weights[0]), list[View](), 0
-        for start in range(0, len(weights), width):
-            chosen = weights[start : start + width]
-            size = (name, chosen[0].shape[1], self.hidden_size, self.proj_size, bool(self.bias))
-            views.append(View(size, chosen))
-        self.__dict__["_engine_views"] = (tuple(weights), views)
-        return views
-
     def _drop_time_first(self, values: Tensor) -> Tensor:
         """Dropout whose mask is drawn in torch's order, so that a seed drops the same units."""
         return F.dropout(values.transpose(0, 1).contiguous(), self.dropout, self.training).transpose(0, 1)
 
     def _result(self, final: list[States], order: Tensor | None, single: bool = False) -> Any:
         """Torch's ``h`` or ``(h, c)``, (layers * directions, B, size), the rows in the given order."""
-        fields = tuple(torch.stack(field) for field in zip(*final, strict=True))
+        if len(final) == 1 and not torch.is_grad_enabled():
+            fields = tuple(field.unsqueeze(0) for field in final[0])
+        else:  # a tensor of its own: people write into states, and the way back may need what the engine returned
+            fields = tuple(torch.stack(field) for field in zip(*final, strict=True))
         if order is not None:
             fields = tuple(field.index_select(1, order) for field in fields)
         if single:
@@ -207,19 +210,13 @@ class GRU(OnEngine, nn.GRU):
     """
 
 
-def _engine_takes(values: Any, weights: Sequence[Any]) -> bool:
-    """Whether a call is one for the engine: plain tensors of full precision on a CPU, run rather than recorded."""
-    if type(values) not in _PLAIN or values.device.type != "cpu" or values.dtype not in _PRECISIONS:
-        return False
-    dtype = values.dtype
-    for weight in weights:
-        if not isinstance(weight, Tensor) or weight.dtype != dtype or weight.device.type != "cpu":
-            return False
+def _plain_call() -> bool:
+    """Whether the call is one to be computed, rather than recorded, transformed or computed in another precision."""
     return not (
         torch._C._is_any_autocast_enabled()
         or torch._C._get_tracing_state() is not None
-        or torch.compiler.is_compiling()
         or torch._C._functorch.peek_interpreter_stack() is not None
-        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._len_torch_dispatch_stack()
         or forward_ad._current_level >= 0
+        or torch.compiler.is_compiling()
     )

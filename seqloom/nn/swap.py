@@ -76,7 +76,7 @@ def accelerate(model: Model, *, backend: str | None = None) -> Model:
     for module in _modules(model):
         if _is_recurrent(module) and _obstacle(module) is None:
             module.__class__ = _ON_ENGINE.get(type(module), type(module))
-            if name is not None:
+            if backend is not None:
                 module.__dict__["backend"] = name
     found = report(model)
     if not found.swapped:

@@ -15,13 +15,27 @@ from seqloom.cells.cell import Cell
 from seqloom.engine.graph import Graph
 from seqloom.engine.interpreter import evaluate
 
-__all__ = ["CELLS", "Size", "View"]
+__all__ = ["CELLS", "Size", "View", "fits"]
 
 CELLS = {"LSTM": "lstm", "GRU": "gru", "RNN_TANH": "rnn", "RNN_RELU": "rnn_relu"}
 """The registered cell that each ``mode`` of torch's layers computes; an LSTM with a projection is ``lstmp``."""
 
 Size = tuple[str, int, int, int, bool]
 """Of a cell: its registered name, input size, hidden size, projection size (0: none), whether it has biases."""
+
+
+_GATES = {"lstm": 4, "lstmp": 4, "gru": 3, "rnn": 1, "rnn_relu": 1}
+
+
+def fits(size: Size, weights: Sequence[Tensor], dtype: torch.dtype) -> bool:
+    """Whether weights have full precision, the given type, and the shapes that torch's layer gives them."""
+    name, input_size, hidden_size, projection_size, bias = size
+    rows = _GATES[name] * hidden_size
+    shapes: list[tuple[int, ...]] = [(rows, input_size), (rows, projection_size or hidden_size)]
+    shapes += [(rows,), (rows,)] if bias else []
+    shapes += [(projection_size, hidden_size)] if projection_size else []
+    alike = all(weight.dtype is dtype for weight in weights)
+    return alike and dtype in (torch.float32, torch.float64) and [tuple(w.shape) for w in weights] == shapes
 
 
 class View:
@@ -38,29 +52,23 @@ class View:
         self.graph: Graph = template.graph
         self.state, self.state_sizes = template.state, template.state_sizes
         self.input_size, self.hidden_size = template.input_size, template.hidden_size
-        self.vendor = template.vendor
-        self._places: tuple[int, ...] = ()
-        self._parts: dict[str, tuple[Tensor, ...]] = {}
-        self._recorded: dict[str, Tensor] = {}
+        self.vendor, self.dtype = template.vendor, self.weights[0].dtype
+        self._parts = self._layout()
 
-    def recorded(self) -> View:
-        """A view for one call whose gradients are wanted: what it computes belongs to that call's graph alone."""
-        fresh = object.__new__(View)
-        fresh.__dict__.update(self.__dict__, _recorded={})
-        return fresh
+    @staticmethod
+    def of(size: Size, weights: Sequence[Tensor]) -> View:
+        """The view for a size."""
+        return GRUView(size, weights) if size[0] == "gru" else View(size, weights)
+
+    def for_call(self) -> View:
+        """The view for one call; itself, unless what it computes must belong to that call's gradients alone."""
+        return self
 
     def parameter(self, name: str) -> Tensor:
         """A parameter as the registered cell declares it, differentiable where gradients are recorded."""
-        if torch.is_grad_enabled():
-            if not self._recorded:
-                self._recorded.update({key: _total(parts) for key, parts in _layout(self.size, self.weights).items()})
-            return self._recorded[name]
-        # Pieces share torch's memory, so whatever changes the numbers in place is seen; sums are taken anew each time.
-        places = tuple([weight.data_ptr() for weight in self.weights])
-        if places != self._places:
-            self._parts = _layout(self.size, [weight.detach() for weight in self.weights])
-            self._places = places
-        return _total(self._parts[name])
+        # Sums are taken anew each time: nothing that changes a weight in place, ``.data`` included, goes unnoticed.
+        parts = self._parts[name]
+        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
     def vendor_weights(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Torch's own tensors."""
@@ -79,9 +87,44 @@ class View:
             raise ValueError("torch.nn's layers have no dropout on the state; use seqloom.Recurrent(dropout_state=...)")
         yield
 
+    def _layout(self) -> dict[str, tuple[Tensor, ...]]:
+        """For each declared parameter the tensors whose sum it is."""
+        name, _, _, projection_size, bias = self.size
+        key = "" if name.startswith("rnn") else "_ifgo"
+        layout = {f"weight{key}_x": self.weights[:1], f"weight{key}_h": self.weights[1:2]}
+        if bias:
+            layout[f"bias{key}"] = self.weights[2:4]
+        if projection_size:
+            layout["weight_projection_v1"] = self.weights[-1:]
+        return layout
 
-def _total(parts: tuple[Tensor, ...]) -> Tensor:
-    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+class GRUView(View):
+    """The same for a GRU, whose gates and candidate are parameters of their own: pieces of torch's."""
+
+    _kept: GRUView | None = None
+
+    def for_call(self) -> View:
+        """Fresh pieces where gradients are recorded; else pieces that are kept, for they share the weights' memory."""
+        if torch.is_grad_enabled():
+            return GRUView(self.size, self.weights)
+        if self._kept is None:
+            self._kept = GRUView(self.size, self.weights)
+        return self._kept
+
+    def _layout(self) -> dict[str, tuple[Tensor, ...]]:
+        sizes = (2 * self.hidden_size, self.hidden_size)
+        # One split per weight, for its gradient is one copy; the candidate's recurrent bias is inside the reset, so it
+        # stays apart from the other one.
+        pieces = [torch.split_with_sizes(weight, sizes) for weight in self.weights]
+        (rz_x, n_x), (rz_h, n_h), *biases = pieces
+        layout: dict[str, tuple[Tensor, ...]] = {
+            "weight_rz_x": (rz_x,), "weight_rz_h": (rz_h,), "weight_n_x": (n_x,), "weight_recurrent_h": (n_h,),
+        }  # fmt: skip
+        if biases:
+            (outer, n), (inner, recurrent) = biases
+            layout |= {"bias_rz": (outer, inner), "bias_n": (n,), "bias_recurrent": (recurrent,)}
+        return layout
 
 
 @lru_cache(maxsize=256)
@@ -91,34 +134,3 @@ def _template(size: Size) -> Cell:
     options: dict[str, Any] = {"projection_size": projection_size} if projection_size else {}
     with torch.device("meta"):  # nor does it draw from the generator, so that seeds mean what they mean in torch
         return registry.get(name)(input_size, hidden_size, bias=bias, **options)
-
-
-def _layout(size: Size, weights: Sequence[Tensor]) -> dict[str, tuple[Tensor, ...]]:
-    """For each declared parameter the tensors to be added; one ``split`` per weight, whose gradient is one copy."""
-    name, _, hidden_size, projection_size, bias = size
-    first, second = weights[2:4] if bias else (None, None)
-    if name == "gru":
-        return _gru_layout(2 * hidden_size, hidden_size, weights[0], weights[1], first, second)
-    key = "_ifgo" if name in ("lstm", "lstmp") else ""
-    layout: dict[str, tuple[Tensor, ...]] = {f"weight{key}_x": (weights[0],), f"weight{key}_h": (weights[1],)}
-    if first is not None and second is not None:
-        layout[f"bias{key}"] = (first, second)
-    if projection_size:
-        layout["weight_projection_v1"] = (weights[-1],)
-    return layout
-
-
-def _gru_layout(
-    gates: int, units: int, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor | None, bias_hh: Tensor | None
-) -> dict[str, tuple[Tensor, ...]]:
-    """The candidate's recurrent bias stays apart from the other one: it is inside the reset."""
-    rz_x, n_x = torch.split_with_sizes(weight_ih, (gates, units))
-    rz_h, n_h = torch.split_with_sizes(weight_hh, (gates, units))
-    layout: dict[str, tuple[Tensor, ...]] = {
-        "weight_rz_x": (rz_x,), "weight_rz_h": (rz_h,), "weight_n_x": (n_x,), "weight_recurrent_h": (n_h,),
-    }  # fmt: skip
-    if bias_ih is not None and bias_hh is not None:
-        outer, n = torch.split_with_sizes(bias_ih, (gates, units))
-        inner, recurrent = torch.split_with_sizes(bias_hh, (gates, units))
-        layout |= {"bias_rz": (outer, inner), "bias_n": (n,), "bias_recurrent": (recurrent,)}
-    return layout
