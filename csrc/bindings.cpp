@@ -55,6 +55,10 @@ Direction direction_of(const Program& program, Pass pass, const std::vector<int6
     Direction direction;
     direction.turned = numbers.number() != 0;
     direction.linear = numbers.place();
+    direction.x = numbers.place();
+    Place weight = numbers.place();
+    direction.weight = {weight.at, weight.stride};
+    direction.bias = numbers.address();
     for (size_t i = 0; i < program.rows.size(); i++) direction.rows.push_back(numbers.place());
     for (size_t i = 0; i < program.vectors.size(); i++) direction.vectors.push_back(numbers.address());
     for (size_t i = 0; i < program.matrices.size(); i++) {
@@ -80,13 +84,14 @@ Direction direction_of(const Program& program, Pass pass, const std::vector<int6
     return direction;
 }
 
-void run(Loaded& loaded, int pass, int64_t time, int64_t batch, uintptr_t counts, uintptr_t starts,
+void run(Loaded& loaded, int pass, int64_t time, int64_t batch, int64_t features, uintptr_t counts, uintptr_t starts,
          const std::vector<std::vector<int64_t>>& directions, int threads, int groups, int parts) {
     Sequence sequence;
     sequence.program = &loaded.program;
     sequence.pass = static_cast<Pass>(pass);
     sequence.time = time;
     sequence.batch = batch;
+    sequence.features = features;
     sequence.counts = reinterpret_cast<const int64_t*>(counts);
     sequence.starts = reinterpret_cast<const int64_t*>(starts);
     for (const auto& description : directions) {

@@ -54,7 +54,8 @@ Division divide(const Sequence& sequence, int threads) {
     }
     // Rows need no barrier, but every core then reads all weights: while they fit its cache.
     constexpr int64_t kCache = 640 * 1024;
-    const bool weights_fit = program.weight_bytes(sequence.pass) <= kCache;
+    const int64_t weights = program.weight_bytes(sequence.pass) + 4 * sequence.features * program.linear_width;
+    const bool weights_fit = weights <= kCache;
     if (sequence.batch >= 4 * team && (weights_fit || sequence.batch >= 16 * team)) return {team, 1};
     if (!program.mixes_units(sequence.pass)) return {1, static_cast<int>(std::min<int64_t>(team, (widest + 15) / 16))};
     // A step shorter than about two microseconds is not worth a barrier; nor is one where threads lack a core.

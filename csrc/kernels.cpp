@@ -38,23 +38,28 @@ struct Chunk {
 };
 struct Layout {
     std::vector<std::vector<std::vector<Chunk>>> chunks;  // by stage and part
+    std::vector<std::vector<int>> linear;                 // by stage: streams whose input product is computed with it
     int64_t packed = 0;                                   // floats
-    int64_t most_accumulators = 0, most_units = 0, most_streams = 0, most_registers = 0, most_sums = 0;
+    int64_t most_linear = 0, most_accumulators = 0, most_units = 0, most_streams = 0, most_registers = 0, most_sums = 0;
 };
 
 // Wide enough that an instruction of the virtual machine is worth its dispatch, and that the tile stays in L1.
-int64_t chunk_vectors(const Stage& stage, bool single_row) {
-    int64_t units = single_row ? 256 : stage.accumulators <= 2 ? 128 : 64;
-    while (units > LANES && stage.accumulators * units * (single_row ? 1 : TILE_ROWS) > 4096) units /= 2;
+int64_t chunk_vectors(int64_t accumulators, bool single_row) {
+    int64_t units = single_row ? 256 : accumulators <= 2 ? 128 : 64;
+    while (units > LANES && accumulators * units * (single_row ? 1 : TILE_ROWS) > 4096) units /= 2;
     return std::max<int64_t>(1, units / LANES);
 }
 
-Layout lay_out(const std::vector<Stage>& stages, int parts, bool single_row) {
+Layout lay_out(const std::vector<Stage>& stages, int parts, bool single_row, int64_t features) {
     Layout layout;
     for (const Stage& stage : stages) {
         auto& by_part = layout.chunks.emplace_back(parts);
-        const int64_t most = chunk_vectors(stage, single_row), vectors = vectors_of(stage.width);
-        int64_t length = 0;
+        auto& linear = layout.linear.emplace_back();
+        for (size_t i = 0; features && i < stage.streams.size(); i++) {
+            if (stage.streams[i].kind == Kind::linear && !stage.per_row[i]) linear.push_back(static_cast<int>(i));
+        }
+        const int64_t most = chunk_vectors(stage.accumulators, single_row), vectors = vectors_of(stage.width);
+        int64_t length = static_cast<int64_t>(linear.size()) * (features + 1);
         for (const Product& product : stage.products) length += static_cast<int64_t>(product.gates.size()) * product.length;
         for (int part = 0; part < parts; part++) {
             const int64_t begin = vectors * part / parts, end = vectors * (part + 1) / parts;
@@ -65,6 +70,7 @@ Layout lay_out(const std::vector<Stage>& stages, int parts, bool single_row) {
                 layout.packed += length * (to - from) * LANES;
             }
         }
+        layout.most_linear = std::max<int64_t>(layout.most_linear, linear.size());
         layout.most_accumulators = std::max<int64_t>(layout.most_accumulators, stage.accumulators);
         layout.most_units = std::max(layout.most_units, std::min(most, vectors) * LANES);
         layout.most_streams = std::max<int64_t>(layout.most_streams, stage.streams.size());
@@ -74,49 +80,69 @@ Layout lay_out(const std::vector<Stage>& stages, int parts, bool single_row) {
     return layout;
 }
 
-void pack_vector(const Stage& stage, const std::vector<Segment>& gate, const Direction& direction, int64_t unit,
-                 float* to, int64_t step) {
-    const int64_t lanes = std::min<int64_t>(LANES, stage.width - unit);
-    for (const Segment& segment : gate) {
-        const MatrixMemory& matrix = direction.matrices[segment.matrix];
-        if (segment.transposed) {
-            const float* from = matrix.at + segment.offset * matrix.stride + unit;
-            for (int64_t k = 0; k < segment.length; k++, to += step, from += matrix.stride) {
-                for (int64_t lane = 0; lane < lanes; lane++) to[lane] = from[lane];
-                for (int64_t lane = lanes; lane < LANES; lane++) to[lane] = 0.0f;
-            }
-            continue;
+void pack_block(const MatrixMemory& matrix, const Segment& segment, int64_t width, int64_t unit, float* to, int64_t step) {
+    const int64_t lanes = std::min<int64_t>(LANES, width - unit);
+    if (segment.transposed) {
+        const float* from = matrix.at + segment.offset * matrix.stride + unit;
+        for (int64_t k = 0; k < segment.length; k++, to += step, from += matrix.stride) {
+            for (int64_t lane = 0; lane < lanes; lane++) to[lane] = from[lane];
+            for (int64_t lane = lanes; lane < LANES; lane++) to[lane] = 0.0f;
         }
-        const float* from = matrix.at + (segment.offset + unit) * matrix.stride;
-        for (int64_t block = 0; block < segment.length; block += 16) {  // a cache line of each row at a time
-            const int64_t end = std::min<int64_t>(block + 16, segment.length);
-            for (int64_t lane = 0; lane < LANES; lane++) {
-                const float* row = from + lane * matrix.stride;
-                for (int64_t k = block; k < end; k++) to[k * step + lane] = lane < lanes ? row[k] : 0.0f;
-            }
+        return;
+    }
+    const float* from = matrix.at + (segment.offset + unit) * matrix.stride;
+    for (int64_t block = 0; block < segment.length; block += 16) {  // a cache line of each row at a time
+        const int64_t end = std::min<int64_t>(block + 16, segment.length);
+        for (int64_t lane = 0; lane < LANES; lane++) {
+            const float* row = from + lane * matrix.stride;
+            for (int64_t k = block; k < end; k++) to[k * step + lane] = lane < lanes ? row[k] : 0.0f;
         }
-        to += segment.length * step;
     }
 }
 
+// The bias, then the weights, of the input product of some units.
+void pack_linear(const Stage& stage, int offset, const Direction& direction, int64_t features, int64_t unit, float* to,
+                 int64_t step) {
+    for (int64_t lane = 0; lane < LANES; lane++) {
+        to[lane] = direction.bias && unit + lane < stage.width ? direction.bias[offset + unit + lane] : 0.0f;
+    }
+    const Segment whole{0, false, offset, static_cast<int>(features)};
+    pack_block(direction.weight, whole, stage.width, unit, to + step, step);
+}
+
+// Panel after panel of a product's columns: gates, and within each the vectors of the chunk. Returns where they end.
+template <class Fill>
+float* pack_panels(const Chunk& chunk, int64_t gates, int64_t length, float* panel, Fill fill) {
+    const int64_t columns = gates * chunk.vectors;
+    for (int64_t v = 0; v < columns; v += PANEL) {
+        const int64_t n = std::min<int64_t>(PANEL, columns - v);
+        for (int64_t j = 0; j < n; j++) {
+            fill((v + j) / chunk.vectors, (chunk.first + (v + j) % chunk.vectors) * LANES, panel + j * LANES, n * LANES);
+        }
+        panel += length * n * LANES;
+    }
+    return panel;
+}
+
 // The weights of a part, or the share of them that falls to one of several threads.
-void pack(const std::vector<Stage>& stages, const Layout& layout, const Direction& direction, int part, int share,
-          int shares, float* packed) {
+void pack(const std::vector<Stage>& stages, const Layout& layout, const Direction& direction, int64_t features, int part,
+          int share, int shares, float* packed) {
     int number = 0;
     for (size_t s = 0; s < stages.size(); s++) {
         for (const Chunk& chunk : layout.chunks[s][part]) {
             if (number++ % shares != share) continue;
             float* panel = packed + chunk.packed;
+            const std::vector<int>& linear = layout.linear[s];
+            panel = pack_panels(chunk, linear.size(), features + 1, panel, [&](int64_t gate, int64_t unit, float* to, int64_t step) {
+                pack_linear(stages[s], stages[s].streams[linear[gate]].offset, direction, features, unit, to, step);
+            });
             for (const Product& product : stages[s].products) {
-                const int64_t columns = static_cast<int64_t>(product.gates.size()) * chunk.vectors;
-                for (int64_t v = 0; v < columns; v += PANEL) {
-                    const int64_t n = std::min<int64_t>(PANEL, columns - v);
-                    for (int64_t j = 0; j < n; j++) {
-                        const int64_t gate = (v + j) / chunk.vectors, vector = chunk.first + (v + j) % chunk.vectors;
-                        pack_vector(stages[s], product.gates[gate], direction, vector * LANES, panel + j * LANES, n * LANES);
+                panel = pack_panels(chunk, product.gates.size(), product.length, panel, [&](int64_t gate, int64_t unit, float* to, int64_t step) {
+                    for (const Segment& segment : product.gates[gate]) {
+                        pack_block(direction.matrices[segment.matrix], segment, stages[s].width, unit, to, step);
+                        to += segment.length * step;
                     }
-                    panel += product.length * n * LANES;
-                }
+                });
             }
         }
     }
@@ -130,12 +156,13 @@ class Job {
         : sequence_(sequence), direction_(direction), stages_(sequence.program->passes[sequence.pass]), layout_(layout),
           packed_(packed), group_(group), groups_(groups), shared_(shared), vector_gradients_(vector_gradients),
           backward_(sequence.pass == backward_pass),
-          scratch_(allocate(layout.most_accumulators * TILE_ROWS * layout.most_units +
+          scratch_(allocate((layout.most_linear + layout.most_accumulators) * TILE_ROWS * layout.most_units +
                             layout.most_registers * TILE_ROWS * layout.most_units * static_cast<int64_t>(stages_.size()) +
                             layout.most_streams * TILE_ROWS * LANES)),
           bases_(layout.most_streams), strides_(layout.most_streams), pointers_(layout.most_streams),
-          bounce_pointers_(layout.most_streams), bounce_strides_(layout.most_streams) {
-        accumulators_ = scratch_.get();
+          bounce_pointers_(layout.most_streams), tile_strides_(layout.most_streams), bounce_strides_(layout.most_streams) {
+        linear_ = scratch_.get();
+        accumulators_ = linear_ + layout.most_linear * TILE_ROWS * layout.most_units;
         bounce_ = accumulators_ + layout.most_accumulators * TILE_ROWS * layout.most_units;
         float* registers = bounce_ + layout.most_streams * TILE_ROWS * LANES;
         for (const Stage& stage : stages_) {
@@ -194,12 +221,13 @@ class Job {
     float* const* vector_gradients_;
     const bool backward_;
     Buffer scratch_;
-    float *accumulators_, *bounce_, *sums_ = nullptr;
+    static constexpr int64_t kInTile = -1;
+    float *linear_, *accumulators_, *bounce_, *sums_ = nullptr;
     int64_t sum_stride_ = 0;
     std::vector<float*> bases_;
     std::vector<int64_t> strides_;
     std::vector<float*> pointers_, bounce_pointers_;
-    std::vector<int64_t> bounce_strides_;
+    std::vector<int64_t> tile_strides_, bounce_strides_;
     std::vector<Epilogue> epilogues_;
     std::vector<Machine> machines_;
     int64_t t_ = 0, before_ = 0, later_ = 0;
@@ -272,6 +300,8 @@ class Job {
             bases_[i] = place.at;
             strides_[i] = place.stride;
         }
+        // Input products of this stage lie in the tile, not in memory.
+        for (int stream : layout_.linear[s]) strides_[stream] = kInTile;
         std::vector<Place>& sources = sources_;
         sources.clear();
         for (const Product& product : stage.products) {
@@ -287,7 +317,7 @@ class Job {
             for (int64_t q = 0; q < tiles; q++) {
                 const int64_t begin = from + (to - from) * q / tiles, end = from + (to - from) * (q + 1) / tiles;
                 prefetch(stage, chunk, begin, end - begin);
-                multiply(stage, chunk, sources, begin, static_cast<int>(end - begin));
+                multiply(s, chunk, sources, begin, static_cast<int>(end - begin));
                 finish(s, chunk, begin, end - begin);
             }
         }
@@ -296,7 +326,7 @@ class Job {
     void prefetch(const Stage& stage, const Chunk& chunk, int64_t row, int64_t rows) const {
         const int64_t first = chunk.first * LANES, units = std::min<int64_t>(chunk.vectors * LANES, stage.width - first);
         for (size_t i = 0; i < stage.streams.size(); i++) {
-            if (strides_[i] == 0 || stage.per_row[i]) continue;
+            if (strides_[i] <= 0 || stage.per_row[i]) continue;
             for (int64_t r = 0; r < rows; r++) {
                 const float* at = bases_[i] + (row + r) * strides_[i] + first;
                 for (int64_t u = 0; u < units; u += 16) {
@@ -306,60 +336,79 @@ class Job {
         }
     }
 
-    void multiply(const Stage& stage, const Chunk& chunk, const std::vector<Place>& sources, int64_t row, int rows) {
-        const int64_t units = chunk.vectors * LANES, gate_stride = units * TILE_ROWS;
+    void multiply(size_t s, const Chunk& chunk, const std::vector<Place>& sources, int64_t row, int rows) {
+        const Stage& stage = stages_[s];
+        const int64_t gate_stride = chunk.vectors * LANES * TILE_ROWS;
         const float* panel = packed_ + chunk.packed;
+        if (const int64_t gates = layout_.linear[s].size()) {
+            const Place x = packed_row(direction_.x, t_);
+            panel = multiply_panels<true>(chunk, gates, sequence_.features, {x.at + row * x.stride, x.stride}, panel, linear_, rows);
+        }
         float* out = accumulators_;
         for (size_t p = 0; p < stage.products.size(); p++) {
             const Product& product = stage.products[p];
-            const int64_t gates = product.gates.size(), columns = gates * chunk.vectors;
-            if (!sources[p].at) {
-                for (int64_t g = 0; g < gates; g++) std::fill(out + g * gate_stride, out + g * gate_stride + rows * units, 0.0f);
-                panel += columns * product.length * LANES;
+            const int64_t gates = product.gates.size();
+            if (sources[p].at) {
+                const Place source = {sources[p].at + row * sources[p].stride, sources[p].stride};
+                panel = multiply_panels<false>(chunk, gates, product.length, source, panel, out, rows);
             } else {
-                const float* source = sources[p].at + row * sources[p].stride;
-                for (int64_t v = 0; v < columns; v += PANEL) {
-                    const int n = static_cast<int>(std::min<int64_t>(PANEL, columns - v));
-                    int64_t offsets[PANEL];
-                    for (int j = 0; j < n; j++) {
-                        offsets[j] = (v + j) / chunk.vectors * gate_stride + (v + j) % chunk.vectors * LANES;
-                    }
-                    product_of(rows, n)(source, sources[p].stride, panel, product.length, out, offsets, units);
-                    panel += product.length * n * LANES;
-                }
+                for (int64_t g = 0; g < gates; g++) std::fill_n(out + g * gate_stride, rows * chunk.vectors * LANES, 0.0f);
+                panel += gates * chunk.vectors * product.length * LANES;
             }
             out += gates * gate_stride;
         }
+    }
+
+    template <bool START>
+    static const float* multiply_panels(const Chunk& chunk, int64_t gates, int64_t length, Place source, const float* panel,
+                                        float* out, int rows) {
+        const int64_t units = chunk.vectors * LANES, gate_stride = units * TILE_ROWS, columns = gates * chunk.vectors;
+        for (int64_t v = 0; v < columns; v += PANEL) {
+            const int n = static_cast<int>(std::min<int64_t>(PANEL, columns - v));
+            int64_t offsets[PANEL];
+            for (int j = 0; j < n; j++) offsets[j] = (v + j) / chunk.vectors * gate_stride + (v + j) % chunk.vectors * LANES;
+            product_of<START>(rows, n)(source.at, source.stride, panel, length, out, offsets, units);
+            panel += (length + START) * n * LANES;
+        }
+        return panel;
     }
 
     void finish(size_t s, const Chunk& chunk, int64_t row, int64_t rows) {
         const Stage& stage = stages_[s];
         const int64_t first = chunk.first * LANES, units = std::min<int64_t>(chunk.vectors * LANES, stage.width - first);
         const int64_t whole = units / LANES * LANES, stride = chunk.vectors * LANES;
-        Tile tile{rows, whole, accumulators_, stride * TILE_ROWS, stride, pointers_.data(), strides_.data(), sums_ + row, sum_stride_};
-        if (whole) {
-            for (size_t i = 0; i < stage.streams.size(); i++) {
+        Tile tile{rows, whole, accumulators_, stride * TILE_ROWS, stride, pointers_.data(), tile_strides_.data(), sums_ + row, sum_stride_};
+        tile_strides_ = strides_;
+        for (size_t i = 0, gate = 0; i < stage.streams.size(); i++) {
+            if (strides_[i] == kInTile) {
+                pointers_[i] = linear_ + static_cast<int64_t>(gate++) * stride * TILE_ROWS;
+                tile_strides_[i] = stride;
+            } else {
                 pointers_[i] = bases_[i] + row * strides_[i] + (stage.per_row[i] ? 0 : first);
             }
-            call(s, tile);
         }
-        if (whole < units) finish_partial(s, tile, first + whole, row, units - whole, whole);
+        if (whole) call(s, tile);
+        if (whole < units) finish_partial(s, tile, units - whole, whole);
     }
 
     // The last units, fewer than a vector: the code runs on copies that have room for a whole one.
-    void finish_partial(size_t s, Tile tile, int64_t first, int64_t row, int64_t units, int64_t at) {
+    void finish_partial(size_t s, Tile tile, int64_t units, int64_t at) {
         const Stage& stage = stages_[s];
         for (size_t i = 0; i < stage.streams.size(); i++) {
+            bounce_strides_[i] = tile_strides_[i];
             if (stage.per_row[i]) {
-                bounce_pointers_[i] = bases_[i] + row * strides_[i];
-                bounce_strides_[i] = strides_[i];
+                bounce_pointers_[i] = pointers_[i];
+                continue;
+            }
+            if (strides_[i] == kInTile) {
+                bounce_pointers_[i] = pointers_[i] + at;
                 continue;
             }
             bounce_pointers_[i] = bounce_ + static_cast<int64_t>(i) * TILE_ROWS * LANES;
             bounce_strides_[i] = strides_[i] ? LANES : 0;
             if (!stage.reads[i]) continue;
             for (int64_t r = 0; r < (strides_[i] ? tile.rows : 1); r++) {
-                const float* from = bases_[i] + (row + r) * strides_[i] + first;
+                const float* from = pointers_[i] + at + r * strides_[i];
                 for (int64_t u = 0; u < LANES; u++) bounce_pointers_[i][r * LANES + u] = u < units ? from[u] : 0.0f;
             }
         }
@@ -371,7 +420,7 @@ class Job {
         for (size_t i = 0; i < stage.streams.size(); i++) {
             if (!stage.writes[i]) continue;
             for (int64_t r = 0; r < (strides_[i] ? tile.rows : 1); r++) {
-                std::copy_n(bounce_pointers_[i] + r * LANES, units, bases_[i] + (row + r) * strides_[i] + first);
+                std::copy_n(bounce_pointers_[i] + r * LANES, units, pointers_[i] + at + r * strides_[i]);
             }
         }
     }
@@ -424,7 +473,7 @@ void work_on(void* data, int rank, int size) {
         if (rank > 0) return;
         for (size_t direction = 0; direction < sequence.directions.size(); direction++) {
             for (int part = 0; part < parts; part++) {
-                pack(stages, layout, sequence.directions[direction], part, 0, 1, work.packed[direction].get());
+                pack(stages, layout, sequence.directions[direction], sequence.features, part, 0, 1, work.packed[direction].get());
             }
         }
         for (int job = 0; job < jobs; job++) run_job(job, 0, parts, nullptr, 0);
@@ -432,7 +481,7 @@ void work_on(void* data, int rank, int size) {
     }
     const int job = rank / parts, part = rank % parts, direction = job / groups, group = job % groups;
     int epoch = 0;
-    pack(stages, layout, sequence.directions[direction], part, group, groups, work.packed[direction].get());
+    pack(stages, layout, sequence.directions[direction], sequence.features, part, group, groups, work.packed[direction].get());
     if (groups > 1) work.packing[direction]->wait(group * parts + part, epoch);
     run_job(job, part, part + 1, work.barriers[job].get(), part);
 }
@@ -462,7 +511,7 @@ void run(const Sequence& sequence, Division division, int threads) {
     const int directions = static_cast<int>(sequence.directions.size());
     Work work{sequence, division, {}, {}, {}, {}, {}, {}, {}, {}};
     const bool single_row = sequence.batch <= division.groups;
-    work.layouts.push_back(lay_out(stages, division.parts, single_row));
+    work.layouts.push_back(lay_out(stages, division.parts, single_row, sequence.features));
     const Layout& layout = work.layouts[0];
     int64_t shared = 0;
     if (sequence.pass == backward_pass) {

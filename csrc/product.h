@@ -14,13 +14,22 @@ constexpr int PANEL = 2;  // 6 x 2 of 16
 #endif
 constexpr int TILE_ROWS = 6;
 
-// out[offsets[j] + r * row_stride + lane] = sum over k of a[r * row_distance + k] * panel[k][j][lane]
-template <int M, int N>
+// out[offsets[j] + r * row_stride + lane] = sum over k of a[r * row_distance + k] * panel[k][j][lane]; with START the sum
+// begins with one more vector per column, which precedes the panel.
+template <int M, int N, bool START>
 static void product_tile(const float* a, int64_t row_distance, const float* panel, int64_t length, float* out,
                          const int64_t* offsets, int64_t row_stride) {
     // Few accumulators would wait for each other's latency: sum even and odd positions apart then.
     constexpr int APART = M * N >= 8 ? 1 : M * N >= 4 ? 2 : 4;
     vec sums[APART][M][N] = {};
+    if constexpr (START) {
+#pragma GCC unroll 8
+        for (int r = 0; r < M; r++) {
+#pragma GCC unroll 8
+            for (int j = 0; j < N; j++) sums[0][r][j] = *reinterpret_cast<const vec*>(panel + j * LANES);
+        }
+        panel += N * LANES;
+    }
     int64_t k = 0;
     for (; k + APART <= length; k += APART) {
 #pragma GCC unroll 8
@@ -59,21 +68,24 @@ static void product_tile(const float* a, int64_t row_distance, const float* pane
 
 using ProductTile = void (*)(const float*, int64_t, const float*, int64_t, float*, const int64_t*, int64_t);
 
-template <int N>
+template <int N, bool START>
 constexpr ProductTile tiles_of(int rows) {
-    constexpr ProductTile by_rows[TILE_ROWS] = {product_tile<1, N>, product_tile<2, N>, product_tile<3, N>,
-                                                product_tile<4, N>, product_tile<5, N>, product_tile<6, N>};
+    constexpr ProductTile by_rows[TILE_ROWS] = {
+        product_tile<1, N, START>, product_tile<2, N, START>, product_tile<3, N, START>,
+        product_tile<4, N, START>, product_tile<5, N, START>, product_tile<6, N, START>,
+    };
     return by_rows[rows - 1];
 }
 
+template <bool START>
 static ProductTile product_of(int rows, int vectors) {
     switch (vectors) {
 #if defined(__AVX512F__)
-        case 4: return tiles_of<4>(rows);
-        case 3: return tiles_of<3>(rows);
+        case 4: return tiles_of<4, START>(rows);
+        case 3: return tiles_of<3, START>(rows);
 #endif
-        case 2: return tiles_of<2>(rows);
-        default: return tiles_of<1>(rows);
+        case 2: return tiles_of<2, START>(rows);
+        default: return tiles_of<1, START>(rows);
     }
 }
 

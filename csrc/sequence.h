@@ -26,6 +26,9 @@ struct MatrixMemory {
 struct Direction {
     bool turned = false;
     Place linear, output_gradient, gradient;
+    Place x;                     // (N, features); where there is none, `linear` holds the input product
+    MatrixMemory weight;         // (linear width, features)
+    const float* bias = nullptr;  // (linear width), or none
     std::vector<Place> rows;
     std::vector<StateMemory> states;
     std::vector<float*> arrays;      // null: memory of one step, or the input product's, as the program says
@@ -39,6 +42,7 @@ struct Sequence {
     Program* program = nullptr;
     Pass pass = inference_pass;
     int64_t time = 0, batch = 0;
+    int64_t features = 0;  // of x; 0: the input products were computed before
     const int64_t* counts = nullptr;  // rows that have each step, falling; all of them where there is none
     const int64_t* starts = nullptr;  // first packed row of each step
     std::vector<Direction> directions;

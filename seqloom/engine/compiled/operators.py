@@ -91,7 +91,7 @@ def _forward_shapes(text: str, *values: Any) -> list[Tensor]:
     shapes: list[tuple[Any, ...]] = [(total, directions * program.states[0])]
     shapes += [(batch, size) for _ in range(directions) for size in program.states]
     if save:
-        shapes.append((total, directions * program.linear_width))
+        shapes.append((total, operation(text).linear_columns(batch) * directions))
         shapes += [(total, size) for _ in range(directions) for size in program.states[1:]]
         kept = operation(text).kept
         shapes += [(total, program.arrays[i].width) for _ in range(directions) for i in kept]

@@ -16,6 +16,7 @@ from seqloom.engine.compiled.form import KernelProgram, Kind
 __all__ = ["Gradients", "Inputs", "Operation", "Rows", "run_backward", "run_forward"]
 
 _FORWARD, _INFERENCE, _BACKWARD = range(3)
+ROWS_INSIDE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,29 @@ class Operation:
     def kept(self) -> list[int]:
         """Arrays that training keeps in memory of their own."""
         return [i for i, array in enumerate(self.program.arrays) if array.kept and array.linear < 0]
+
+    @cached_property
+    def recomputes_linear(self) -> bool:
+        """Whether the backward pass reads the input product, which must then be kept."""
+        return any(stream.kind == Kind.LINEAR for stage in self.program.backward for stream in stage.streams)
+
+    @cached_property
+    def overwrites_linear(self) -> bool:
+        """Whether training keeps arrays where the input product lay."""
+        return any(array.kept and array.linear >= 0 for array in self.program.arrays)
+
+    def multiplies_inside(self, batch: int, save: bool) -> bool:
+        """Whether the input product is computed step by step inside the kernel instead of before it.
+
+        That spares writing and reading it; but each step then reads the input's weights, too, which only many rows
+        make worthwhile.
+        """
+        return batch >= ROWS_INSIDE and self.program.linear_width > 0 and not (save and self.recomputes_linear)
+
+    def linear_columns(self, batch: int) -> int:
+        """Columns of a direction's linear buffer in training."""
+        unused = self.multiplies_inside(batch, save=True) and not self.overwrites_linear
+        return 0 if unused else self.program.linear_width
 
     def states_of(self, direction: int) -> range:
         """Positions of a direction's states in a list of all directions' states."""
@@ -159,9 +183,11 @@ def _share(tensors: Sequence[Tensor], count: int, direction: int) -> Sequence[Te
 class _Memory:
     """Describes the directions of a run to the machine, and keeps what it describes alive."""
 
-    def __init__(self, operation: Operation, rows: Rows, inputs: Inputs, linear: Tensor, directions: int) -> None:
-        self.operation, self.rows, self.linear, self.directions = operation, rows, linear, directions
+    def __init__(self, operation: Operation, rows: Rows, inputs: Inputs, linear: Tensor, *, inside: bool = False) -> None:
+        self.operation, self.rows, self.linear, self.inside = operation, rows, linear, inside
         program = operation.program
+        self.x, self.weight, self.bias = _rows_flat(inputs.x), _rows_flat(inputs.weight), inputs.bias
+        self.features = inputs.x.shape[1] if inside else 0
         self.leaves = [_rows_flat(tensor) for tensor in inputs.rows]
         self.vectors = [_flat(tensor) for tensor in inputs.vectors]
         self.matrices = [_rows_flat(tensor) for tensor in inputs.matrices]
@@ -174,6 +200,13 @@ class _Memory:
         program = self.operation.program
         offset = direction * program.linear_width * 4
         numbers = [direction, self.linear.data_ptr() + offset, self.linear.shape[-1]]
+        if self.inside:
+            first = direction * program.linear_width
+            numbers += [self.x.data_ptr(), self.x.stride(0) if len(self.x) else 0]
+            numbers += [self.weight.data_ptr() + first * self.weight.stride(0) * 4, self.weight.stride(0)]
+            numbers.append(0 if self.bias is None else self.bias.data_ptr() + first * 4)
+        else:
+            numbers += [0] * 5
         for tensor in _share(self.leaves, len(program.rows), direction):
             numbers += [tensor.data_ptr(), tensor.stride(0) if len(tensor) else 0]
         numbers += [tensor.data_ptr() for tensor in _share(self.vectors, len(program.vectors), direction)]
@@ -207,7 +240,10 @@ def run_forward(
         :func:`run_backward` reads: the linear buffer, the other states' histories, the arrays of each direction.
     """
     program, x = operation.program, inputs.x
-    if program.linear_width:
+    inside = operation.multiplies_inside(rows.batch, save)
+    if inside:
+        linear = x.new_empty(len(x), directions * operation.linear_columns(rows.batch) if save else 0)
+    elif program.linear_width:
         weight = inputs.weight.t()
         linear = torch.mm(x, weight) if inputs.bias is None else torch.addmm(inputs.bias, x, weight)
     else:
@@ -218,14 +254,14 @@ def run_forward(
     histories = [x.new_empty(*shape, size) for _ in range(directions) for size in program.states[1:]]
     kept = operation.kept if save else []
     arrays = [x.new_empty(rows.total, program.arrays[i].width) for _ in range(directions) for i in kept]
-    memory = _Memory(operation, rows, inputs, linear, directions)
+    memory = _Memory(operation, rows, inputs, linear, inside=inside)
     descriptions = []
     for direction in range(directions):
         numbers = memory.common(direction)
         for position in operation.states_of(direction):
             numbers += memory.state(position, output, histories, finals[position].data_ptr())
         descriptions.append(numbers + _arrays(program, kept, _share(arrays, len(kept), direction)))
-    _call(operation, _FORWARD if save else _INFERENCE, rows, descriptions, threads)
+    _call(operation, _FORWARD if save else _INFERENCE, rows, memory.features, descriptions, threads)
     return [output, *finals, *([linear, *histories, *arrays] if save else [])]
 
 
@@ -236,11 +272,13 @@ def _arrays(program: KernelProgram, kept: Sequence[int], tensors: Sequence[Tenso
     return addresses
 
 
-def _call(operation: Operation, which: int, rows: Rows, descriptions: list[list[int]], threads: int | None) -> None:
+def _call(
+    operation: Operation, which: int, rows: Rows, features: int, descriptions: list[list[int]], threads: int | None
+) -> None:
     if rows.time and rows.batch:
         counts, starts = rows.addresses()
         number = torch.get_num_threads() if threads is None else threads
-        operation.machine.run(which, rows.time, rows.batch, counts, starts, descriptions, number, 0, 0)
+        operation.machine.run(which, rows.time, rows.batch, features, counts, starts, descriptions, number, 0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +327,7 @@ def run_backward(
     ]
     gradient = x.new_empty(rows.total, directions * program.gradient)
     sums = [x.new_zeros(part.width) for _ in range(directions) for part in program.vector_gradients]
-    memory = _Memory(operation, rows, inputs, linear, directions)
+    memory = _Memory(operation, rows, inputs, linear)
     descriptions = []
     for direction in range(directions):
         numbers = memory.common(direction)
@@ -301,7 +339,7 @@ def run_backward(
         numbers += [carries[position].data_ptr() for position in operation.states_of(direction)]
         numbers += [total.data_ptr() for total in _share(sums, len(program.vector_gradients), direction)]
         descriptions.append(numbers)
-    _call(operation, _BACKWARD, rows, descriptions, threads)
+    _call(operation, _BACKWARD, rows, 0, descriptions, threads)
     collect = _Collection(operation, rows, inputs, output, linear, histories, arrays, gradient, directions)
     return Gradients(
         *collect.linear(wants_x), collect.rows_(), collect.vectors(sums), collect.matrices(), collect.initial(carries)
