@@ -6,7 +6,8 @@
 // told); with a larger one, every STRIDE-th, and always the special values and the neighbours of all powers of two and of
 // the places where a function changes its course. Prints "FUNCTION LANES ERROR ARGUMENT WRONG": the largest error in ulp
 // (subnormal results: in units of 2^-149), where it was, and how many results were wrong altogether: NaN for a number, a
-// number for NaN, or a finite result for an infinite one and the reverse.
+// number for NaN, a finite result for an infinite one and the reverse, beyond the function's bound, or at an infinite
+// argument anything but the rounded limit.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -23,17 +24,19 @@ struct Function {
     const char* name;
     vec (*vectorised)(vec);
     double (*exact)(double);
+    double bound;  // no result is larger
+    bool flushes;  // where the true value is subnormal, zero will do
 };
 
 double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-double softplus(double x) { return std::fmax(x, 0.0) + std::log1p(std::exp(-std::fabs(x))); }
+double softplus(double x) { return (x > 0.0 ? x : 0.0) + std::log1p(std::exp(-std::fabs(x))); }
 
 const Function FUNCTIONS[] = {
-    {"exp", [](vec x) { return isa::exp(x); }, [](double x) { return std::exp(x); }},
-    {"log", [](vec x) { return isa::log(x); }, [](double x) { return std::log(x); }},
-    {"sigmoid", [](vec x) { return isa::sigmoid(x); }, sigmoid},
-    {"softplus", [](vec x) { return isa::softplus(x); }, [](double x) { return std::isnan(x) ? x : softplus(x); }},
-    {"tanh", [](vec x) { return isa::tanh(x); }, [](double x) { return std::tanh(x); }},
+    {"exp", [](vec x) { return isa::exp(x); }, [](double x) { return std::exp(x); }, INFINITY, false},
+    {"log", [](vec x) { return isa::log(x); }, [](double x) { return std::log(x); }, INFINITY, false},
+    {"sigmoid", [](vec x) { return isa::sigmoid(x); }, sigmoid, 1.0, true},
+    {"softplus", [](vec x) { return isa::softplus(x); }, softplus, INFINITY, false},
+    {"tanh", [](vec x) { return isa::tanh(x); }, [](double x) { return std::tanh(x); }, 1.0, false},
 };
 
 float from_pattern(uint32_t pattern) {
@@ -44,9 +47,13 @@ float from_pattern(uint32_t pattern) {
 
 // The distance of the floats around `exact`.
 double unit(double exact) {
-    int exponent;
-    std::frexp(exact, &exponent);
-    return std::ldexp(1.0, std::fmax(exponent - 24, -149));
+    uint64_t pattern;
+    std::memcpy(&pattern, &exact, sizeof exact);
+    const uint64_t exponent = pattern >> 52 & 0x7ff;  // of a double: 1023 stands for one
+    pattern = (exponent < 1023 - 126 ? uint64_t{1023 - 149} : exponent - 23) << 52;
+    double distance;
+    std::memcpy(&distance, &pattern, sizeof distance);
+    return distance;
 }
 
 struct Worst {
@@ -54,17 +61,24 @@ struct Worst {
     float where = 0.0f;
     int64_t wrong = 0;
 
-    void see(float x, float result, double exact) {
+    void see(const Function& function, float x, float result, double exact) {
         const float rounded = static_cast<float>(exact);
-        if (std::isnan(result) || std::isnan(rounded) || std::isinf(result) || std::isinf(rounded)) {
-            // Next to the border of overflow an error of an ulp may decide between a number and infinity.
-            const bool near = std::fabs(exact) > 0x1.fffff8p127 && !std::isnan(result) && !std::isinf(exact);
-            const bool same = std::isnan(rounded) ? std::isnan(result) : result == rounded;
-            if (!same && !near) wrong++, where = x;
+        const bool same = std::isnan(rounded) ? std::isnan(result) : result == rounded;
+        if (same && (result == 0.0f || !std::isfinite(result))) return;
+        if (function.flushes && result == 0.0f && std::fabs(exact) < 0x1p-126) return;
+        // Next to the border of overflow the error of an ulp may decide between a number and infinity.
+        const bool border = std::isfinite(x) && std::isfinite(exact) && std::fabs(exact) > 0x1.fffff8p127 && std::fabs(exact) < 0x1.000008p128;
+        const bool limit = !std::isfinite(x) || !std::isfinite(result) || !std::isfinite(rounded);
+        if ((limit && !same && !(border && !std::isnan(result))) || std::fabs(result) > function.bound) {
+            wrong++, where = x;
             return;
         }
+        if (limit) return;
         const double error_here = std::fabs(result - exact) / unit(exact);
-        if (error_here > error) error = error_here, where = x;
+        if (error_here > error) {
+            error = error_here;
+            if (wrong == 0) where = x;
+        }
     }
 };
 
@@ -81,7 +95,7 @@ class Trial {
         for (int i = count_; i < isa::LANES; i++) arguments_[i] = 1.0f;
         float results[isa::LANES];
         isa::store(results, function_.vectorised(isa::load(arguments_)));
-        for (int i = 0; i < count_; i++) worst.see(arguments_[i], results[i], function_.exact(arguments_[i]));
+        for (int i = 0; i < count_; i++) worst.see(function_, arguments_[i], results[i], function_.exact(arguments_[i]));
         count_ = 0;
     }
 
