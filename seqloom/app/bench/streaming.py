@@ -79,6 +79,6 @@ def _side(stream: Callable[[], Callable[[Array], Any]], xs: list[Array]) -> Side
     def values() -> Values:
         fresh = stream()
         # A stream may write every output to the same place.
-        return {"outputs": np.stack([np.array(fresh(x)).reshape(first.shape[0], -1) for x in xs])}
+        return {"outputs": torch.stack([torch.as_tensor(fresh(x)).clone().view(len(x), -1) for x in xs])}
 
     return Side(lambda: step(first), values)
