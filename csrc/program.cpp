@@ -77,6 +77,9 @@ Stream read_stream(Reader& reader, const Program& program, Pass pass, int units,
     if (!allowed(stream.kind, pass)) refuse("a stream does not belong into this pass");
     if ((stream.kind == Kind::later_gradient) && !source) refuse("a later gradient is read by a product only");
     if (stream.offset + units > stream_width(program, stream)) refuse("a stream reaches beyond its array");
+    if (pass == backward_pass && stream.kind == Kind::array && !program.arrays[stream.index].kept) {
+        refuse("the backward pass reads an array that is not kept");
+    }
     return stream;
 }
 

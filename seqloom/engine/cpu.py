@@ -6,7 +6,7 @@ float32. Gradients of gradients and ``torch.func`` run in torch's operations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,12 @@ from seqloom.engine.packing import Packing
 __all__ = ["Prepared", "gather", "prepare", "refusal", "reluctance", "run"]
 
 
+def _constant(function: Callable[[SequenceCell], Prepared]) -> Callable[[SequenceCell], Prepared]:
+    """``torch.compile`` takes the result as a constant: what a cell is lowered to does not change."""
+    result: Callable[[SequenceCell], Prepared] = torch.compiler.assume_constant_result(function)  # type: ignore[no-untyped-call]
+    return result
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A cell's graph lowered and loaded, or why it cannot be."""
@@ -36,7 +42,7 @@ class Prepared:
     """Graph nodes on the way to the hoisted values that are computed outside."""
 
 
-@torch.compiler.assume_constant_result
+@_constant
 def prepare(cell: SequenceCell) -> Prepared:
     """What the engine makes of a cell; once per graph."""
     graph = cell.graph
@@ -74,14 +80,16 @@ def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
     if noise.active:
         return "the compiled engine has no dropout_state and no zoneout"
-    prepared = prepare(cells[0])
-    if prepared.objection is not None:
-        return prepared.objection
+    objection: str | None = prepare(cells[0]).objection
+    if objection is not None:
+        return objection
     for cell in cells:
         for name in cell.graph.declarations:
             parameter = cell.parameter(name)
             if parameter.dtype != torch.float32 or parameter.device.type != "cpu":
-                return f"the compiled engine computes in float32 on CPU, {name} is {parameter.dtype} on {parameter.device}"
+                return (
+                    f"the compiled engine computes in float32 on CPU, {name} is {parameter.dtype} on {parameter.device}"
+                )
             break
     if not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None:
         return "torch.func transforms see through the plain loop only"

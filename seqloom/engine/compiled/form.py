@@ -70,7 +70,9 @@ class Kind(IntEnum):
     ARRAY = 4  # array index: written in a forward stage, read in a later one or in backward
     VECTOR = 5  # vector index, the same in every row and step
     OUTPUT_GRADIENT = 6  # backward: gradient of the layer's output (state 0) at this step, from outside
-    CARRY = 7  # backward: the elementwise part of the gradient of state index; read what the step after left, then write
+    CARRY = (
+        7  # backward: the elementwise part of the gradient of state index; read what the step after left, then write
+    )
     GRADIENT = 8  # backward: the gradient array (N, gradient width) at this step; offset in columns
     LATER_GRADIENT = 9  # backward, as a product's source only: the gradient array one time step later; none: zero
     TEMPORARY = 10  # backward: temporary index, written in a stage and read in a later one of the same step

@@ -17,7 +17,7 @@ __all__ = ["operation", "register", "run"]
 _INPUTS = "Tensor x, Tensor weight, Tensor? bias, Tensor[] rows, Tensor[] vectors, Tensor[] matrices, Tensor[] initial"
 _ROWS = "Tensor? counts, SymInt time, SymInt batch, int directions"
 
-_library = torch.library.Library("seqloom", "DEF")
+_library: Any = torch.library.Library("seqloom", "DEF")  # type: ignore[no-untyped-call]
 _library.define(f"sequence(str program, {_INPUTS}, {_ROWS}, bool save) -> Tensor[]")
 _library.define(
     f"sequence_backward(str program, {_INPUTS}, {_ROWS}, Tensor[] results, Tensor?[] given, bool wants_x) -> Tensor[]"
@@ -51,7 +51,7 @@ def run(text: str, inputs: Inputs, rows: Rows, *, directions: int, save: bool) -
 
     Where nobody differentiates or traces, the machine is called without the dispatcher.
     """
-    if not (save or torch.compiler.is_compiling() or torch.jit.is_tracing()):
+    if not (save or torch.compiler.is_compiling()):
         return run_forward(operation(text), rows, inputs, directions=directions, save=False)
     everything = (inputs.x, inputs.weight, inputs.bias, inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)
     result: list[Tensor] = torch.ops.seqloom.sequence(
@@ -86,7 +86,7 @@ def _backward(text: str, *values: Any) -> list[Tensor]:
 
 
 def _forward_shapes(text: str, *values: Any) -> list[Tensor]:
-    x, _, _, _, _, _, _, _, time, batch, directions, save = values
+    x, *_, batch, directions, save = values
     program, total = operation(text).program, x.shape[0]
     shapes: list[tuple[Any, ...]] = [(total, directions * program.states[0])]
     shapes += [(batch, size) for _ in range(directions) for size in program.states]
@@ -138,9 +138,24 @@ def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
     finals = 1 + directions * len(operation(text).program.states)
     rest = (None, None, None, None, None)
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        return None, *_recorded(text, Inputs(x, weight, bias, *lists), Rows(time, batch, counts), directions, given[:finals]), *rest
+        return (
+            None,
+            *_recorded(text, Inputs(x, weight, bias, *lists), Rows(time, batch, counts), directions, given[:finals]),
+            *rest,
+        )
     found = torch.ops.seqloom.sequence_backward(
-        text, x, weight, bias, *lists, counts, time, batch, directions, results, list(given[:finals]), ctx.needs_input_grad[1]
+        text,
+        x,
+        weight,
+        bias,
+        *lists,
+        counts,
+        time,
+        batch,
+        directions,
+        results,
+        list(given[:finals]),
+        ctx.needs_input_grad[1],
     )
     flat = iter(None if gradient.numel() == 0 else gradient for gradient in found)
     first = [next(flat) for _ in range(3)]
@@ -151,6 +166,7 @@ def _recorded(
     text: str, inputs: Inputs, rows: Rows, directions: int, given: Sequence[Tensor | None]
 ) -> tuple[Any, ...]:
     """Gradients that can be differentiated again: the program in torch's operations, recorded by autograd."""
+
     def own(tensor: Tensor) -> Tensor:  # a tensor that comes twice gets a gradient for each place
         return tensor.view_as(tensor)
 

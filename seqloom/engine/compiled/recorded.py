@@ -85,7 +85,9 @@ class _Replay:
     def step(self, start: int, count: int) -> list[Tensor]:
         self.written = {}
         for stage in self.program.inference:
-            accumulators = [value for product in stage.products for value in self.multiply(stage, product, start, count)]
+            accumulators = [
+                value for product in stage.products for value in self.multiply(stage, product, start, count)
+            ]
             values = list[Any]()
             for instruction in stage.code:
                 values.append(self.execute(stage, instruction, values, accumulators, start, count))
@@ -107,7 +109,13 @@ class _Replay:
         return found
 
     def execute(
-        self, stage: Stage, instruction: Instruction, values: list[Any], accumulators: list[Tensor], start: int, count: int
+        self,
+        stage: Stage,
+        instruction: Instruction,
+        values: list[Any],
+        accumulators: list[Tensor],
+        start: int,
+        count: int,
     ) -> Tensor | None:
         a, b, c = instruction.a, instruction.b, instruction.c
         match instruction.op:
@@ -128,7 +136,17 @@ class _Replay:
                 self.write(stage.streams[a], values[b].expand(count, stage.width).sum(1, keepdim=True))
                 return None
             case op:
-                binary = op in (Op.ADD, Op.SUB, Op.MUL, Op.DIV, Op.MINIMUM, Op.MAXIMUM, Op.LESS, Op.LESS_EQUAL, Op.EQUAL)
+                binary = op in (
+                    Op.ADD,
+                    Op.SUB,
+                    Op.MUL,
+                    Op.DIV,
+                    Op.MINIMUM,
+                    Op.MAXIMUM,
+                    Op.LESS,
+                    Op.LESS_EQUAL,
+                    Op.EQUAL,
+                )
                 return _FUNCTIONS[op](*(values[i] for i in ((a, b) if binary else (a,))))
 
     def write(self, stream: Stream, value: Tensor) -> None:
@@ -147,5 +165,7 @@ class _Replay:
                 whole = self.own(self.inputs.vectors, len(self.program.vectors))[stream.index].unsqueeze(0)
             case _:
                 pieces = self.written[stream.kind, stream.index]
-                whole = pieces[0] if len(pieces) == 1 and 0 in pieces else torch.cat([pieces[k] for k in sorted(pieces)], 1)
+                whole = (
+                    pieces[0] if len(pieces) == 1 and 0 in pieces else torch.cat([pieces[k] for k in sorted(pieces)], 1)
+                )
         return whole.narrow(1, stream.offset, width)

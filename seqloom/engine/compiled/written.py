@@ -35,7 +35,9 @@ def read(text: str) -> KernelProgram:
         plain = json.loads(zlib.decompress(base64.b64decode(text, validate=True)))
         program: KernelProgram = _value(plain, KernelProgram)
     except (ValueError, TypeError, KeyError, IndexError, zlib.error) as error:
-        raise ModelError(f"the text of a kernel program cannot be read ({error}); the model's file is damaged") from error
+        raise ModelError(
+            f"the text of a kernel program cannot be read ({error}); the model's file is damaged"
+        ) from error
     return program
 
 
