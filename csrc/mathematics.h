@@ -1,9 +1,9 @@
 // exp, log, softplus, sigmoid and tanh of a vector of floats, with stated errors over all float32 values.
 //
-// One ulp is the distance between the two floats around the true value (2^-149 where that is subnormal). The errors are
-// those of all 2^32 arguments, tried for each instruction set by csrc/tests/accuracy.cpp; `pytest -m slow` repeats it. NaN
-// gives NaN, infinities give the limits. Plain divisions: a reciprocal estimate with a Newton step gained nothing (Zen 4),
-// differs between makers of processors and would need care at the ends.
+// One ulp is the distance between the two floats around the true value (2^-149 where that is subnormal). The errors
+// are those of all 2^32 arguments, tried for each instruction set by csrc/tests/accuracy.cpp (`pytest -m slow` repeats
+// it). NaN gives NaN, infinities give the limits. Divisions are plain: a reciprocal estimate with a Newton step gained
+// nothing (Zen 4), differs between makers of processors and needs care at the ends.
 //
 // Coefficients are minimax fits whose roundings to float were searched together. Compile without -ffast-math.
 #pragma once
@@ -24,11 +24,11 @@ SEQLOOM_INLINE vec scaled(vec v, vec n) { return (vec)_mm512_maskz_scalef_ps(EVE
 template <int OFFSET>
 constexpr float ROUNDER = 0x1.8p23f + OFFSET;
 
-// 2^n from a sum with ROUNDER<127>, for n = -127 ... 128; these two give zero and infinity.
-SEQLOOM_INLINE vec power_of_two(vec sum) { return from_bits(bits(sum) << 23); }
+// 2^n from an integer whose low bits are n + 127, for n = -127 ... 128; these two give zero and infinity.
+SEQLOOM_INLINE vec power_of_two(ivec biased) { return (vec)((uvec)biased << 23); }
 #endif
 
-// (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2, where x is SIGN r; with SCALE = 2 the same of 2 r, times two.
+// (exp(r) - 1 - r) / r^2 for r = SIGN x, |r| <= ln(2) / 2; with SCALE = 2, twice that for r = 2 x.
 template <int SIGN, int SCALE>
 SEQLOOM_INLINE vec exponential_tail(vec x, vec square) {
     constexpr float s = SCALE, odd = SIGN * SCALE;
@@ -38,7 +38,8 @@ SEQLOOM_INLINE vec exponential_tail(vec x, vec square) {
     return fma(square, fma(square, high, middle), low);
 }
 
-// exp(SIGN x - n ln 2) for the n that is next to SIGN x / ln 2. Cody and Waite's two-part ln 2: n times the first is exact.
+// exp(SIGN x - n ln 2) for the integer n next to SIGN x / ln 2. ln 2 in two parts (Cody and Waite): n times the first is
+// exact.
 template <int SIGN>
 SEQLOOM_INLINE vec exponential_of_rest(vec x, vec n) {
     vec r = fma(n, broadcast(SIGN * -0x1.62e4p-1f), x);
@@ -51,7 +52,7 @@ SEQLOOM_INLINE vec exponential_of_rest(vec x, vec n) {
     return fma(square, exponential_tail<SIGN, 1>(r, square), SIGN > 0 ? 1.0f + r : 1.0f - r);
 }
 
-// Error: at most 1.30 ulp. Underflows gradually, to zero below -103.98; infinity from 88.723 on.
+// Error: at most 1.31 ulp. Underflows gradually, to zero below -103.98; infinity from 88.723 on.
 SEQLOOM_INLINE vec exp(vec x) {
     constexpr float per_ln2 = 0x1.715476p+0f;
 #if defined(SEQLOOM_AVX512)
@@ -63,11 +64,11 @@ SEQLOOM_INLINE vec exp(vec x) {
     const ivec n = bits(sum) - bits(broadcast(ROUNDER<0>));
     const ivec half = n >> 1;  // 2^n in two factors: neither is beyond the normal numbers
     const vec result = exponential_of_rest<1>(x, sum - ROUNDER<0>);
-    return result * from_bits((half + 127) << 23) * from_bits((n - half + 127) << 23);
+    return result * power_of_two(half + 127) * power_of_two(n - half + 127);
 #endif
 }
 
-// Error: at most 2.50 ulp. Where the true value is subnormal (x < -87.34) it may be zero, and is below -88.73.
+// Error: at most 2.90 ulp. Where the true value is subnormal (x < -87.34) it may be zero, and is below -88.73.
 SEQLOOM_INLINE vec sigmoid(vec x) {
     constexpr float per_ln2 = -0x1.715476p+0f;
 #if defined(SEQLOOM_AVX512)
@@ -76,7 +77,7 @@ SEQLOOM_INLINE vec sigmoid(vec x) {
 #else
     x = limited(x, -89.0f, 88.0f);
     const vec sum = fma(x, broadcast(per_ln2), broadcast(ROUNDER<127>));
-    const vec e = exponential_of_rest<-1>(x, sum - ROUNDER<127>) * power_of_two(sum);
+    const vec e = exponential_of_rest<-1>(x, sum - ROUNDER<127>) * power_of_two(bits(sum));
 #endif
     return 1.0f / (1.0f + e);
 }
@@ -93,9 +94,10 @@ SEQLOOM_INLINE vec tanh(vec x) {
 #else
     const vec sum = fma(x, broadcast(per_half_ln2), broadcast(ROUNDER<127>));
     const vec n = sum - ROUNDER<127>;
-    const vec power = power_of_two(sum);
+    const vec power = power_of_two(bits(sum));
 #endif
-    const vec r = fma(n, broadcast(-0x1.62e430p-2f), x);  // one part of ln 2 will do: where |n| is large, h hardly matters
+    // ln 2 in one part will do: the larger n, the less does h matter.
+    const vec r = fma(n, broadcast(-0x1.62e430p-2f), x);
     const vec square = r * r;
     const vec rest = fma(square, exponential_tail<1, 2>(r, square), r);  // (exp(2 r) - 1) / 2
     const vec h = fma(power, rest, fma(power, broadcast(0.5f), broadcast(-0.5f)));
@@ -119,9 +121,9 @@ SEQLOOM_INLINE vec log(vec x) {  // x = 2^n (1 + r)
     const vec r = (vec)mantissa - 1.0f;
 #else
     const ivec subnormal = x < 0x1p-126f;
-    const ivec pattern = bits(select(subnormal, x * 0x1p23f, x));
-    const ivec exponent = (pattern - bits(broadcast(0.75f))) >> 23;
-    const vec r = from_bits(pattern - (exponent << 23)) - 1.0f;
+    const uvec pattern = (uvec)select(subnormal, x * 0x1p23f, x);
+    const ivec exponent = (ivec)(pattern - (uvec)broadcast(0.75f)) >> 23;
+    const vec r = (vec)(pattern - ((uvec)exponent << 23)) - 1.0f;
     const vec n = __builtin_convertvector(exponent, vec) - select(subnormal, broadcast(23.0f), vec{});
 #endif
     const vec square = r * r;
@@ -136,12 +138,14 @@ SEQLOOM_INLINE vec log(vec x) {  // x = 2^n (1 + r)
 #endif
 }
 
-// log(1 + exp(x)). Error: at most 2.90 ulp. Underflows gradually; x itself from about 17 on, so also above 20, as in torch.
+// log(1 + exp(x)). Error: at most 2.90 ulp. Underflows gradually; x itself above 20, as in torch, and somewhat below.
 SEQLOOM_INLINE vec softplus(vec x) {
     const vec u = exp(from_bits(bits(x) | bits(broadcast(-0.0f))));  // of -|x|; log(1 + u) = u + u^2 p / q
     const vec square = u * u;
-    const vec p = fma(square, broadcast(-0x1.3dc874p-9f), fma(u, broadcast(-0x1.1fa68ep-2f), broadcast(-0x1.ffff5ep-2f)));
-    const vec q = fma(square, broadcast(0x1.4c2f64p-2f), fma(u, broadcast(0x1.3a77ccp+0f), broadcast(1.0f)));
+    const vec p_low = fma(u, broadcast(-0x1.1fa68ep-2f), broadcast(-0x1.ffff5ep-2f));
+    const vec q_low = fma(u, broadcast(0x1.3a77ccp+0f), broadcast(1.0f));
+    const vec p = fma(square, broadcast(-0x1.3dc874p-9f), p_low);
+    const vec q = fma(square, broadcast(0x1.4c2f64p-2f), q_low);
     return relu(x) + (u + square * p / q);
 }
 

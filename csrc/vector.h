@@ -36,6 +36,7 @@ constexpr int LANES = 4;
 
 using vec [[gnu::vector_size(4 * LANES)]] = float;
 using ivec [[gnu::vector_size(4 * LANES)]] = int32_t;  // as a mask: all bits of a lane set where it is true
+using uvec [[gnu::vector_size(4 * LANES)]] = uint32_t;
 
 SEQLOOM_INLINE vec load(const float* from) {  // needs no alignment
     vec v;
@@ -143,7 +144,8 @@ SEQLOOM_INLINE float sum_of_four(__m128 v) {
 // The sum of all lanes, by halves: always the same order of additions.
 SEQLOOM_INLINE float sum(vec v) {
 #if defined(SEQLOOM_AVX512)
-    const __m256 eight = _mm512_maskz_extractf32x8_ps(0xff, (__m512)v, 0) + _mm512_maskz_extractf32x8_ps(0xff, (__m512)v, 1);
+    const __m256 first = _mm512_maskz_extractf32x8_ps(0xff, (__m512)v, 0);
+    const __m256 eight = first + _mm512_maskz_extractf32x8_ps(0xff, (__m512)v, 1);
     return sum_of_four(_mm256_extractf128_ps(eight, 0) + _mm256_extractf128_ps(eight, 1));
 #elif defined(SEQLOOM_AVX2)
     return sum_of_four(_mm256_extractf128_ps((__m256)v, 0) + _mm256_extractf128_ps((__m256)v, 1));
