@@ -84,6 +84,7 @@ def run(argv: list[str]) -> int:
 
     if options.list:
         return _list(options.rows)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     rows = run_rows(
         options.rows,
         not options.full,
@@ -91,7 +92,7 @@ def run(argv: list[str]) -> int:
         threads=options.threads,
         begun=lambda comparison: print(comparison.name, file=sys.stderr, flush=True),
     )
-    report = _report(options, argv, rows)
+    report = _report(options, argv, load, rows)
     show(to_table(rows), "", verdict(rows))
     if options.json is not None:
         write_atomic(options.json, json_format.dumps(report, ensure_ascii=False, indent=1, allow_nan=False))
@@ -109,7 +110,7 @@ def _list(names: tuple[str, ...]) -> int:
     return 0
 
 
-def _report(options: Options, argv: list[str], rows: list[Row]) -> dict[str, Any]:
+def _report(options: Options, argv: list[str], load: float | None, rows: list[Row]) -> dict[str, Any]:
     """Everything that the figures depend on, and the figures."""
     import torch
 
@@ -123,6 +124,7 @@ def _report(options: Options, argv: list[str], rows: list[Row]) -> dict[str, Any
         "threads": options.threads or torch.get_num_threads(),
         "environment": {name: os.environ[name] for name in _SETTINGS if name in os.environ},
         "machine": describe_machine(),
+        "load_before": load,
         "versions": installed_versions(_PACKAGES),
         "notes": list(_NOTES),
         "rows": [row.to_dict() for row in rows],

@@ -29,8 +29,9 @@ def to_markdown(report: Mapping[str, Any], rows: Sequence[Row]) -> str:
     memory = "" if machine["memory_gigabytes"] is None else f", {machine['memory_gigabytes']:.0f} GB"
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     settings = "".join(f"; {name}={value}" for name, value in report["environment"].items())
+    load = "" if report["load_before"] is None else f", load {report['load_before']:.1f} before the start"
     circumstances = (
-        f"{report['date']}; {machine['processor']}, {machine['cores']} cores{memory}, {machine['system']}; {versions}; "
+        f"{report['date']}; {machine['processor']}, {machine['cores']} cores{memory}, {machine['system']}{load}; {versions}; "
         f"{report['threads']} thread{'s' if report['threads'] > 1 else ''}; seed {report['seed']}{settings}."
     )
     shown = [row for row in rows if row.status == "measured"]
