@@ -57,7 +57,8 @@ def _types(kind: type) -> list[Any]:
 
 def _value(plain: Any, kind: Any) -> Any:
     if is_dataclass(kind):
-        return kind(*(_value(part, of) for part, of in zip(plain, _types(kind), strict=True)))  # type: ignore[operator]
+        make: Any = kind
+        return make(*(_value(part, of) for part, of in zip(plain, _types(make), strict=True)))
     if get_origin(kind) is tuple:
         parts = get_args(kind)
         if len(parts) == 2 and parts[1] is Ellipsis:
