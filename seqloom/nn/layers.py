@@ -7,6 +7,7 @@ compiled or exported, ``torch.func``, forward-mode derivatives, empty batches, a
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -172,6 +173,11 @@ class OnEngine(nn.RNNBase):
 
     def __prepare_scriptable__(self) -> nn.RNNBase:
         """What ``torch.jit.script`` compiles in this layer's place: torch's own layer with the same parameters."""
+        warnings.warn(
+            f"torch.jit.script compiles torch's own {type(self).__name__} in place of seqloom's, and leaves it in the "
+            "model that it was given; call seqloom.accelerate(model) afterwards to run that on the engine again",
+            stacklevel=2,
+        )
         torchs_own = next(kind for kind in type(self).__mro__ if kind in (nn.RNN, nn.LSTM, nn.GRU))
         twin: nn.RNNBase = object.__new__(torchs_own)
         twin.__dict__.update(self.__dict__)
@@ -213,10 +219,10 @@ class GRU(OnEngine, nn.GRU):
 def _plain_call() -> bool:
     """Whether the call is one to be computed, rather than recorded, transformed or computed in another precision."""
     return not (
-        torch._C._is_any_autocast_enabled()
+        torch.compiler.is_compiling()  # first: the rest is nothing that a compiler could look into
+        or torch._C._is_any_autocast_enabled()
         or torch._C._get_tracing_state() is not None
         or torch._C._functorch.peek_interpreter_stack() is not None
         or torch._C._len_torch_dispatch_stack()
         or forward_ad._current_level >= 0
-        or torch.compiler.is_compiling()
     )
