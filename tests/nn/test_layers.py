@@ -61,9 +61,11 @@ def test_outputs_states_and_gradients_are_torchs(twins, flat, kind, form, layers
             torch.manual_seed(7)
             x = values.clone().requires_grad_()
             hx = begun(module, None if form == "alone" else 4) if started else None
+            fields = [] if hx is None else [field.requires_grad_() for field in flat(hx)]
             results = flat(module(given(form, x), hx))
             sum((result.sin() * (position + 1)).sum() for position, result in enumerate(results)).backward()
-            found.append([*results, x.grad, *(parameter.grad for parameter in module.parameters())])
+            sources = [x, *fields, *module.parameters()]
+            found.append([*results, *(source.grad for source in sources)])
             module.zero_grad()
         for wanted, ours in zip(*found, strict=True):
             assert ours.shape == wanted.shape

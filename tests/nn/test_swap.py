@@ -2,7 +2,9 @@
 
 import copy
 import io
+import re
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
@@ -162,3 +164,9 @@ def test_saved_weights_and_whole_models_load(words):
     file.seek(0)
     layers = torch.load(file, weights_only=False)
     assert [type(layer) for layer in layers] == [type(layer) for layer in model.layers]
+
+
+def test_the_page_about_the_drop_in_shows_what_works():
+    page = (Path(__file__).parents[2] / "docs/drop-in.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(block, "drop-in.md", "exec"), {})
