@@ -11,6 +11,8 @@
 
 namespace seqloom::SEQLOOM_ISA {
 
+constexpr float PER_LN2 = 0x1.715476p+0f;
+
 // v kept within low ... high; NaN stays.
 SEQLOOM_INLINE vec limited(vec v, float low, float high) { return upper(broadcast(low), lower(broadcast(high), v)); }
 
@@ -28,80 +30,71 @@ constexpr float ROUNDER = 0x1.8p23f + OFFSET;
 SEQLOOM_INLINE vec power_of_two(ivec biased) { return (vec)((uvec)biased << 23); }
 #endif
 
-// (exp(r) - 1 - r) / r^2 for r = SIGN x, |r| <= ln(2) / 2; with SCALE = 2, twice that for r = 2 x.
-template <int SIGN, int SCALE>
-SEQLOOM_INLINE vec exponential_tail(vec x, vec square) {
-    constexpr float s = SCALE, odd = SIGN * SCALE;
-    const vec low = fma(x, broadcast(odd * s * 0x1.555490p-3f), broadcast(s * 0x1.fffffcp-2f));
-    const vec middle = fma(x, broadcast(odd * s * s * s * 0x1.123b2cp-7f), broadcast(s * s * s * 0x1.5558d2p-5f));
-    const vec high = broadcast(s * s * s * s * s * 0x1.6a2202p-10f);
-    return fma(square, fma(square, high, middle), low);
+// exp(r) - 1 for |r| <= ln(2) / 2; its relative error is small also where r is.
+SEQLOOM_INLINE vec exponential_less_one(vec r) {
+    const vec square = r * r;
+    const vec low = fma(r, broadcast(0x1.555490p-3f), broadcast(0x1.fffffcp-2f));
+    const vec middle = fma(r, broadcast(0x1.123b2cp-7f), broadcast(0x1.5558d2p-5f));
+    const vec high = fma(square, broadcast(0x1.6a2202p-10f), middle);
+    return fma(square, fma(square, high, low), r);
 }
 
-// exp(SIGN x - n ln 2) for the integer n next to SIGN x / ln 2. ln 2 in two parts (Cody and Waite): n times the first is
-// exact.
-template <int SIGN>
+// exp(x - n ln 2) for the integer n next to x / ln 2. ln 2 in two parts (Cody and Waite): n times the first is exact.
 SEQLOOM_INLINE vec exponential_of_rest(vec x, vec n) {
-    vec r = fma(n, broadcast(SIGN * -0x1.62e4p-1f), x);
-    r = fma(n, broadcast(SIGN * -0x1.7f7d1cp-20f), r);
+    vec r = fma(n, broadcast(-0x1.62e4p-1f), x);
+    r = fma(n, broadcast(-0x1.7f7d1cp-20f), r);
 #if defined(SEQLOOM_AVX512)
     // Where x is infinite or huge, n alone decides, and r may be anything finite.
     r = (vec)_mm512_maskz_range_ps(EVERY, (__m512)r, (__m512)broadcast(0.5f), 2);
 #endif
-    const vec square = r * r;
-    return fma(square, exponential_tail<SIGN, 1>(r, square), SIGN > 0 ? 1.0f + r : 1.0f - r);
+    return 1.0f + exponential_less_one(r);
 }
 
-// Error: at most 1.31 ulp. Underflows gradually, to zero below -103.98; infinity from 88.723 on.
+// Error: at most 1.00 ulp. Underflows gradually, to zero below -103.98; infinity from 88.723 on.
 SEQLOOM_INLINE vec exp(vec x) {
-    constexpr float per_ln2 = 0x1.715476p+0f;
 #if defined(SEQLOOM_AVX512)
-    const vec n = nearest_integer(x * per_ln2);
-    return scaled(exponential_of_rest<1>(x, n), n);
+    const vec n = nearest_integer(x * PER_LN2);
+    return scaled(exponential_of_rest(x, n), n);
 #else
     x = limited(x, -104.0f, 89.0f);
-    const vec sum = fma(x, broadcast(per_ln2), broadcast(ROUNDER<0>));
+    const vec sum = fma(x, broadcast(PER_LN2), broadcast(ROUNDER<0>));
     const ivec n = bits(sum) - bits(broadcast(ROUNDER<0>));
     const ivec half = n >> 1;  // 2^n in two factors: neither is beyond the normal numbers
-    const vec result = exponential_of_rest<1>(x, sum - ROUNDER<0>);
+    const vec result = exponential_of_rest(x, sum - ROUNDER<0>);
     return result * power_of_two(half + 127) * power_of_two(n - half + 127);
 #endif
 }
 
 // Error: at most 2.90 ulp. Where the true value is subnormal (x < -87.34) it may be zero, and is below -88.73.
 SEQLOOM_INLINE vec sigmoid(vec x) {
-    constexpr float per_ln2 = -0x1.715476p+0f;
 #if defined(SEQLOOM_AVX512)
-    const vec n = nearest_integer(x * per_ln2);
-    const vec e = scaled(exponential_of_rest<-1>(x, n), n);
+    const vec n = nearest_integer(x * -PER_LN2);
+    const vec e = scaled(exponential_of_rest(-x, n), n);
 #else
     x = limited(x, -89.0f, 88.0f);
-    const vec sum = fma(x, broadcast(per_ln2), broadcast(ROUNDER<127>));
-    const vec e = exponential_of_rest<-1>(x, sum - ROUNDER<127>) * power_of_two(bits(sum));
+    const vec sum = fma(x, broadcast(-PER_LN2), broadcast(ROUNDER<127>));
+    const vec e = exponential_of_rest(-x, sum - ROUNDER<127>) * power_of_two(bits(sum));
 #endif
     return 1.0f / (1.0f + e);
 }
 
-// Error: at most 2.60 ulp. Never beyond -1 and 1, which it takes from -9.02 and 9.02 on; tanh(x) = x where x is small.
-// As h / (h + 1) with h = (exp(2 x) - 1) / 2. A quotient of polynomials (two of degree 4 in x^2) takes 0.97 (AVX-512) and
-// 0.84 (AVX2) of the time of an LSTM's elementwise part, but errs by 4.9 ulp and passes 1.
+// Error: at most 2.70 ulp. Never beyond -1 and 1, which it takes from -9.02 and 9.02 on; tanh(x) = x where x is small.
+// As e / (e + 2) with e = exp(2 x) - 1. With a quotient of polynomials (two of degree 4 in x^2) the elementwise part of
+// an LSTM takes 0.98 (AVX-512) or 0.86 (AVX2) of the time, but that quotient errs by 4.9 ulp and passes 1.
 SEQLOOM_INLINE vec tanh(vec x) {
-    constexpr float per_half_ln2 = 0x1.715476p+1f;
     x = limited(x, -9.02f, 9.02f);
 #if defined(SEQLOOM_AVX512)
-    const vec n = nearest_integer(x * per_half_ln2);
+    const vec n = nearest_integer(x * (2.0f * PER_LN2));
     const vec power = scaled(broadcast(1.0f), n);
 #else
-    const vec sum = fma(x, broadcast(per_half_ln2), broadcast(ROUNDER<127>));
+    const vec sum = fma(x, broadcast(2.0f * PER_LN2), broadcast(ROUNDER<127>));
     const vec n = sum - ROUNDER<127>;
     const vec power = power_of_two(bits(sum));
 #endif
-    // ln 2 in one part will do: the larger n, the less does h matter.
-    const vec r = fma(n, broadcast(-0x1.62e430p-2f), x);
-    const vec square = r * r;
-    const vec rest = fma(square, exponential_tail<1, 2>(r, square), r);  // (exp(2 r) - 1) / 2
-    const vec h = fma(power, rest, fma(power, broadcast(0.5f), broadcast(-0.5f)));
-    return h / (h + 1.0f);
+    // ln 2 in one part will do: the larger n, the less does e matter.
+    const vec r = fma(n, broadcast(-0x1.62e430p-1f), x + x);
+    const vec e = fma(power, exponential_less_one(r), power - 1.0f);
+    return e / (e + 2.0f);
 }
 
 // log(1 + r) - r + r^2 / 2 over r^3, for r = -0.25 ... 0.5.
@@ -113,7 +106,7 @@ SEQLOOM_INLINE vec logarithm_tail(vec r, vec square) {
     return fma(square * square, high, low);
 }
 
-// Error: at most 0.90 ulp. Minus infinity for zeros, NaN for negative arguments; subnormal ones are no exception.
+// Error: at most 0.96 ulp. Minus infinity for zeros, NaN for negative arguments; subnormal ones are no exception.
 SEQLOOM_INLINE vec log(vec x) {  // x = 2^n (1 + r)
 #if defined(SEQLOOM_AVX512)
     const __m512 mantissa = _mm512_maskz_getmant_ps(EVERY, (__m512)x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
