@@ -6,18 +6,12 @@
 
 #include <cstring>
 
-#include "sequence.h"
+#include "loaded.h"
 #include "team.h"
 
 namespace nb = nanobind;
 namespace seqloom {
 namespace {
-
-// A program for one instruction set.
-struct Loaded {
-    Program program;
-    const Kernels* kernels;
-};
 
 Loaded* load(nb::bytes words, const std::string& instruction_set) {
     const Kernels* found = kernels(instruction_set.c_str());
@@ -108,6 +102,7 @@ void run(Loaded& loaded, int pass, int64_t time, int64_t batch, int64_t features
 NB_MODULE(_kernels, module) {
     using namespace seqloom;
     module.doc() = "The compiled kernels of the engine; seqloom.engine.compiled.library is what uses them.";
+    nb::set_leak_warnings(false);
     nb::class_<Loaded>(module, "Program")
         .def(nb::new_(&load), nb::arg("words"), nb::arg("instruction_set"))
         .def("run", &run)
@@ -132,4 +127,5 @@ NB_MODULE(_kernels, module) {
         return found;
     });
     module.def("has_team", &has_team);
+    bind_streams(module);
 }

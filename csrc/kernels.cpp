@@ -558,9 +558,11 @@ std::vector<std::pair<uint64_t, Epilogue>> built_in_epilogues() {
 
 }  // namespace
 
+std::unique_ptr<PackedCell> pack_cell(const CellWeights& weights, Weights kind, int parts, bool plain);
+
 extern const Kernels set;
 #define SEQLOOM_TEXT_(name) #name
 #define SEQLOOM_TEXT(name) SEQLOOM_TEXT_(name)
-const Kernels set = {SEQLOOM_TEXT(SEQLOOM_ISA), LANES, run, built_in_epilogues};
+const Kernels set = {SEQLOOM_TEXT(SEQLOOM_ISA), LANES, run, built_in_epilogues, pack_cell};
 
 }  // namespace seqloom::SEQLOOM_ISA

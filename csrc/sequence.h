@@ -1,6 +1,7 @@
 // What a run over a sequence is given: a program, the rows of a packed batch, and where everything lies.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "program.h"
@@ -59,12 +60,17 @@ struct Division {
 };
 Division divide(const Sequence& sequence, int threads);
 
+class PackedCell;  // see stream.h
+struct CellWeights;
+enum class Weights : int;
+
 // The kernels of one instruction set.
 struct Kernels {
     const char* name;
     int lanes;
     void (*run)(const Sequence& sequence, Division division, int threads);
     std::vector<std::pair<uint64_t, Epilogue>> (*built_in)();
+    std::unique_ptr<PackedCell> (*pack)(const CellWeights& weights, Weights kind, int parts, bool plain);
 };
 const Kernels* kernels(const char* name);          // null where this machine or this build has none of that name
 std::vector<const char*> instruction_sets();       // those that this machine can run, best first
