@@ -218,6 +218,9 @@ class _Schedule:
 
     def _readable(self, value: Value, level: int) -> Stream | None:
         """Where a stage of a level finds a value in memory."""
+        if value.operation is Node.PART:
+            whole = self._readable(value.inputs[0], level)
+            return whole and Stream(whole.kind, whole.index, whole.offset + value.attributes[0])
         here = self.setting.memory.get(value.index)
         if here is not None and (
             value.index not in self.setting.once or self.first.get((value.index, value.width)) == level
