@@ -2,8 +2,6 @@
 
 The code alone decides the function, not where its streams lie, so cells share functions, and a function is found by a
 hash of the code. A product and a sum are rounded once exactly where the virtual machine does so.
-
-``python -m seqloom.engine.compiled.emit csrc/built_in.inc`` writes the functions of all registered cells.
 """
 
 from __future__ import annotations
@@ -11,17 +9,14 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from importlib import import_module
-from pathlib import Path
 
-from seqloom.engine.compiled.form import Instruction, KernelProgram, Op, Stage, code_words
+from seqloom.engine.compiled.form import Instruction, Op, Stage, code_words
 
-__all__ = ["built_in_source", "code_key", "epilogue_source"]
+__all__ = ["code_key", "epilogue_source", "function_name"]
 
 _INFIX = {Op.ADD: "+", Op.SUB: "-", Op.MUL: "*", Op.DIV: "/"}
 _UNARY = {
@@ -40,6 +35,11 @@ def code_key(stage: Stage) -> int:
     words = code_words(stage)
     digest = hashlib.blake2b(struct.pack(f"<{len(words)}i", *words), digest_size=8).digest()
     return int.from_bytes(digest, "little")
+
+
+def function_name(key: int) -> str:
+    """The name of a key's function wherever it is compiled."""
+    return f"code_{key:016x}"
 
 
 def epilogue_source(stage: Stage, name: str) -> str:
@@ -232,56 +232,3 @@ def _literal(value: float) -> str:
 
 def _indented(depth: int, lines: Iterable[str]) -> Iterator[str]:
     return ("    " * depth + line for line in lines)
-
-
-def built_in_source(programs: Iterable[tuple[str, KernelProgram]]) -> str:
-    """The functions of all distinct codes of named programs, and the table of them by key, as csrc/kernels.cpp reads it."""
-    stages: dict[int, Stage] = {}
-    users: dict[int, list[str]] = {}
-    for name, program in programs:
-        for title in ("forward", "inference", "backward"):
-            passes: Sequence[Stage] = getattr(program, title)
-            for stage in passes:
-                key = code_key(stage)
-                stages.setdefault(key, stage)
-                if f"{name} {title}" not in users.setdefault(key, []):
-                    users[key].append(f"{name} {title}")
-    lines = [
-        "// Elementwise code of the registered cells, compiled with the kernels. Generated, do not edit:",
-        "// python -m seqloom.engine.compiled.emit csrc/built_in.inc",
-        "",
-    ]
-    for key, stage in stages.items():
-        lines += [f"// {', '.join(users[key])}", f"static {epilogue_source(stage, _name(key))}"]
-    lines.append("static const BuiltIn built_in[] = {")
-    lines += [f"    {{0x{key:016x}ULL, &{_name(key)}}}," for key in sorted(stages)]
-    return "\n".join([*lines, "};", ""])
-
-
-def _name(key: int) -> str:
-    return f"code_{key:016x}"
-
-
-def _registered_programs() -> Iterator[tuple[str, KernelProgram]]:
-    from seqloom.engine.compiled.lowering import lower
-
-    # Cells are a higher room: found by name when a person runs this file, so that the engine stays below them.
-    cells = import_module("seqloom.cells")
-    for name in cells.names():
-        for bias in (True, False):
-            # Sizes do not enter the code; these differ so that none could be taken for another.
-            cell = cells.get(name)(3, 5, bias=bias)
-            yield (name if bias else f"{name} without bias"), lower(cell.graph)
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Write the functions of all registered cells to the named file, or to the standard output where none is named."""
-    source = built_in_source(_registered_programs())
-    if arguments:
-        Path(arguments[0]).write_text(source, encoding="utf-8")
-    else:
-        sys.stdout.write(source)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
