@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 import seqloom.nn
 
 EXACT = {"atol": 1e-12, "rtol": 0.0}
+TOLERANCES = {torch.float64: EXACT, torch.float32: {"atol": 1e-5, "rtol": 1e-5}}
 KINDS = {
     "rnn": ("RNN", {}),
     "relu": ("RNN", {"nonlinearity": "relu"}),
@@ -37,30 +38,39 @@ def given(form, x):
             return x
 
 
-def begun(module, batch):
+def begun(module, batch, dtype):
     """A state to begin with, in torch's form; ``batch`` of none: without that dimension."""
     count = module.num_layers * (2 if module.bidirectional else 1)
     sizes = (module.proj_size or module.hidden_size, module.hidden_size)[: 2 if module.mode == "LSTM" else 1]
     shapes = [(count, size) if batch is None else (count, batch, size) for size in sizes]
-    fields = tuple(torch.randn(shape, dtype=torch.float64) for shape in shapes)
+    fields = tuple(torch.randn(shape, dtype=dtype) for shape in shapes)
     return fields if len(fields) == 2 else fields[0]
 
 
 @pytest.mark.usefixtures("engine_only")
 @pytest.mark.parametrize("form", INPUTS)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("layers", "bidirectional", "bias"), [(1, False, True), (2, True, True), (2, False, False)])
-def test_outputs_states_and_gradients_are_torchs(twins, flat, kind, form, layers, bidirectional, bias):
+@pytest.mark.parametrize(
+    ("dtype", "layers", "bidirectional", "bias"),
+    [
+        (torch.float64, 1, False, True),
+        (torch.float64, 2, True, True),
+        (torch.float64, 2, False, False),
+        (torch.float32, 2, True, True),
+        (torch.float32, 1, True, False),
+    ],
+)
+def test_outputs_states_and_gradients_are_torchs(twins, flat, kind, form, dtype, layers, bidirectional, bias):
     name, options = KINDS[kind]
-    options = {**options, "num_layers": layers, "bidirectional": bidirectional, "bias": bias}
+    options = {**options, "num_layers": layers, "bidirectional": bidirectional, "bias": bias, "dtype": dtype}
     pair = twins(name, 3, 4, batch_first=form == "batch first", **options)
-    values = torch.randn(5, 4, 3, dtype=torch.float64)
+    values = torch.randn(5, 4, 3, dtype=dtype)
     for started in (False, True):
         found = []
         for module in pair:
             torch.manual_seed(7)
             x = values.clone().requires_grad_()
-            hx = begun(module, None if form == "alone" else 4) if started else None
+            hx = begun(module, None if form == "alone" else 4, dtype) if started else None
             fields = [] if hx is None else [field.requires_grad_() for field in flat(hx)]
             results = flat(module(given(form, x), hx))
             sum((result.sin() * (position + 1)).sum() for position, result in enumerate(results)).backward()
@@ -69,7 +79,7 @@ def test_outputs_states_and_gradients_are_torchs(twins, flat, kind, form, layers
             module.zero_grad()
         for wanted, ours in zip(*found, strict=True):
             assert ours.shape == wanted.shape
-            torch.testing.assert_close(ours, wanted, **EXACT)
+            torch.testing.assert_close(ours, wanted, **TOLERANCES[dtype])
 
 
 @pytest.mark.usefixtures("engine_only")
