@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -87,9 +88,8 @@ class _Function:
         for a in self._accumulators:
             yield f"const float* const accumulator{a} = tile->accumulators + {a} * tile->gate_stride;"
         for s in self._streams:
-            yield f"float* const stream{s} = tile->streams[{s}];"
-            if s not in self._totals:
-                yield f"const int64_t stride{s} = tile->strides[{s}];"
+            stride = "" if s in self._totals else f" const int64_t stride{s} = tile->strides[{s}];"
+            yield f"float* const stream{s} = tile->streams[{s}];{stride}"
         if self._sums:
             yield "float* const sums = tile->sums;"
             yield "const int64_t sum_stride = tile->sum_stride;"
@@ -227,7 +227,7 @@ def _literal(value: float) -> str:
         return '__builtin_nanf("")'
     if math.isinf(single):
         return "__builtin_inff()" if single > 0 else "-__builtin_inff()"
-    return f"{single.hex()}f"
+    return re.sub(r"\.?0*p", "p", single.hex(), count=1) + "f"
 
 
 def _indented(depth: int, lines: Iterable[str]) -> Iterator[str]:
