@@ -10,7 +10,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from seqloom.engine import derived, reference, vendor
+from seqloom.engine import cpu, derived, reference, vendor
 from seqloom.engine.contract import NO_NOISE, Noise, Ragged, SequenceCell, States, Work
 from seqloom.errors import ConfigError, did_you_mean
 
@@ -25,7 +25,7 @@ __all__ = [
     "run_sequence",
 ]
 
-BACKENDS: dict[str, ModuleType] = {"vendor": vendor, "derived": derived, "reference": reference}
+BACKENDS: dict[str, ModuleType] = {"cpu": cpu, "vendor": vendor, "derived": derived, "reference": reference}
 """By name, best first: ``auto`` takes the first that does not refuse."""
 
 ENVIRONMENT = "SEQLOOM_BACKEND"

@@ -79,7 +79,7 @@ AWKWARD = [
 @pytest.mark.parametrize("cell", AWKWARD, ids=lambda cell: cell.__name__)
 def test_a_derived_backward_pass_equals_autograd_through_the_loop(cell):
     torch.manual_seed(0)
-    assert choose([cell(3, 4)]).backend == "derived"
+    assert choose([cell(3, 4).double()]).backend == "derived"
     check_backends(Subject(cell, {}))
 
 
@@ -88,7 +88,7 @@ def test_a_state_of_constants_is_left_to_the_reference():
         def step(self, x, h):
             return 0.0 * self.vector("zero")
 
-    assert choose([Constant(3, 4)]).backend == "reference"
+    assert choose([Constant(3, 4).double()]).backend == "reference"
     with pytest.raises(ConfigError, match="'derived' cannot run this layer: a state of Constant depends on nothing"):
         choose([Constant(3, 4)], backend="derived")
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 __all__ = [
     "Array", "Instruction", "KernelProgram", "Kind", "LinearBlock", "Op", "Product", "RowLeaf", "Segment", "Stage",
@@ -219,7 +220,7 @@ class KernelProgram:
     inference: tuple[Stage, ...]
     backward: tuple[Stage, ...]
 
-    @property
+    @cached_property
     def linear_width(self) -> int:
         """Columns of the input product."""
         return sum(block.rows for block in self.linear)

@@ -27,6 +27,10 @@ class Gradients:
     matrices: list[Tensor | None]
     initial: list[Tensor | None]
 
+    def flat(self) -> list[Tensor | None]:
+        """All of them in one list."""
+        return [self.x, self.weight, self.bias, *self.rows, *self.vectors, *self.matrices, *self.initial]
+
 
 @dataclass(frozen=True, eq=False)
 class Collection:

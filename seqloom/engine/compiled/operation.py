@@ -30,6 +30,22 @@ class Operation:
         return cls(program, native.load(program))
 
     @cached_property
+    def sizes(self) -> dict[str, list[tuple[int, ...]]]:
+        """The shapes of a direction's tensors in :class:`Inputs`, but for the packed rows and the batch's."""
+        return {
+            "rows": [(leaf.size,) for leaf in self.program.rows],
+            "vectors": [(size,) for _, size in self.program.vectors],
+            "matrices": [(height, length) for _, height, length in self.program.matrices],
+            "initial": [(size,) for size in self.program.states],
+        }
+
+    @cached_property
+    def widths(self) -> tuple[int, int, int]:
+        """Columns of the input product of none, one and two directions."""
+        width = self.program.linear_width
+        return 0, width, 2 * width
+
+    @cached_property
     def kept(self) -> list[int]:
         """Arrays that training keeps in memory of their own."""
         return [i for i, array in enumerate(self.program.arrays) if array.kept and array.linear < 0]

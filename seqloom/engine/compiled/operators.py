@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -47,17 +48,90 @@ def operation(text: str) -> Operation:
 
 
 def run(text: str, inputs: Inputs, rows: Rows, *, directions: int, save: bool) -> list[Tensor]:
-    """A program over packed rows: the output, the final states of each direction, and what ``save`` adds.
+    """A program over packed rows: the output and the final states of each direction.
 
-    Where nobody differentiates or traces, the machine is called without the dispatcher.
+    Where nobody traces, the machine is called without the dispatcher: that costs more than a short sequence does.
     """
-    if not (save or torch.compiler.is_compiling()):
-        return run_forward(operation(text), rows, inputs, directions=directions, save=False)
-    everything = (inputs.x, inputs.weight, inputs.bias, inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)
-    result: list[Tensor] = torch.ops.seqloom.sequence(
-        text, *everything, rows.counts, rows.time, rows.batch, directions, save
-    )
-    return result
+    loaded = operation(text)
+    count = 1 + directions * len(loaded.program.states)
+    if torch.compiler.is_compiling():
+        everything = (
+            inputs.x,
+            inputs.weight,
+            inputs.bias,
+            inputs.rows,
+            inputs.vectors,
+            inputs.matrices,
+            inputs.initial,
+        )
+        traced: list[Tensor] = torch.ops.seqloom.sequence(
+            text, *everything, rows.counts, rows.time, rows.batch, directions, save
+        )
+        return traced[:count]
+    if save:
+        lists = (inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)
+        flat = [tensor for part in lists for tensor in part]
+        call = _Call(text, rows, directions, tuple(map(len, lists)))
+        results: tuple[Tensor, ...] = _Sequence.apply(call, inputs.x, inputs.weight, inputs.bias, *flat)  # type: ignore[no-untyped-call]
+        return list(results)
+    return run_forward(loaded, rows, inputs, directions=directions, save=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """What a run is besides its tensors; ``lengths`` are those of the lists of :class:`Inputs`."""
+
+    text: str
+    rows: Rows
+    directions: int
+    lengths: tuple[int, ...]
+
+    def inputs(self, tensors: Sequence[Any]) -> Inputs:
+        """The inputs from one flat sequence: x, weight, bias, then the lists."""
+        lists, first = [], 3
+        for length in self.lengths:
+            lists.append(list(tensors[first : first + length]))
+            first += length
+        return Inputs(*tensors[:3], *lists)
+
+    @property
+    def results(self) -> int:
+        """How many tensors a run returns: the output and the final states."""
+        return 1 + self.directions * len(operation(self.text).program.states)
+
+
+class _Sequence(torch.autograd.Function):
+    """A run as one operation of autograd, without the dispatcher's detours."""
+
+    @staticmethod
+    def forward(ctx: Any, call: _Call, *tensors: Any) -> tuple[Tensor, ...]:
+        results = run_forward(
+            operation(call.text), call.rows, call.inputs(tensors), directions=call.directions, save=True
+        )
+        ctx.call = call
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, *results)
+        return tuple(results[: call.results])
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor | None) -> tuple[Any, ...]:
+        call: _Call = ctx.call
+        saved = ctx.saved_tensors
+        count = 3 + sum(call.lengths)
+        inputs = call.inputs(saved[:count])
+        if torch.is_grad_enabled():  # somebody wants gradients of these gradients
+            found = _recorded(call.text, inputs, call.rows, call.directions, given)
+            return None, *found[:3], *(gradient for part in found[3:] for gradient in part)
+        gradients = run_backward(
+            operation(call.text),
+            call.rows,
+            inputs,
+            saved[count:],
+            given,
+            directions=call.directions,
+            wants_x=ctx.needs_input_grad[1],
+        )
+        return None, *gradients.flat()
 
 
 def _inputs(values: Sequence[Any]) -> Inputs:
@@ -80,9 +154,8 @@ def _backward(text: str, *values: Any) -> list[Tensor]:
         directions=directions,
         wants_x=wants_x,
     )
-    flat = [found.x, found.weight, found.bias, *found.rows, *found.vectors, *found.matrices, *found.initial]
     absent = inputs[0].new_empty(0)
-    return [absent if gradient is None else gradient.contiguous() for gradient in flat]
+    return [absent if gradient is None else gradient.contiguous() for gradient in found.flat()]
 
 
 def _forward_shapes(text: str, *values: Any) -> list[Tensor]:

@@ -33,28 +33,28 @@ def _check(operation: Operation, rows: Rows, inputs: Inputs, directions: int) ->
     Raises:
         ValueError: names the tensor.
     """
-    program, total = operation.program, rows.total
     features = inputs.x.shape[-1]
-    wanted: list[tuple[str, Tensor, tuple[int, ...]]] = [("x", inputs.x, (total, features))]
-    width = directions * program.linear_width
-    wanted.append(("weight", inputs.weight, (width, features)))
-    if inputs.bias is not None:
-        wanted.append(("bias", inputs.bias, (width,)))
-    lists: list[tuple[str, Sequence[Tensor], list[tuple[int, ...]]]] = [
-        ("rows", inputs.rows, [(total, leaf.size) for leaf in program.rows]),
-        ("vectors", inputs.vectors, [(size,) for _, size in program.vectors]),
-        ("matrices", inputs.matrices, [(height, length) for _, height, length in program.matrices]),
-        ("initial", inputs.initial, [(rows.batch, size) for size in program.states]),
-    ]
-    for name, tensors, shapes in lists:
-        if len(tensors) != directions * len(shapes) and not (name == "initial" and not tensors):
-            raise ValueError(f"{name} has {len(tensors)} tensors; expected {directions * len(shapes)}")
-        wanted += [(name, tensor, shapes[i % len(shapes)]) for i, tensor in enumerate(tensors)]
-    for name, tensor, shape in wanted:
+    single = (
+        ("x", inputs.x, (rows.total, features)),
+        ("weight", inputs.weight, (operation.widths[directions], features)),
+    )
+    for name, tensor, shape in single:
         if tensor.shape != shape or tensor.dtype != torch.float32:
-            raise ValueError(
-                f"{name} has shape {tuple(tensor.shape)} and type {tensor.dtype}; expected float32 {shape}"
-            )
+            raise _misfit(name, tensor, shape)
+    if inputs.bias is not None and inputs.bias.shape != (operation.widths[directions],):
+        raise _misfit("bias", inputs.bias, (operation.widths[directions],))
+    for name in ("rows", "vectors", "matrices", "initial"):
+        tensors, sizes = getattr(inputs, name), operation.sizes[name]
+        if len(tensors) != directions * len(sizes) and (tensors or name != "initial"):
+            raise ValueError(f"{name} has {len(tensors)} tensors; expected {directions * len(sizes)}")
+        before = {"rows": (rows.total,), "initial": (rows.batch,)}.get(name, ())
+        for tensor, size in zip(tensors, sizes * directions, strict=False):
+            if tensor.shape != before + size or tensor.dtype != torch.float32:
+                raise _misfit(name, tensor, before + size)
+
+
+def _misfit(name: str, tensor: Tensor, shape: tuple[int, ...]) -> ValueError:
+    return ValueError(f"{name} has shape {tuple(tensor.shape)} and type {tensor.dtype}; expected float32 {shape}")
 
 
 class _Memory:
