@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from seqloom import cells, data, decoding, engine, layers, learning, losses, nn, systems
+    from seqloom.layers.quantized import quantize
     from seqloom.layers.recurrent import Recurrent
     from seqloom.nn.swap import accelerate
     from seqloom.systems.family import load
@@ -27,6 +28,7 @@ __all__ = [
     "load",
     "losses",
     "nn",
+    "quantize",
     "systems",
 ]
 
@@ -36,6 +38,7 @@ _NAMES = {
     "accelerate": "seqloom.nn.swap",
     "explain": "seqloom.layers.recurrent",
     "load": "seqloom.systems.family",
+    "quantize": "seqloom.layers.quantized",
 }
 
 
