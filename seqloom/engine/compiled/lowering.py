@@ -7,6 +7,7 @@ The step is cut into values of one block of units each (``blocks``), differentia
 from __future__ import annotations
 
 from seqloom.engine.compiled.blocks import cut
+from seqloom.engine.compiled.description import describe
 from seqloom.engine.compiled.form import (
     KernelProgram,
     Kind,
@@ -19,14 +20,15 @@ from seqloom.engine.compiled.form import (
     VectorGradient,
     WeightGradient,
 )
+from seqloom.engine.compiled.levels import Reading, Root, Setting
 from seqloom.engine.compiled.memory import Arrays, Columns, Run, linear_blocks
 from seqloom.engine.compiled.reverse import differentiate, reachable, source_of
 from seqloom.engine.compiled.saving import choose_saved
-from seqloom.engine.compiled.stages import Reading, Root, Setting, schedule
+from seqloom.engine.compiled.stages import schedule
 from seqloom.engine.compiled.values import Node, Unlowerable, Value
 from seqloom.engine.graph import Graph
 
-__all__ = ["Unlowerable", "lower"]
+__all__ = ["Unlowerable", "describe", "lower"]
 
 
 def lower(graph: Graph) -> KernelProgram:
