@@ -86,9 +86,11 @@ def truth_of(configuration: Configuration) -> Truth:
 def outcome(configuration: Configuration, data: Data, backend: str, dtype: torch.dtype = torch.float32) -> Outcome:
     """What the layer gives on a backend; gradients by the names of :attr:`Data.wanted`."""
     layer = build_layer(configuration, backend).to(dtype)
-    base = data.x.to(dtype)
+    base = data.x.to(dtype, copy=True)
     x = shape_input(configuration, base)
-    state = None if data.state is None else layer.initial_state(0)._make(field.to(dtype) for field in data.state)
+    state = (
+        None if data.state is None else layer.initial_state(0)._make(field.to(dtype, copy=True) for field in data.state)
+    )
     if backend != "reference":  # what a backend makes of the weights must not outlive a change of them
         with torch.no_grad():
             layer(x, state, data.lengths)

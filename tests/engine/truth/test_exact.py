@@ -37,7 +37,9 @@ def problem(cell, hidden_size, seed):
     state = layer.initial_state(batch)
     given = {
         "x": integers(generator, batch, 5, features),
-        **{f"state.{name}": integers(generator, *field.shape) for name, field in zip(state._fields, state, strict=True)},
+        **{
+            f"state.{name}": integers(generator, *field.shape) for name, field in zip(state._fields, state, strict=True)
+        },
     }
     gradients = [integers(generator, batch, 5, layer.output_size), *(integers(generator, *f.shape) for f in state)]
     return configuration, parameters, given, gradients, Data.of(configuration).lengths
