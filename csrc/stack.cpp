@@ -27,6 +27,9 @@ Stack::Stack(const std::vector<const PackedCell*>& packed, int64_t rows, bool re
     : batch(rows), features(packed.front()->features()), units(packed.back()->program().states[0]), cells(packed),
       threads_(std::min(threads, packed.front()->parts())) {
     for (const PackedCell* cell : packed) {
+        for (int size : cell->program().rows) {
+            if (size != cell->features()) throw std::invalid_argument("a stream's hoisted values can be its input only");
+        }
         const bool adds = residual && !layers.empty() && cell->features() == cell->program().states[0];
         residual_.push_back(adds);
         layers.push_back(cell->begin(rows, threads_));
@@ -55,6 +58,7 @@ void Stack::work(const Region& region, Share share) {
             passage.out = l + 1 < layers.size()
                               ? Rows{between_[l % 2].data(), batch * between_stride_, between_stride_}
                               : Rows{region.out.at + done * region.out.time, region.out.time, region.out.row};
+            passage.leaves.assign(cells[l]->program().rows.size(), below);  // the input itself
             layers[l]->run(passage, share);
             share.wait();
             if (share.worker == 0) layers[l]->advance(passage.time);

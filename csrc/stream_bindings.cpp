@@ -309,7 +309,7 @@ class NativeStream {
 void bind_streams(nb::module_& module) {
     nb::class_<PackedCell>(module, "PackedCell")
         .def(nb::new_(&pack), nb::arg("program"), nb::arg("features"), nb::arg("linear"), nb::arg("matrices"),
-             nb::arg("vectors"), nb::arg("weights"), nb::arg("parts"), nb::arg("plain"), nb::keep_alive<0, 1>())
+             nb::arg("vectors"), nb::arg("weights"), nb::arg("parts"), nb::arg("plain"), nb::keep_alive<0, 2>())  // argument 1 is the class
         .def_prop_ro("bytes", &PackedCell::bytes);
     module.def("run_cells", &run_cells);
     nb::class_<NativeStream>(module, "Stream")

@@ -196,8 +196,8 @@ class Stream:
             objection = packed.refusal([cell])
             if objection:
                 return objection
-            if packed.program_of(cell).rows:
-                return f"{type(cell).__name__} hoists a value of its input that is no product"
+            if any(cell.graph.nodes[leaf.node].operation != "input" for leaf in packed.program_of(cell).rows):
+                return f"{type(cell).__name__} multiplies what it has computed from its input alone"
         return None
 
     def _push(self, rows: Any, results: Any, time: int) -> None:

@@ -23,7 +23,17 @@ from seqloom.engine.compiled.sequence import Rows
 from seqloom.engine.contract import NO_NOISE, SequenceCell
 from seqloom.errors import ConfigError
 
-__all__ = ["PackedCell", "Weights", "check_weights", "native_stream", "pack", "program_of", "refusal", "run"]
+__all__ = [
+    "PackedCell",
+    "Weights",
+    "check_weights",
+    "instruction_sets",
+    "native_stream",
+    "pack",
+    "program_of",
+    "refusal",
+    "run",
+]
 
 Weights: TypeAlias = Literal["float32", "bfloat16", "int8"]
 """How packed weights are kept: as they are; rounded to bfloat16 and multiplied as floats; or as 8-bit integers times a
@@ -37,6 +47,12 @@ def _kernels() -> Any:
     from seqloom.engine.compiled import _kernels  # type: ignore[attr-defined]
 
     return _kernels
+
+
+def instruction_sets() -> list[str]:
+    """The instruction sets that this machine and build have, the best first."""
+    names: list[str] = _kernels().instruction_sets()
+    return names
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +140,7 @@ def native_stream(cells: Sequence[PackedCell], batch: int, *, residual: bool, th
     """A stack of packed cells with its state, zero at first.
 
     Args:
-        cells: from the input up; cells with hoisted values cannot stream.
+        cells: from the input up; a hoisted value of a cell can be its input only.
         batch: rows B.
         residual: add a layer's input to its output from the second layer on, where their widths agree.
         threads: at most so many share a step, where that pays.
