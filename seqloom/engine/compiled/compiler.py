@@ -179,6 +179,6 @@ class _State:
 
 
 _state = _State()
-atexit.register(_state.close)
+atexit.register(lambda: _state.close())
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_state.restart)
+    os.register_at_fork(after_in_child=lambda: _state.restart())
