@@ -2,12 +2,23 @@
 
 import random
 
-from steps import blocks
-
 from seqloom.cells import Cell
 from seqloom.engine.operations import (
-    abs, exp, layer_norm, log, maximum, minimum, relu, sigmoid, softplus, sqrt, tanh, where,
+    abs,
+    exp,
+    layer_norm,
+    log,
+    maximum,
+    minimum,
+    relu,
+    sigmoid,
+    softplus,
+    sqrt,
+    tanh,
+    where,
 )  # fmt: skip
+
+from .steps import blocks
 
 UNARY = (
     tanh, sigmoid, relu, abs, softplus, layer_norm, lambda v: -v, lambda v: 0.5 * v, lambda v: v + 1,

@@ -1,20 +1,22 @@
 """Lowered steps, executed literally in float64, against autograd through the plain loop."""
 
-import sys
-from pathlib import Path
+import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
-from seqloom.cells import registry
+from seqloom.cells import Cell, registry
 from seqloom.engine import reference
 from seqloom.engine.backend import measure_lengths
-from seqloom.engine.compiled.lowering import lower
+from seqloom.engine.compiled.form import Kind, LinearBlock, Op, Stream, WeightGradient
+from seqloom.engine.compiled.lowering import Unlowerable, describe, lower
 from seqloom.engine.contract import NO_NOISE
+from seqloom.engine.operations import tanh
 
-sys.path.insert(0, str(Path(__file__).parent))
-from simulator import simulate
-from steps import CELLS, SAME_SIZE
+from .random_steps import RandomStep
+from .simulator import simulate
+from .steps import CELLS, SAME_SIZE, DeepTransition, blocks
 
 LENGTHS = [2, 5, 0, 1, 5, 4]
 
@@ -72,3 +74,137 @@ def test_registered_cells_are_lowered_to_what_they_compute(name, bias):
 def test_a_single_unit_and_a_single_step_are_no_exception(cell):
     compare(random_cell(cell, 1), [1, 1], False)
     compare(random_cell(cell, 1), LENGTHS, True)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_steps_that_nobody_thought_of_are_lowered_too(seed):
+    torch.manual_seed(seed)
+    units = [4, 3, 1][seed % 3]
+    cell = RandomStep([2, units][seed % 2], units, seed=seed).double()
+    for parameter in cell.parameters():
+        torch.nn.init.normal_(parameter, std=0.6)
+    compare(cell, LENGTHS, turned=seed % 2 == 0)
+
+
+def built(name, units=4):
+    return lower(registry.get(name)(3, units).graph)
+
+
+def test_an_lstm_keeps_its_gates_where_its_input_product_was_and_nothing_else():
+    program = built("lstm")
+    assert program.linear == (LinearBlock("weight_ifgo_x", ("bias_ifgo",), 0, 16),)
+    assert [array.kept for array in program.arrays] == [True] * 4
+    assert sorted(array.linear for array in program.arrays) == [0, 4, 8, 12]
+    assert (program.gradient, program.linear_gradient) == (16, 0)
+    assert program.weight_gradients == (WeightGradient(0, 0, 16, 0, Stream(Kind.STATE)),)
+
+
+def test_a_gru_shares_the_gradients_of_its_gates():
+    program = built("gru")
+    assert (program.gradient, program.linear_gradient) == (16, 4)
+    source = program.backward[0].products[0]
+    assert (source.source.offset, source.length) == (0, 12)
+    names = [program.matrices[segment.matrix][0] for segment in source.gates[0]]
+    assert names == ["weight_recurrent_h", "weight_rz_h"]
+    assert sum(array.kept for array in program.arrays) == 4
+    before = built("gru_before")
+    assert (before.gradient, before.linear_gradient) == (12, 0)
+
+
+def test_a_product_waits_for_what_it_multiplies_and_for_nothing_else():
+    stages = {
+        name: [len(passes) for passes in (p.forward, p.backward)] for name in registry.names() for p in [built(name)]
+    }
+    assert stages["lstm"] == stages["gru"] == stages["rnn"] == [1, 1]
+    assert stages["gru_before"] == [2, 2]
+    assert len(lower(DeepTransition(3, 4).graph).forward) == 3
+
+
+@pytest.mark.parametrize("cell", [*CELLS, *map(registry.get, registry.names())], ids=lambda cell: cell.__name__)
+def test_inference_stores_nothing_that_no_later_stage_reads(cell):
+    stages = lower(random_cell(cell).graph).inference
+    for position, stage in enumerate(stages):
+        stored = {stage.streams[i.a] for i in stage.code if i.op in (Op.STORE, Op.SUM_UNITS)}
+        later = [(s, 1) for after in stages[position + 1 :] for s in after.streams]
+        later += [(p.source, p.length) for after in stages[position + 1 :] for p in after.products]
+        for stream in stored:
+            same = [(s.offset, length) for s, length in later if (s.kind, s.index) == (stream.kind, stream.index)]
+            read = any(offset <= stream.offset < offset + length for offset, length in same)
+            assert read or stream.kind is Kind.NEW_STATE, stream
+
+
+def test_a_program_is_made_once_for_all_cells_that_share_a_graph():
+    cell = registry.get("lstm")(3, 4)
+    assert lower(cell.graph) is lower(copy.deepcopy(cell).graph)
+
+
+class CutTooFine(Cell):
+    def step(self, x, h):
+        parts = blocks(self.affine(x, h, name="a", size=80), 80)
+        return tanh(parts[0] * h + parts[79])
+
+
+class TooManyGates(Cell):
+    def step(self, x, h):
+        gates = [f"g{number}" for number in range(70)]
+        return tanh(sum(self.matvec(h, name=gate) * (number + 1) for number, gate in enumerate(gates)))
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [(CutTooFine, "cut in 80 pieces, more than 64"), (TooManyGates, "70 accumulators, more than 64")],
+)
+def test_what_does_not_fit_the_machine_is_refused_with_a_reason(cell, reason):
+    graph = cell(3, 4).graph
+    for _ in range(2):
+        with pytest.raises(Unlowerable, match=reason):
+            lower(graph)
+
+
+def test_a_description_says_what_a_step_costs():
+    lines = describe(built("gru_before"))
+    assert lines[0] == "before the steps: weight_rz_x x + bias_rz (8 columns); weight_n_x x + bias_n (4 columns)"
+    assert lines[1] == "forward: 2 stages"
+    assert lines[-1] == "gradients: 12 columns per row and step, 0..11 those of the input product"
+    for cell in CELLS:
+        assert all(describe(lower(random_cell(cell).graph)))
+
+
+def with_stages(change):
+    """Damage to the stages of each pass."""
+    return lambda program: replace(
+        program, **{name: change(getattr(program, name)) for name in ("forward", "inference", "backward")}
+    )
+
+
+def exchanged_gates(stages):
+    products = [tuple(replace(p, gates=p.gates[::-1]) for p in stage.products) for stage in stages]
+    return tuple(replace(stage, products=changed) for stage, changed in zip(stages, products, strict=True))
+
+
+def overwritten_early(program):
+    """Arrays lie over columns of the input product that a later stage still reads."""
+    width = program.linear_width
+    return replace(
+        program, arrays=tuple(a if a.linear < 0 else replace(a, linear=width - 4 - a.linear) for a in program.arrays)
+    )
+
+
+DAMAGES = {
+    "stages in the wrong order": ("gru_before", with_stages(lambda stages: stages[::-1])),
+    "a stage left out": ("gru_before", with_stages(lambda stages: stages[1:])),
+    "gates exchanged": ("lstm", with_stages(exchanged_gates)),
+    "memory used again too early": ("gru_before", overwritten_early),
+    "no weight gradient": ("rnn", lambda program: replace(program, weight_gradients=())),
+    "no gradient of the initial state": ("rnn", lambda program: replace(program, initial_gradients=((),))),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_the_oracle_rejects_a_damaged_program(what, monkeypatch):
+    name, damage = DAMAGES[what]
+    cell = random_cell(registry.get(name))
+    compare(cell, LENGTHS, turned=False)
+    monkeypatch.setitem(cell.graph.lowered, "kernel", damage(lower(cell.graph)))
+    with pytest.raises(AssertionError):
+        compare(cell, LENGTHS, turned=False)
