@@ -6,7 +6,7 @@ float32. Gradients of gradients and ``torch.func`` run in torch's operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,6 @@ from seqloom.engine.packing import Packing
 __all__ = ["Prepared", "gather", "prepare", "refusal", "reluctance", "run"]
 
 
-def _constant(function: Callable[[SequenceCell], Prepared]) -> Callable[[SequenceCell], Prepared]:
-    """``torch.compile`` takes the result as a constant: what a cell is lowered to does not change."""
-    result: Callable[[SequenceCell], Prepared] = torch.compiler.assume_constant_result(function)  # type: ignore[no-untyped-call]
-    return result
-
-
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """A cell's graph lowered and loaded, or why it cannot be."""
@@ -42,15 +36,12 @@ class Prepared:
     """Graph nodes on the way to the hoisted values that are computed outside."""
 
 
-@_constant
 def prepare(cell: SequenceCell) -> Prepared:
-    """What the engine makes of a cell; once per graph."""
-    graph = cell.graph
-    known = graph.lowered.get("cpu")
+    """What the engine makes of a cell; once per graph, and before ``torch.compile`` traces a layer of it."""
+    known: Prepared | None = cell.graph.lowered.get("cpu")
     if known is None:
-        known = graph.lowered["cpu"] = _prepare(graph)
-    result: Prepared = known
-    return result
+        known = cell.graph.lowered["cpu"] = _prepare(cell.graph)
+    return known
 
 
 def _prepare(graph: Graph) -> Prepared:
@@ -80,9 +71,9 @@ def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
     if noise.active:
         return "the compiled engine has no dropout_state and no zoneout"
-    objection: str | None = prepare(cells[0]).objection
-    if objection is not None:
-        return objection
+    prepared = prepare(cells[0])
+    if prepared.objection is not None:
+        return prepared.objection
     for cell in cells:
         for name in cell.graph.declarations:
             parameter = cell.parameter(name)

@@ -14,6 +14,7 @@ from seqloom.cells import registry
 from seqloom.cells.cell import Cell
 from seqloom.engine.backend import Choice, check_backend, choose, measure_lengths, run_layer
 from seqloom.engine.contract import Noise, Ragged, States, Work
+from seqloom.engine.cpu import prepare
 from seqloom.engine.reference import advance
 from seqloom.errors import ConfigError
 from seqloom.layers.state import State, state_type
@@ -90,11 +91,15 @@ class Recurrent(nn.Module):
         self.zoneout = _probability("zoneout", zoneout)
         self.batch_first, self.backend = batch_first, check_backend(backend)
         first = _first_cell(cell, input_size, hidden_size, bias)
+        state_type(first.state)
         self.directions = 2 if bidirectional else 1
         self.input_size, self.hidden_size = first.input_size, first.hidden_size
         self.output_size = first.state_sizes[0] * (self.directions if merge == "concat" else 1)
         below = [first.input_size] * self.directions + [self.output_size] * self.directions * (layers - 1)
         self.cells = nn.ModuleList([first, *(first.another(size) for size in below[1:])])
+        # What torch.compile could not make while it traces: the type of the state, above, and the cells' programs.
+        for layer in range(layers):
+            prepare(self._cells(layer)[0])
 
     def forward(
         self, x: Tensor, state: Sequence[Tensor] | None = None, lengths: Tensor | None = None
@@ -234,7 +239,7 @@ class Recurrent(nn.Module):
         return [tuple(field[:, position] for field in state) for position in range(count)]
 
     def _join(self, final: list[States]) -> State:
-        return state_type(self._first.state)._make(torch.stack(field, 1) for field in zip(*final, strict=True))
+        return state_type(self._first.state)(*[torch.stack(field, 1) for field in zip(*final, strict=True)])
 
     def extra_repr(self) -> str:
         usual = {"layers": 1, "merge": "concat", "batch_first": True, "backend": None}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from torch import Tensor
@@ -58,11 +57,16 @@ class State(_Base):
         return make_state, (self._fields, tuple(self))
 
 
-@cache
+_types: dict[tuple[str, ...], type[State]] = {}
+
+
 def state_type(names: tuple[str, ...]) -> type[State]:
     """The named tuple whose fields are ``names``; one type per tuple of names."""
-    fields = NamedTuple("State", [(name, Tensor) for name in names])  # type: ignore[misc]
-    return type("State", (State, fields), {"__slots__": (), "__doc__": f"State of a layer: {', '.join(names)}."})
+    if names not in _types:
+        fields = NamedTuple("State", [(name, Tensor) for name in names])  # type: ignore[misc]
+        documented = {"__slots__": (), "__doc__": f"State of a layer: {', '.join(names)}."}
+        _types[names] = type("State", (State, fields), documented)
+    return _types[names]
 
 
 def make_state(names: tuple[str, ...], values: Iterable[Tensor]) -> State:
