@@ -30,9 +30,11 @@ from seqloom.engine.graph import Graph
 
 __all__ = ["Unlowerable", "describe", "lower"]
 
+_MOST, _MOST_COLUMNS = 256, 1 << 22
+
 
 def lower(graph: Graph) -> KernelProgram:
-    """The kernel program of a traced step.
+    """The kernel program of a traced step; made once per graph, in a millisecond or two.
 
     Raises:
         Unlowerable: the step does not fit the machine's form; says why in one sentence.
@@ -42,11 +44,31 @@ def lower(graph: Graph) -> KernelProgram:
         raise known
     if known is None:
         try:
-            known = graph.lowered["kernel"] = _Lowering(graph).program()
+            known = graph.lowered["kernel"] = _checked(_Lowering(graph).program())
         except Unlowerable as error:
             graph.lowered["kernel"] = error
             raise
     program: KernelProgram = known
+    return program
+
+
+def _checked(program: KernelProgram) -> KernelProgram:
+    """The program, if it is within what the machine reads; what a stage holds is checked as it is written."""
+    passes = (program.forward, program.inference, program.backward)
+    counts = {
+        "stages": max(len(stages) for stages in passes),
+        "states": len(program.states),
+        "hoisted values": len(program.rows),
+        "vectors": len(program.vectors),
+        "recurrent matrices": len(program.matrices),
+        "values in memory": max(len(program.arrays), len(program.temporaries)),
+        "gradients of vectors": len(program.vector_gradients),
+    }
+    for what, found in counts.items():
+        if found > _MOST:
+            raise Unlowerable(f"the step has {found} {what}, more than {_MOST}")
+    if max(program.linear_width, program.gradient) > _MOST_COLUMNS:
+        raise Unlowerable(f"the step's gates have {program.gradient} units in all, more than {_MOST_COLUMNS}")
     return program
 
 

@@ -150,9 +150,20 @@ class TooManyGates(Cell):
         return tanh(sum(self.matvec(h, name=gate) * (number + 1) for number, gate in enumerate(gates)))
 
 
+class TooDeep(Cell):
+    def step(self, x, h):
+        for number in range(260):
+            h = tanh(self.matvec(h, name=f"u{number}"))
+        return h
+
+
 @pytest.mark.parametrize(
     ("cell", "reason"),
-    [(CutTooFine, "cut in 80 pieces, more than 64"), (TooManyGates, "70 accumulators, more than 64")],
+    [
+        (CutTooFine, "cut in 80 pieces, more than 64"),
+        (TooManyGates, "70 accumulators, more than 64"),
+        (TooDeep, "260 stages, more than 256"),
+    ],
 )
 def test_what_does_not_fit_the_machine_is_refused_with_a_reason(cell, reason):
     graph = cell(3, 4).graph
