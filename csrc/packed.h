@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "compressed.h"
+#include "integers.h"
 #include "stream.h"
 
 namespace seqloom::SEQLOOM_ISA {

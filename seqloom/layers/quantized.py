@@ -149,6 +149,8 @@ class QuantizedRecurrent(Recurrent):
         """The cells in the machine's order, made anew where a state dictionary was loaded or the threads changed."""
         buffers = [buffer for cell in cells for buffer in cell.buffers()]
         threads = torch.get_num_threads()
+        if any(buffer.is_inference() for buffer in buffers):  # nobody would see that they change
+            return [packed.pack(cell, self.weights, parts=threads) for cell in cells]
         key = (threads, *((buffer.data_ptr(), buffer._version) for buffer in buffers))
         if self._packed.get(layer, (None,))[0] != key:
             self._packed[layer] = key, [packed.pack(cell, self.weights, parts=threads) for cell in cells]
@@ -167,6 +169,7 @@ def quantize(target: Recurrent, weights: str = "int8", *, sample: Tensor | None 
 def quantize(target: Model, weights: str = "int8", *, sample: Tensor | None = None) -> Model: ...
 
 
+@torch.inference_mode(False)
 @torch.no_grad()
 def quantize(target: Any, weights: str = "int8", *, sample: Tensor | None = None) -> Any:
     """A layer, or a model with such layers inside, with weights in fewer bits, for inference.

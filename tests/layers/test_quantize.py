@@ -78,6 +78,18 @@ def test_the_state_dictionary_is_small_plain_and_enough():
     assert torch.equal(copy.deepcopy(quantized)(x)[0], quantized(x)[0])
 
 
+@torch.inference_mode()
+def test_weights_that_are_loaded_in_inference_mode_are_used():
+    quantized, other = quantize(layer_of("lstm")), quantize(layer_of("lstm", bias=False))
+    x = torch.randn(1, 3, 24)
+    before = quantized(x)[0]
+    values = quantize(layer_of("lstm", zoneout=0.0)).state_dict()
+    values["cells.0.weight_ifgo_h_scale"] = values["cells.0.weight_ifgo_h_scale"] * 0.5
+    quantized.load_state_dict(values)
+    assert not torch.equal(quantized(x)[0], before)
+    assert other(x)[0].shape == before.shape
+
+
 def test_a_model_has_each_of_its_layers_replaced_once():
     layer = layer_of("gru")
     model = torch.nn.ModuleDict({"first": layer, "again": torch.nn.Sequential(layer), "head": torch.nn.Linear(40, 2)})
