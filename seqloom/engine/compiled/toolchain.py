@@ -18,7 +18,7 @@ from seqloom.engine.compiled.form import Stage
 
 __all__ = ["Compilation", "Toolchain", "find", "library_source"]
 
-_FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-ffp-contract=fast", "-shared", "-fPIC")
+_FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-ffp-contract=off", "-shared", "-fPIC")
 _FLAGS_OF = {
     "portable": (),
     "avx2": ("-mavx2", "-mfma", "-mf16c"),

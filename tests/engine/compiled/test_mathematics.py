@@ -56,7 +56,7 @@ def instruction_set(request: pytest.FixtureRequest) -> InstructionSet:
 
 
 def build(source: str, target: Path, instruction_set: InstructionSet, *options: str) -> Path:
-    command = [COMPILER, "-std=c++17", "-O2", "-fno-math-errno", "-ffp-contract=fast", "-Wall", "-Wextra", "-Werror"]
+    command = [COMPILER, "-std=c++17", "-O2", "-fno-math-errno", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
     command += [*instruction_set.flags, f"-DSEQLOOM_ISA={instruction_set.name}", *options]
     result = subprocess.run(
         [*command, SOURCES / "tests" / source, "-o", target], capture_output=True, text=True, check=False
