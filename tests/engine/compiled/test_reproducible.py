@@ -1,0 +1,45 @@
+"""A cell's numbers do not depend on whether its elementwise code was compiled, nor on when that happened."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from seqloom.cells import registry
+from seqloom.engine import cpu
+from seqloom.engine.compiled import compiler, lowering, native, toolchain
+from seqloom.engine.compiled.operation import Inputs, Operation
+from seqloom.engine.compiled.rows import Rows
+from seqloom.engine.compiled.sequence import run_backward, run_forward
+
+from .steps import NormalisedStack
+
+
+def results(operation: Operation, inputs: Inputs, rows: Rows) -> list[torch.Tensor]:
+    forward = run_forward(operation, rows, inputs, directions=1, save=True, threads=1)
+    ones: list[torch.Tensor | None] = [torch.ones_like(value) for value in forward[: 1 + len(operation.program.states)]]
+    gradients = run_backward(operation, rows, inputs, forward, ones, directions=1, threads=1)
+    return [*forward[:2], *(value for value in gradients.flat() if value is not None)]
+
+
+@pytest.mark.parametrize("isa", native._module().instruction_sets() if native.available() else [])
+@pytest.mark.parametrize("cell_class", [registry.get("lstm"), registry.get("gru_before"), NormalisedStack])
+def test_the_virtual_machine_and_compiled_code_agree_bit_for_bit(cell_class, isa, monkeypatch):
+    if toolchain.find() is None:
+        pytest.skip("no C++ compiler on this machine")
+    torch.manual_seed(0)
+    cell = cell_class(5, 19)
+    program = lowering.lower(cell.graph)
+    monkeypatch.setattr(native, "_built_in", lambda _: {})
+    found = []
+    for mode in ("0", "wait"):
+        monkeypatch.setenv(compiler.COMPILE, mode)
+        operation = Operation(program, native.load(program, isa))
+        stages = len(program.backward)
+        assert all(operation.machine.compiled(2, i) == (mode == "wait") for i in range(stages))
+        torch.manual_seed(1)
+        with torch.no_grad():
+            inputs = cpu.gather(cpu.prepare(cell), [cell], torch.randn(21, 5), [])
+        found.append(results(operation, inputs, Rows(3, 7)))
+    for interpreted, compiled in zip(*found, strict=True):
+        assert torch.equal(interpreted, compiled)
