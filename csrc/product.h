@@ -19,8 +19,10 @@ constexpr int TILE_ROWS = 6;
 template <int M, int N, bool START>
 static void product_tile(const float* a, int64_t row_distance, const float* panel, int64_t length, float* out,
                          const int64_t* offsets, int64_t row_stride) {
-    // Few accumulators would wait for each other's latency: sum even and odd positions apart then.
-    constexpr int APART = M * N >= 8 ? 1 : M * N >= 4 ? 2 : 4;
+    // With 8 lanes or fewer a few accumulators would wait for each other's latency: sum every second or fourth position
+    // apart then. With 16 the cache is what a single row waits for, and one order of summation for all tiles means that
+    // neither the size of a batch nor the number of threads changes a bit of the result.
+    constexpr int APART = PANEL == 4 || M > 3 ? 1 : M > 1 ? 2 : 4;
     vec sums[APART][M][N] = {};
     if constexpr (START) {
 #pragma GCC unroll 8
