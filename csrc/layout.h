@@ -1,0 +1,147 @@
+// How a pass's weights are divided into parts and chunks, and packed for the products.
+#pragma once
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "product.h"
+#include "sequence.h"
+
+namespace seqloom::SEQLOOM_ISA {
+namespace {
+
+struct Release {
+    void operator()(float* memory) const { std::free(memory); }
+};
+using Buffer = std::unique_ptr<float[], Release>;
+
+Buffer allocate(int64_t floats) {
+    size_t bytes = (static_cast<size_t>(std::max<int64_t>(floats, 1)) * sizeof(float) + 63) / 64 * 64;
+    void* memory = std::aligned_alloc(64, bytes);
+    if (!memory) throw std::bad_alloc();
+    return Buffer(static_cast<float*>(memory));
+}
+
+int64_t vectors_of(int64_t units) { return (units + LANES - 1) / LANES; }
+
+// Consecutive vectors of a stage's units, for which products and elementwise code run on one tile.
+struct Chunk {
+    int64_t first, vectors;
+    int64_t packed;  // where its panels begin
+};
+struct Layout {
+    std::vector<std::vector<std::vector<Chunk>>> chunks;  // by stage and part
+    std::vector<std::vector<int>> linear;                 // by stage: streams whose input product is computed with it
+    int64_t packed = 0;                                   // floats
+    int64_t most_linear = 0, most_accumulators = 0, most_units = 0, most_streams = 0, most_registers = 0, most_sums = 0;
+};
+
+// Wide enough that an instruction of the virtual machine is worth its dispatch, and that the tile stays in L1.
+int64_t chunk_vectors(int64_t accumulators, bool single_row) {
+    int64_t units = single_row ? 256 : accumulators <= 2 ? 128 : 64;
+    while (units > LANES && accumulators * units * (single_row ? 1 : TILE_ROWS) > 4096) units /= 2;
+    return std::max<int64_t>(1, units / LANES);
+}
+
+Layout lay_out(const std::vector<Stage>& stages, int parts, bool single_row, int64_t features) {
+    Layout layout;
+    for (const Stage& stage : stages) {
+        auto& by_part = layout.chunks.emplace_back(parts);
+        auto& linear = layout.linear.emplace_back();
+        for (size_t i = 0; features && i < stage.streams.size(); i++) {
+            if (stage.streams[i].kind == Kind::linear && !stage.per_row[i]) linear.push_back(static_cast<int>(i));
+        }
+        const int64_t most = chunk_vectors(stage.accumulators, single_row), vectors = vectors_of(stage.width);
+        int64_t length = static_cast<int64_t>(linear.size()) * (features + 1);
+        for (const Product& product : stage.products) length += static_cast<int64_t>(product.gates.size()) * product.length;
+        for (int part = 0; part < parts; part++) {
+            const int64_t begin = vectors * part / parts, end = vectors * (part + 1) / parts;
+            const int64_t count = (end - begin + most - 1) / most;
+            for (int64_t c = 0; c < count; c++) {
+                const int64_t from = begin + (end - begin) * c / count, to = begin + (end - begin) * (c + 1) / count;
+                by_part[part].push_back({from, to - from, layout.packed});
+                layout.packed += length * (to - from) * LANES;
+            }
+        }
+        layout.most_linear = std::max<int64_t>(layout.most_linear, linear.size());
+        layout.most_accumulators = std::max<int64_t>(layout.most_accumulators, stage.accumulators);
+        layout.most_units = std::max(layout.most_units, std::min(most, vectors) * LANES);
+        layout.most_streams = std::max<int64_t>(layout.most_streams, stage.streams.size());
+        layout.most_registers = std::max<int64_t>(layout.most_registers, stage.registers);
+        layout.most_sums = std::max<int64_t>(layout.most_sums, stage.sums.size());
+    }
+    return layout;
+}
+
+void pack_block(const MatrixMemory& matrix, const Segment& segment, int64_t width, int64_t unit, float* to, int64_t step) {
+    const int64_t lanes = std::min<int64_t>(LANES, width - unit);
+    if (segment.transposed) {
+        const float* from = matrix.at + segment.offset * matrix.stride + unit;
+        for (int64_t k = 0; k < segment.length; k++, to += step, from += matrix.stride) {
+            for (int64_t lane = 0; lane < lanes; lane++) to[lane] = from[lane];
+            for (int64_t lane = lanes; lane < LANES; lane++) to[lane] = 0.0f;
+        }
+        return;
+    }
+    const float* from = matrix.at + (segment.offset + unit) * matrix.stride;
+    for (int64_t block = 0; block < segment.length; block += 16) {  // a cache line of each row at a time
+        const int64_t end = std::min<int64_t>(block + 16, segment.length);
+        for (int64_t lane = 0; lane < LANES; lane++) {
+            const float* row = from + lane * matrix.stride;
+            for (int64_t k = block; k < end; k++) to[k * step + lane] = lane < lanes ? row[k] : 0.0f;
+        }
+    }
+}
+
+// The bias, then the weights, of the input product of some units.
+void pack_linear(const Stage& stage, int offset, const Direction& direction, int64_t features, int64_t unit, float* to,
+                 int64_t step) {
+    for (int64_t lane = 0; lane < LANES; lane++) {
+        to[lane] = direction.bias && unit + lane < stage.width ? direction.bias[offset + unit + lane] : 0.0f;
+    }
+    const Segment whole{0, false, offset, static_cast<int>(features)};
+    pack_block(direction.weight, whole, stage.width, unit, to + step, step);
+}
+
+// Panel after panel of a product's columns: gates, and within each the vectors of the chunk. Returns where they end.
+template <class Fill>
+float* pack_panels(const Chunk& chunk, int64_t gates, int64_t length, float* panel, Fill fill) {
+    const int64_t columns = gates * chunk.vectors;
+    for (int64_t v = 0; v < columns; v += PANEL) {
+        const int64_t n = std::min<int64_t>(PANEL, columns - v);
+        for (int64_t j = 0; j < n; j++) {
+            fill((v + j) / chunk.vectors, (chunk.first + (v + j) % chunk.vectors) * LANES, panel + j * LANES, n * LANES);
+        }
+        panel += length * n * LANES;
+    }
+    return panel;
+}
+
+// The weights of a part, or the share of them that falls to one of several threads.
+void pack(const std::vector<Stage>& stages, const Layout& layout, const Direction& direction, int64_t features, int part,
+          int share, int shares, float* packed) {
+    int number = 0;
+    for (size_t s = 0; s < stages.size(); s++) {
+        for (const Chunk& chunk : layout.chunks[s][part]) {
+            if (number++ % shares != share) continue;
+            float* panel = packed + chunk.packed;
+            const std::vector<int>& linear = layout.linear[s];
+            panel = pack_panels(chunk, linear.size(), features + 1, panel, [&](int64_t gate, int64_t unit, float* to, int64_t step) {
+                pack_linear(stages[s], stages[s].streams[linear[gate]].offset, direction, features, unit, to, step);
+            });
+            for (const Product& product : stages[s].products) {
+                panel = pack_panels(chunk, product.gates.size(), product.length, panel, [&](int64_t gate, int64_t unit, float* to, int64_t step) {
+                    for (const Segment& segment : product.gates[gate]) {
+                        pack_block(direction.matrices[segment.matrix], segment, stages[s].width, unit, to, step);
+                        to += segment.length * step;
+                    }
+                });
+            }
+        }
+    }
+}
+
+}  // namespace
+}  // namespace seqloom::SEQLOOM_ISA
