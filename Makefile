@@ -6,7 +6,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint c
 RUN ?= runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit slow bench clean
+.PHONY: help demo test lint types unit slow sanitize clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -43,6 +43,12 @@ unit: $(VENV)/test-installed ## the tests, on all cores; each worker computes on
 
 slow: $(VENV)/test-installed ## the long tests: floors of accuracy on real data
 	$(BIN)/python -m pytest -m slow
+
+sanitize: $(VENV)/test-installed ## the engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(INSTALL) --no-deps --config-settings=cmake.define.SEQLOOM_SANITIZE=ON --editable .
+	LD_PRELOAD=$$($(CXX) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
+		SEQLOOM_COMPILE=0 OMP_NUM_THREADS=2 $(BIN)/python -m pytest tests/engine tests/layers; \
+		status=$$?; $(INSTALL) --no-deps --editable .; exit $$status
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
