@@ -81,7 +81,7 @@ def off_by_one(cells: Any, x: Tensor, ragged: Ragged | None, initial: Any) -> Re
 def _swapped_rows(name: str, value: Tensor) -> Tensor:
     if not name.endswith("_h") or value.shape[0] < 2 * value.shape[-1]:
         return value
-    blocks = list(value.split(value.shape[1]))
+    blocks = list(torch.split(value, value.shape[1]))
     return torch.cat([blocks[1], blocks[0], *blocks[2:]])
 
 
@@ -89,7 +89,7 @@ def _swapped_gradient(name: str, value: Tensor) -> Tensor:
     if not (name.endswith("_h") and value.requires_grad):
         return value
     value = value.view_as(value)
-    value.register_hook(lambda gradient: _swapped_rows(name, gradient))
+    value.register_hook(lambda gradient: _swapped_rows(name, gradient))  # type: ignore[no-untyped-call]
     return value
 
 

@@ -152,8 +152,8 @@ def resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def live_and_die(backend, number, sizes=(5, 9)):
-    layer = Recurrent("lstm", *sizes, backend=backend)
+def live_and_die(backend, number, sizes=(5, 9), cell="rnn"):
+    layer = Recurrent(cell, *sizes, backend=backend)
     x = torch.ones(1 + number % 3, 1 + number % 5, sizes[0])
     layer(x)[0].sum().backward()
     with torch.no_grad():
@@ -174,9 +174,9 @@ MEGABYTE = 2**20
 
 
 @needs_proc
-@pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_layers_that_come_and_go_leave_no_memory_behind(count, compiled):
-    assert grows(lambda number: live_and_die(compiled, number), 300, count) < 4 * MEGABYTE
+@pytest.mark.parametrize(("count", "cell"), [(2000, "rnn"), pytest.param(10_000, "lstm", marks=pytest.mark.slow)])
+def test_layers_that_come_and_go_leave_no_memory_behind(count, cell, compiled):
+    assert grows(lambda number: live_and_die(compiled, number, cell=cell), 300, count) < 4 * MEGABYTE
 
 
 @needs_proc
@@ -195,9 +195,9 @@ def test_ever_new_shapes_leave_no_memory_behind(count, compiled):
 
 
 @needs_proc
-@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [400, pytest.param(2000, marks=pytest.mark.slow)])
 def test_ever_new_sizes_leave_no_memory_behind(count, compiled):
     def act(number):
-        live_and_die(compiled, number, (1 + number % 61, 1 + number // 3))
+        live_and_die(compiled, number, (1 + number % 61, 1 + number))
 
-    assert grows(act, 100, count) < 8 * MEGABYTE * max(1, count // 2000)
+    assert grows(act, 100, count) < 8 * MEGABYTE  # programs may be kept for a while, not all of them for ever

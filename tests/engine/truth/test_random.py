@@ -47,6 +47,15 @@ def test_a_ragged_bidirectional_stack_of_everyday_shape_is_true(cell, started, b
     require(wide, backend)
 
 
+def test_the_gradient_of_a_vector_is_a_precise_sum_over_thousands_of_rows_and_steps(backend):
+    long = Configuration(
+        "SmoothVocabulary", 24, 4, 31, 300, lengths="random", started=True, loss="sum", scale=1.7, seed=530
+    )
+    if refusal(backend, long):
+        pytest.skip(f"the {backend} backend refuses the cell")
+    require(long, backend)
+
+
 @functools.cache
 def refused(cell, backend):
     return refusal(backend, Configuration(cell, 2, 2, 1, 1))
