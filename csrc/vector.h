@@ -60,6 +60,8 @@ SEQLOOM_INLINE vec fma(vec a, vec b, vec c) {
     return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(SEQLOOM_AVX2)
     return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__SSE2__) && defined(__FMA__)
+    return (vec)_mm_fmadd_ps((__m128)a, (__m128)b, (__m128)c);
 #elif defined(SEQLOOM_NEON)
     return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
