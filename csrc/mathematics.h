@@ -69,13 +69,13 @@ SEQLOOM_INLINE vec exp(vec x) {
 SEQLOOM_INLINE vec sigmoid(vec x) {
 #if defined(SEQLOOM_AVX512)
     const vec n = nearest_integer(x * -PER_LN2);
-    const vec e = scaled(exponential_of_rest(-x, n), n);
+    const vec divisor = 1.0f + scaled(exponential_of_rest(-x, n), n);
 #else
     x = limited(x, -89.0f, 88.0f);
     const vec sum = fma(x, broadcast(-PER_LN2), broadcast(ROUNDER<127>));
-    const vec e = exponential_of_rest(-x, sum - ROUNDER<127>) * power_of_two(bits(sum));
+    const vec divisor = fma(exponential_of_rest(-x, sum - ROUNDER<127>), power_of_two(bits(sum)), broadcast(1.0f));
 #endif
-    return 1.0f / (1.0f + e);
+    return 1.0f / divisor;
 }
 
 // Error: at most 2.66 ulp. Never beyond -1 and 1, which it takes from -9.02 and 9.02 on; tanh(x) = x where x is small.
