@@ -14,15 +14,17 @@ namespace {
 class Job {
    public:
     Job(const Sequence& sequence, const Direction& direction, const Layout& layout, const float* packed, int group,
-        int groups, float* shared, float* const* vector_gradients)
+        int groups, float* shared, double* vector_totals)
         : sequence_(sequence), direction_(direction), stages_(sequence.program->passes[sequence.pass]), layout_(layout),
-          packed_(packed), group_(group), groups_(groups), shared_(shared), vector_gradients_(vector_gradients),
+          packed_(packed), group_(group), groups_(groups), shared_(shared), vector_totals_(vector_totals),
           backward_(sequence.pass == backward_pass),
           scratch_(allocate((layout.most_linear + layout.most_accumulators) * TILE_ROWS * layout.most_units +
                             layout.most_registers * TILE_ROWS * layout.most_units * static_cast<int64_t>(stages_.size()) +
                             layout.most_streams * TILE_ROWS * LANES)),
           bases_(layout.most_streams), strides_(layout.most_streams), pointers_(layout.most_streams),
           bounce_pointers_(layout.most_streams), tile_strides_(layout.most_streams), bounce_strides_(layout.most_streams) {
+        for (int width : sequence.program->vector_gradients) vector_offsets_.push_back(vector_offsets_.back() + width);
+        vector_sums_.assign(backward_ ? vector_offsets_.back() : 0, 0.0f);
         linear_ = scratch_.get();
         accumulators_ = linear_ + layout.most_linear * TILE_ROWS * layout.most_units;
         bounce_ = accumulators_ + layout.most_accumulators * TILE_ROWS * layout.most_units;
@@ -69,7 +71,9 @@ class Job {
                     if (barrier) barrier->wait(rank, epoch);
                 }
             }
+            if (iteration % STEPS_PER_SUM == STEPS_PER_SUM - 1) total_vectors();
         }
+        total_vectors();
     }
 
    private:
@@ -80,7 +84,12 @@ class Job {
     const float* packed_;
     const int64_t group_, groups_;
     float* shared_;  // arrays of one step and temporaries, (B, width) each
-    float* const* vector_gradients_;
+    // Gradients of vectors: sums over the rows of a few steps, and their total in double precision, for a sum of thousands of
+    // floats one by one would lose digits.
+    static constexpr int64_t STEPS_PER_SUM = 8;
+    double* vector_totals_;
+    std::vector<int64_t> vector_offsets_{0};
+    std::vector<float> vector_sums_;
     const bool backward_;
     Buffer scratch_;
     static constexpr int64_t kInTile = -1;
@@ -93,6 +102,13 @@ class Job {
     std::vector<Epilogue> epilogues_;
     std::vector<Machine> machines_;
     int64_t t_ = 0, before_ = 0, later_ = 0;
+
+    void total_vectors() {
+        for (size_t i = 0; i < vector_sums_.size(); i++) {
+            vector_totals_[i] += vector_sums_[i];
+            vector_sums_[i] = 0.0f;
+        }
+    }
 
     bool inside(int64_t t) const { return t >= 0 && t < sequence_.time; }
     int64_t local(int64_t count) const { return count > group_ ? (count - group_ + groups_ - 1) / groups_ : 0; }
@@ -108,7 +124,7 @@ class Job {
     }
 
     // Where a stream's first row of this group lies in this step, and how far its rows are apart.
-    Place locate(const Stream& stream, bool has_before) const {
+    Place locate(const Stream& stream, bool has_before) {
         const Program& program = *sequence_.program;
         Place place;
         switch (stream.kind) {
@@ -143,7 +159,7 @@ class Job {
                 place = batch_row(shared_ + offset, program.temporaries[stream.index]);
                 break;
             }
-            default: place = {vector_gradients_[stream.index], 0}; break;
+            default: place = {vector_sums_.data() + vector_offsets_[stream.index], 0}; break;
         }
         place.at += stream.offset;
         return place;

@@ -18,8 +18,7 @@ struct Work {
     Division division;
     std::vector<Layout> layouts;  // one: all directions are of one program
     std::vector<Buffer> packed, shared, partial;
-    std::vector<std::vector<float*>> vector_gradients;  // by direction and group
-    std::vector<Buffer> vector_memory;
+    std::vector<std::vector<double>> vector_totals;     // by direction, group and part
     std::vector<std::unique_ptr<Barrier>> barriers;     // by direction and group
     std::vector<std::unique_ptr<Barrier>> packing;      // by direction: all groups' threads
 };
@@ -36,7 +35,7 @@ void work_on(void* data, int rank, int size) {
     auto run_job = [&](int job, int first, int last, Barrier* barrier, int barrier_rank) {
         const int direction = job / groups, group = job % groups;
         Job(sequence, sequence.directions[direction], layout, work.packed[direction].get(), group, groups,
-            work.shared[direction].get(), work.vector_gradients[job].data())
+            work.shared[direction].get(), work.vector_totals[job * parts + first].data())
             .run(first, last, barrier, barrier_rank, parts, work.partial[direction].get() + group * sum_floats);
     };
     if (!together) {  // on one thread, also where fewer came than were planned for
@@ -79,7 +78,7 @@ void run(const Sequence& sequence, Division division, int threads) {
     const Program& program = *sequence.program;
     const auto& stages = program.passes[sequence.pass];
     const int directions = static_cast<int>(sequence.directions.size());
-    Work work{sequence, division, {}, {}, {}, {}, {}, {}, {}, {}};
+    Work work{sequence, division, {}, {}, {}, {}, {}, {}, {}};
     const bool single_row = sequence.batch <= division.groups;
     work.layouts.push_back(lay_out(stages, division.parts, single_row, sequence.features));
     const Layout& layout = work.layouts[0];
@@ -89,30 +88,27 @@ void run(const Sequence& sequence, Division division, int threads) {
     } else {
         for (const Array& array : program.arrays) shared += array.width * sequence.batch;
     }
-    for (const Direction& direction : sequence.directions) {
+    for (int direction = 0; direction < directions; direction++) {
         work.packed.push_back(allocate(layout.packed));
         work.shared.push_back(allocate(shared));
         work.partial.push_back(allocate(division.groups * division.parts * layout.most_sums * sequence.batch));
         work.packing.push_back(std::make_unique<Barrier>(division.groups * division.parts));
         for (int group = 0; group < division.groups; group++) {
             work.barriers.push_back(division.parts > 1 ? std::make_unique<Barrier>(division.parts) : nullptr);
-            auto& accumulators = work.vector_gradients.emplace_back(direction.vector_gradients);
-            if (group == 0 || sequence.pass != backward_pass) continue;
-            for (size_t i = 0; i < accumulators.size(); i++) {
-                work.vector_memory.push_back(allocate(program.vector_gradients[i]));
-                accumulators[i] = work.vector_memory.back().get();
-                std::fill_n(accumulators[i], program.vector_gradients[i], 0.0f);
-            }
         }
     }
+    int64_t vector_units = 0;
+    for (int width : program.vector_gradients) vector_units += width;
+    work.vector_totals.assign(directions * division.groups * division.parts, std::vector<double>(vector_units, 0.0));
     const int wanted = directions * division.groups * division.parts;
     run_team(std::min(threads, wanted), work_on, &work);
     if (sequence.pass == backward_pass) {
-        for (size_t job = 0; job < work.vector_gradients.size(); job++) {
-            if (job % division.groups == 0) continue;
-            const auto& total = sequence.directions[job / division.groups].vector_gradients;
-            for (size_t i = 0; i < total.size(); i++) {
-                for (int u = 0; u < program.vector_gradients[i]; u++) total[i][u] += work.vector_gradients[job][i][u];
+        const size_t workers = division.groups * division.parts;
+        for (size_t worker = 0; worker < work.vector_totals.size(); worker++) {
+            const double* total = work.vector_totals[worker].data();
+            const auto& gradients = sequence.directions[worker / workers].vector_gradients;
+            for (size_t i = 0; i < gradients.size(); i++) {
+                for (int u = 0; u < program.vector_gradients[i]; u++) gradients[i][u] += static_cast<float>(*total++);
             }
         }
     } else {

@@ -34,6 +34,8 @@ class Prepared:
     """(weight, biases, first row, rows) of the input product, consecutive blocks of one weight joined."""
     inner: tuple[int, ...] = ()
     """Graph nodes on the way to the hoisted values that are computed outside."""
+    operation: Any = None
+    """What keeps the loaded program alive."""
 
 
 def prepare(cell: SequenceCell) -> Prepared:
@@ -47,6 +49,8 @@ def prepare(cell: SequenceCell) -> Prepared:
 def _prepare(graph: Graph) -> Prepared:
     from seqloom.engine.compiled import lowering, operators
 
+    if graph.untraceable:
+        return Prepared(None, "", graph.untraceable)
     if not native.available():
         return Prepared(None, "", "the compiled kernels are missing")
     try:
@@ -64,7 +68,8 @@ def _prepare(graph: Graph) -> Prepared:
     for node in reversed(graph.nodes):
         if node.index in wanted:
             wanted.update(part.index for part in node.inputs)
-    return Prepared(program, operators.register(program), None, tuple(pieces), tuple(sorted(wanted)))
+    text, operation = operators.register(program)
+    return Prepared(program, text, None, tuple(pieces), tuple(sorted(wanted)), operation)
 
 
 def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
@@ -96,6 +101,9 @@ def run(
     cells: Sequence[SequenceCell], x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None, noise: Noise
 ) -> tuple[Tensor, list[States]]:
     """One layer; see :func:`seqloom.engine.backend.run_layer`."""
+    if torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return run(cells, x, ragged, initial, noise)
     from seqloom.engine.compiled import operators
     from seqloom.engine.compiled.sequence import Rows
 
@@ -112,7 +120,7 @@ def run(
     biased = inputs.bias is not None and inputs.bias.requires_grad
     save = torch.is_grad_enabled() and (biased or any(tensor.requires_grad for tensor in tensors))
     rows = Rows(x.shape[1], x.shape[0], counts)
-    output, *rest = operators.run(prepared.text, inputs, rows, directions=len(cells), save=save)
+    output, *rest = operators.run(prepared.text, prepared.operation, inputs, rows, directions=len(cells), save=save)
     count = len(cells[0].state_sizes)
     finals = [tuple(packing.unsort(state) for state in rest[d * count : (d + 1) * count]) for d in range(len(cells))]
     return packing.unpack(output), finals

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -24,15 +26,26 @@ _library.define(
     f"sequence_backward(str program, {_INPUTS}, {_ROWS}, Tensor[] results, Tensor?[] given, bool wants_x) -> Tensor[]"
 )
 
-_operations: dict[str, Operation] = {}
+_operations: WeakValueDictionary[str, Operation] = WeakValueDictionary()
+"""Those that a cell's graph holds on to; it knows their text."""
 
 
-def register(program: KernelProgram) -> str:
-    """A program's name in the operators: its text, which an exported graph can be run from in another process."""
+def register(program: KernelProgram) -> tuple[str, Operation]:
+    """A program's name in the operators: its text, which an exported graph can be run from in another process.
+
+    Returns:
+        the text, and the loaded program, which lives as long as somebody keeps it.
+    """
     text = written.write(program)
-    if text not in _operations:
-        _operations[text] = Operation.of(program)
-    return text
+    known = _operations.get(text)
+    if known is None:
+        known = _operations[text] = Operation.of(program)
+    return text, known
+
+
+@lru_cache(maxsize=64)
+def _from_text(text: str) -> Operation:
+    return Operation.of(written.read(text))
 
 
 def operation(text: str) -> Operation:
@@ -42,17 +55,14 @@ def operation(text: str) -> Operation:
         ModelError: not the text of a program.
         ValueError: a program that would read or write out of bounds.
     """
-    if text not in _operations:
-        _operations[text] = Operation.of(written.read(text))
-    return _operations[text]
+    return _operations.get(text) or _from_text(text)
 
 
-def run(text: str, inputs: Inputs, rows: Rows, *, directions: int, save: bool) -> list[Tensor]:
+def run(text: str, loaded: Operation, inputs: Inputs, rows: Rows, *, directions: int, save: bool) -> list[Tensor]:
     """A program over packed rows: the output and the final states of each direction.
 
     Where nobody traces, the machine is called without the dispatcher: that costs more than a short sequence does.
     """
-    loaded = operation(text)
     count = 1 + directions * len(loaded.program.states)
     if torch.compiler.is_compiling():
         everything = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +17,8 @@ from seqloom.engine.compiled.rows import Rows
 __all__ = ["Gradients", "Inputs", "Operation", "Rows", "run_backward", "run_forward"]
 
 _FORWARD, _INFERENCE, _BACKWARD = range(3)
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 def _flat(tensor: Tensor) -> Tensor:
@@ -109,6 +113,20 @@ class _Memory:
         return [*place, self.initial_address(position), final]
 
 
+def _in_float32(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Outside autocast, which would hand half as many bytes to the machine as it reads."""
+
+    @wraps(function)
+    def exact(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+        if not torch.is_autocast_enabled("cpu"):
+            return function(*arguments, **named)
+        with torch.autocast("cpu", enabled=False):
+            return function(*arguments, **named)
+
+    return exact
+
+
+@_in_float32
 def run_forward(
     operation: Operation, rows: Rows, inputs: Inputs, *, directions: int, save: bool, threads: int | None = None
 ) -> list[Tensor]:
@@ -161,6 +179,7 @@ def _call(
         operation.machine.run(which, rows.time, rows.batch, features, counts, starts, descriptions, number, 0, 0)
 
 
+@_in_float32
 def run_backward(
     operation: Operation,
     rows: Rows,
