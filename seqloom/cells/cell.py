@@ -7,7 +7,7 @@ import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from seqloom.cells.initial import Initialisation
 from seqloom.cells.size import Size
-from seqloom.engine.graph import Graph, StepError, Symbol, current_graph, trace
+from seqloom.engine.declaring import graph_of
+from seqloom.engine.graph import Graph, StepError, Symbol, current_graph
 from seqloom.errors import ConfigError
 
 __all__ = ["Cell", "Vector", "VendorKernel"]
@@ -46,6 +47,9 @@ class Cell(nn.Module):
     it uses; nothing is declared twice. The first state is the output. A subclass with arguments of its own sets them
     before ``super().__init__`` (the step is traced there) and names them in :meth:`options`.
 
+    A step that uses anything else (a branch on what it computes, a function of torch) runs on the plain loop only, many
+    times slower; a warning says so once and names the line.
+
     >>> from seqloom.engine.operations import tanh
     >>> class Leaky(Cell):
     ...     '''A leaky integrator of a tanh layer.'''
@@ -56,7 +60,7 @@ class Cell(nn.Module):
     {'weight_x': (4, 3), 'weight_h': (4, 4), 'bias': (4,)}
 
     Raises:
-        ConfigError: sizes below 1; a step that leaves the vocabulary (:class:`~seqloom.engine.graph.StepError`).
+        ConfigError: sizes below 1; a step that contradicts itself (:class:`~seqloom.engine.graph.StepError`).
     """
 
     state: ClassVar[tuple[str, ...]] = ("h",)
@@ -71,9 +75,9 @@ class Cell(nn.Module):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"{type(self).__name__}: {argument} is {value!r}; expected an integer of at least 1")
         self.input_size, self.hidden_size, self.use_bias = input_size, hidden_size, bias
-        self._products: dict[str, _Product] = {}
         self._recurrent_mask: Tensor | None = None
-        self.graph: Graph = trace(self)
+        self.graph: Graph = graph_of(self)
+        self._products = cast(dict[str, _Product], self.graph.products)
         for declared in self.graph.declarations.values():
             self.register_parameter(declared.name, nn.Parameter(torch.empty(declared.shape)))
         self.reset_parameters()
@@ -124,7 +128,7 @@ class Cell(nn.Module):
             total = self._symbolic(graph, product, vectors)
             blocks = [graph.block(total, position, rows) for position in range(len(gates) or 1)]
             return blocks[0] if len(blocks) == 1 else tuple(blocks)
-        product = self._products[key]
+        product = self._products.get(key) or self._missing(f"a product with the key '{key}'")
         offset = None if product.bias is None else self.parameter(product.bias)
         terms = [
             F.linear(self._dropped(vector, recurrent), self.parameter(weight), None if position else offset)
@@ -143,22 +147,27 @@ class Cell(nn.Module):
         """A learned vector (size or H,), the parameter ``vector_<name>``: a peephole, a decay, a gain."""
         graph = current_graph()
         full = f"vector_{name}"
-        return self.parameter(full) if graph is None else graph.parameter(full, size or self.hidden_size)
+        if graph is not None:
+            return graph.parameter(full, size or self.hidden_size)
+        return self.parameter(full) if full in self.graph.declarations else self._missing(f"the vector '{name}'")
 
     def parameter(self, name: str) -> Tensor:
         """A declared parameter, as it acts (after any parametrisation)."""
         value: Tensor = getattr(self, name)
         return value
 
+    def _missing(self, what: str) -> NoReturn:
+        raise StepError(
+            f"{type(self).__name__}.step uses {what}, which it did not when the cell was built; compute it in every "
+            "step and choose between the results, by where(condition, a, b)"
+        )
+
     def _declare(
         self, graph: Graph, vectors: tuple[Symbol, ...], key: str, gates: str, named: bool, bias: bool, rows: int
     ) -> _Product:
         if not vectors:
             raise StepError("a product of nothing; pass at least one vector of the step")
-        labels = [
-            str(symbol.attributes[0]) if symbol.operation in ("input", "state") else f"v{position}"
-            for position, symbol in enumerate(vectors, 1)
-        ]
+        labels = [graph.label(vector, position) for position, vector in enumerate(vectors, 1)]
         middle = f"_{key}" if key else ""
         product = _Product(
             weights=tuple(f"weight{middle}_{label}" for label in labels),
@@ -169,7 +178,6 @@ class Cell(nn.Module):
         )
         if graph.products.setdefault(key, product) is not product and not (named and graph.products[key] == product):
             raise StepError(f"two products have the key '{key}'; give one of them another name=")
-        self._products[key] = product
         return product
 
     def _symbolic(self, graph: Graph, product: _Product, vectors: tuple[Symbol, ...]) -> Symbol:

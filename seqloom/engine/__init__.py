@@ -4,6 +4,7 @@ from seqloom.engine.backend import BACKENDS, Choice, choose, measure_lengths, ru
 from seqloom.engine.contract import NO_NOISE, Noise, Ragged, SequenceCell, States
 from seqloom.engine.graph import Graph, StepError, Symbol, trace
 from seqloom.engine.interpreter import evaluate
+from seqloom.engine.vocabulary import VocabularyError
 
 __all__ = [
     "BACKENDS",
@@ -16,6 +17,7 @@ __all__ = [
     "States",
     "StepError",
     "Symbol",
+    "VocabularyError",
     "choose",
     "evaluate",
     "measure_lengths",

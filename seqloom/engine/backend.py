@@ -71,7 +71,7 @@ def choose(
     for name, candidate in BACKENDS.items():
         objection = candidate.refusal(cells, noise) or (candidate.reluctance(cells, work) if work else None)
         if objection is None:
-            return Choice(name, "; ".join(against) or "the fastest for this cell")
+            return Choice(name, "; ".join(dict.fromkeys(against)) or "the fastest for this cell")
         against.append(objection)
     raise ConfigError(f"no backend runs this layer: {'; '.join(against)}")  # pragma: no cover
 

@@ -27,6 +27,8 @@ def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
     if noise.active:
         return "a derived program has no dropout_state and no zoneout"
+    if cells[0].graph.untraceable:
+        return cells[0].graph.untraceable
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return "torch.func transforms see through the plain loop only"
     program = _program(cells[0])

@@ -8,26 +8,33 @@ cell's parameters, says in ``explain`` what a step costs, and is what a compiled
 from __future__ import annotations
 
 import operator
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
-from seqloom.errors import ConfigError
+from seqloom.engine.vocabulary import VOCABULARY, StepError, VocabularyError, instead_of, located
 
-__all__ = ["VOCABULARY", "Declaration", "Graph", "StepError", "Symbol", "Traceable", "current_graph", "trace"]
+__all__ = [
+    "VOCABULARY",
+    "Declaration",
+    "Graph",
+    "Role",
+    "StepError",
+    "Symbol",
+    "Traceable",
+    "check_returned",
+    "current_graph",
+    "trace",
+    "tracing",
+]
 
-VOCABULARY = (
-    "sigmoid", "tanh", "relu", "exp", "log", "softplus", "abs", "sqrt", "minimum", "maximum", "where", "layer_norm",
-)  # fmt: skip
 SOURCES = frozenset({"input", "state", "constant", "parameter"})
 _FREE = SOURCES | {"block"}  # nodes that cost no arithmetic
 
 
-class StepError(ConfigError):
-    """A cell's ``step`` leaves the vocabulary or contradicts itself; the message names the line of ``step``."""
+Role: TypeAlias = Literal["input", "recurrent", "vector"]
 
 
 class Traceable(Protocol):
@@ -48,7 +55,7 @@ class Declaration:
 
     name: str
     shape: tuple[int, ...]
-    role: Literal["input", "recurrent", "vector"]
+    role: Role
 
 
 def _binary(operation: str) -> Any:
@@ -61,6 +68,13 @@ def _binary(operation: str) -> Any:
 def _reflected(operation: str) -> Any:
     def method(self: Symbol, other: object) -> Symbol:
         return self.graph.elementwise(operation, other, self)
+
+    return method
+
+
+def _refused(sentence: str) -> Any:
+    def method(self: Symbol, *others: object) -> Any:
+        raise VocabularyError(sentence)
 
     return method
 
@@ -89,17 +103,24 @@ class Symbol:
     def __neg__(self) -> Symbol:
         return self.graph.elementwise("neg", self)
 
-    def __bool__(self) -> bool:
-        raise StepError("a step cannot branch on a value that it computes; write where(condition, a, b)")
+    __bool__ = _refused("a step cannot branch on a value that it computes; write where(condition, a, b)")
+    __float__ = __int__ = __index__ = _refused(
+        "a value of the step differs from row to row and is no single number; keep it a vector"
+    )
+    __pow__ = __rpow__ = _refused("a power is not in a step's vocabulary; write v * v, sqrt(v) or exp(p * log(v))")
+    __matmul__ = __rmatmul__ = _refused(
+        "a product with @ declares no parameters; write self.affine(v) or self.matvec(v, name=...)"
+    )
+    __getitem__ = _refused("units cannot be picked from a value of the step; let affine give blocks of them by gates=")
+
+    def __iter__(self) -> Iterator[Symbol]:
+        # On tensors this would run over the rows of the batch: never what is meant.
+        raise StepError("a value of the step cannot be unpacked; affine gives as many values as gates= has letters")
 
     @classmethod
     def __torch_function__(cls, function: Callable[..., Any], types: object, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(function, "__name__", str(function)).strip("_")
-        if name in VOCABULARY:
-            raise StepError(f"torch.{name} works on tensors only; write {name} from seqloom.engine.operations")
-        raise StepError(
-            f"torch's {name} is not in a step's vocabulary: affine, matvec, vector, arithmetic, {', '.join(VOCABULARY)}"
-        )
+        raise VocabularyError(f"torch's {name} is not in a step's vocabulary; {instead_of(name)}")
 
     def __repr__(self) -> str:
         written = [*(f"%{node.index}" for node in self.inputs), *map(str, self.attributes)]
@@ -119,8 +140,13 @@ class Graph:
     """What a backend lowered the graph to; kept here so that all cells that share a graph share it."""
     lowered: dict[str, Any] = field(default_factory=dict, repr=False)
     """The same, by backend."""
+    untraceable: str | None = None
+    """Why there are declarations only, for a step that leaves the vocabulary: begins with the line that does."""
     _known: dict[tuple[Any, ...], Symbol] = field(default_factory=dict, repr=False)
     _recurrent: set[int] = field(default_factory=set, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "program": None, "lowered": {}}  # made again where it is wanted
 
     def __deepcopy__(self, memo: object) -> Graph:
         return self  # a finished graph never changes, so copies of a cell share it
@@ -140,12 +166,16 @@ class Graph:
         """Whether the value changes with the state; what does not is computed for all time steps at once."""
         return symbol.index in self._recurrent
 
+    def label(self, vector: Symbol, position: int) -> str:
+        """What a vector of a product is called: ``x``, the name of a state, or where it stands among the vectors."""
+        return str(vector.attributes[0]) if vector.operation in ("input", "state") else f"v{position}"
+
     def constant(self, value: object) -> Symbol:
         """A number; anything else that meets a symbol is refused."""
         if isinstance(value, Symbol):
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise StepError(
+            raise VocabularyError(
                 f"a {type(value).__name__} meets a value of the step; expected a number or a value of the step "
                 "(declare a learned vector with self.vector(name))"
             )
@@ -162,20 +192,25 @@ class Graph:
 
     def product(self, vector: Symbol, parameter: str, rows: int) -> Symbol:
         """``W v`` with W (rows, size of v), declared under the given name."""
-        role: Literal["input", "recurrent"] = "recurrent" if self.depends_on_state(vector) else "input"
-        self._declare(Declaration(parameter, (rows, vector.size), role))
+        role: Role = "recurrent" if self.depends_on_state(vector) else "input"
+        self.declare(Declaration(parameter, (rows, vector.size), role))
         return self.node("product", (vector,), rows, (parameter,))
 
     def parameter(self, name: str, size: int) -> Symbol:
         """A learned vector, the same for all rows and steps."""
-        self._declare(Declaration(name, (size,), "vector"))
+        self.declare(Declaration(name, (size,), "vector"))
         return self.node("parameter", (), size, (name,))
 
     def block(self, vector: Symbol, position: int, size: int) -> Symbol:
         """Units ``position * size`` to ``(position + 1) * size`` of a vector."""
         return vector if vector.size == size else self.node("block", (vector,), size, (position,))
 
-    def _declare(self, new: Declaration) -> None:
+    def declare(self, new: Declaration) -> None:
+        """Note a parameter that the step uses.
+
+        Raises:
+            StepError: it was used with another shape.
+        """
         old = self.declarations.setdefault(new.name, new)
         if old.shape != new.shape:
             raise StepError(f"{new.name} is used with shape {new.shape} and with shape {old.shape}; give one a name=")
@@ -208,6 +243,16 @@ def current_graph() -> Graph | None:
     return _tracing.get()
 
 
+@contextmanager
+def tracing(graph: Graph) -> Iterator[None]:
+    """While it lasts, products and vectors of a step declare themselves to the graph."""
+    token = _tracing.set(graph)
+    try:
+        yield
+    finally:
+        _tracing.reset(token)
+
+
 def trace(cell: Traceable) -> Graph:
     """The graph of ``cell.step``, by running it once on symbols.
 
@@ -217,37 +262,25 @@ def trace(cell: Traceable) -> Graph:
     graph = Graph()
     arguments = [graph.node("input", (), cell.input_size, ("x",))]
     arguments += [graph.node("state", (), n, (name,)) for name, n in zip(cell.state, cell.state_sizes, strict=True)]
-    with _located_errors(cell):
-        token = _tracing.set(graph)
-        try:
-            returned = cell.step(*arguments)
-        finally:
-            _tracing.reset(token)
+    with located(type(cell)), tracing(graph):
+        returned = cell.step(*arguments)
     graph.outputs = returned if isinstance(returned, tuple) else (returned,)
-    sizes = tuple(getattr(symbol, "size", None) for symbol in graph.outputs)
-    if not all(isinstance(symbol, Symbol) for symbol in graph.outputs) or sizes != cell.state_sizes:
+    check_returned(cell, tuple(value.size if isinstance(value, Symbol) else None for value in graph.outputs))
+    return graph
+
+
+def check_returned(cell: Traceable, sizes: tuple[int | None, ...]) -> None:
+    """Refuse what is not the new states.
+
+    Raises:
+        StepError: the sizes of what a step returned, none for what is no vector, are not those of the states.
+    """
+    if sizes != cell.state_sizes:
         wanted = ", ".join(f"{name} of {size}" for name, size in zip(cell.state, cell.state_sizes, strict=True))
         raise StepError(
             f"{type(cell).__name__}.step returned {len(sizes)} values of sizes {sizes}; expected the new states "
             f"in the order of `state`: {wanted} units"
         )
-    return graph
-
-
-@contextmanager
-def _located_errors(cell: Traceable) -> Iterator[None]:
-    """Turn what goes wrong on symbols into one sentence that begins with the line of ``step`` where it did."""
-    try:
-        yield
-    except (ConfigError, TypeError, AttributeError) as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
-        where = f"{frames[-1].filename}:{frames[-1].lineno}: " if frames else ""
-        raise StepError(f"{where}{type(cell).__name__}.step: {error}") from error
-
-
-def _is_machinery(filename: str) -> bool:
-    parts = filename.replace("\\", "/").split("/")
-    return parts[-3:-1] == ["seqloom", "engine"] or parts[-3:] == ["seqloom", "cells", "cell.py"]
 
 
 APPLY: dict[str, Callable[..., Any]] = {

@@ -33,6 +33,8 @@ _FREEZE = {"lstm": (-1.0, 1.0, 0.0, 0.0), "gru": (0.0, 1.0, 0.0), "rnn_relu": (-
 
 def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
+    if cells[0].graph.untraceable:
+        return cells[0].graph.untraceable
     kernels = {cell.vendor for cell in cells}
     if len(kernels) != 1 or None in kernels:
         return f"torch has no kernel for {type(cells[0]).__name__}"

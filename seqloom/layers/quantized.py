@@ -194,6 +194,9 @@ def quantize(target: Any, weights: str = "int8", *, sample: Tensor | None = None
     if isinstance(target, QuantizedRecurrent):
         raise ConfigError(f"the layer is quantized already, to {target.weights!r}")
     if isinstance(target, Recurrent):
+        if target._first.graph.untraceable:
+            name = type(target._first).__name__
+            raise ConfigError(f"{name} has no graph to quantize: {target._first.graph.untraceable}")
         result = QuantizedRecurrent(target, kind)
         result.error = _error(target, result, sample)
         return result

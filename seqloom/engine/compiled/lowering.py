@@ -39,6 +39,8 @@ def lower(graph: Graph) -> KernelProgram:
     Raises:
         Unlowerable: the step does not fit the machine's form; says why in one sentence.
     """
+    if graph.untraceable:
+        raise Unlowerable(graph.untraceable)
     known = graph.lowered.get("kernel")
     if isinstance(known, Unlowerable):
         raise known
