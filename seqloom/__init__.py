@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from seqloom import cells, data, decoding, engine, layers, learning, losses, nn, systems
+    from seqloom.layers.explanation import explain
     from seqloom.layers.quantized import quantize
     from seqloom.layers.recurrent import Recurrent
     from seqloom.nn.swap import accelerate
@@ -36,7 +37,7 @@ _ROOMS = {"cells", "data", "decoding", "engine", "layers", "learning", "losses",
 _NAMES = {
     "Recurrent": "seqloom.layers.recurrent",
     "accelerate": "seqloom.nn.swap",
-    "explain": "seqloom.layers.recurrent",
+    "explain": "seqloom.layers.explanation",
     "load": "seqloom.systems.family",
     "quantize": "seqloom.layers.quantized",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
@@ -12,8 +11,8 @@ from torch.nn import functional as F
 
 from seqloom.cells import registry
 from seqloom.cells.cell import Cell
-from seqloom.engine.backend import Choice, check_backend, choose, measure_lengths, run_layer
-from seqloom.engine.contract import Noise, Ragged, States, Work
+from seqloom.engine.backend import check_backend, measure_lengths, run_layer
+from seqloom.engine.contract import Noise, Ragged, States
 from seqloom.engine.cpu import prepare
 from seqloom.engine.reference import advance
 from seqloom.errors import ConfigError
@@ -22,7 +21,7 @@ from seqloom.layers.state import State, state_type
 if TYPE_CHECKING:
     from seqloom.layers.stream import Stream
 
-__all__ = ["CellLike", "Explanation", "Recurrent", "explain"]
+__all__ = ["CellLike", "Recurrent"]
 
 CellLike: TypeAlias = str | type[Cell] | Cell
 Merge = Literal["concat", "sum", "mean"]
@@ -270,43 +269,3 @@ def _first_cell(cell: CellLike, input_size: int | None, hidden_size: int | None,
             f"{missing} is missing; Recurrent({cell_class.__name__}, ...) needs input_size and hidden_size"
         )
     return cell_class(input_size, hidden_size, bias=bias)
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What runs each layer and what a step of it costs; printing it gives the words."""
-
-    choices: tuple[Choice, ...]
-    lines: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return "\n".join(self.lines)
-
-
-def explain(layer: Recurrent, x: Tensor | None = None, lengths: Tensor | None = None) -> Explanation:
-    """Which backend runs each layer, and why; with the operations and phases of a step.
-
-    The choice may depend on the batch: pass ``x`` and ``lengths`` to hear about a certain one, in the current gradient
-    mode.
-
-    >>> print(explain(Recurrent("gru_before", 3, 4)))
-    layer 1, GRUBefore(3, 4), forward: cpu (the fastest for this cell)
-      a step: 12 operations on the state in 2 phases; 3nm + 3m² + 3m = 96 parameters
-    """
-    values = x if x is None or layer.batch_first else x.transpose(0, 1)
-    work = None if values is None else Work.of(values, measure_lengths(lengths, values))
-    choices, lines = [], []
-    for position in range(layer.layers):
-        cells = layer._cells(position)
-        cell = cells[0]
-        choice = choose(cells, layer._noise(), layer.backend, work)
-        choices.append(choice)
-        direction = "both directions" if layer.bidirectional else "forward"
-        formula = f"{cell.size} = " if cell.size else ""
-        lines.append(f"layer {position + 1}, {cell}, {direction}: {choice.backend} ({choice.reason})")
-        count = sum(parameter.numel() for parameter in cell.parameters())
-        lines.append(
-            f"  a step: {cell.graph.operations} operations on the state in {cell.graph.phases} "
-            f"phase{'s' if cell.graph.phases > 1 else ''}; {formula}{count} parameters"
-        )
-    return Explanation(tuple(choices), tuple(lines))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from seqloom import cells
 from seqloom.errors import ConfigError
-from seqloom.layers.recurrent import Recurrent, explain
+from seqloom.layers.explanation import explain
+from seqloom.layers.recurrent import Recurrent
 
 BOTH = pytest.mark.parametrize("backend", [None, "derived", "reference"])
 

@@ -14,7 +14,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 import seqloom
 from seqloom.app.bench.comparison import Contest, NotAvailableError, Shape, Side, Values
 from seqloom.layers.exchange import from_torch
-from seqloom.layers.recurrent import Recurrent, explain
+from seqloom.layers.explanation import explain
+from seqloom.layers.recurrent import Recurrent
 
 __all__ = [
     "chosen_backend",

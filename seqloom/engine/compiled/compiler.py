@@ -23,7 +23,7 @@ from seqloom.engine.compiled.form import VERSION, Stage
 from seqloom.engine.compiled.toolchain import Compilation, Toolchain
 from seqloom.errors import ConfigError
 
-__all__ = ["COMPILE", "Ready", "code_key", "compile_stages"]
+__all__ = ["COMPILE", "Ready", "code_key", "compile_stages", "outlook"]
 
 COMPILE = "SEQLOOM_COMPILE"
 """Environment variable: 0 compiles nothing, 1 (or nothing) in the background, ``wait`` before the program runs."""
@@ -58,6 +58,15 @@ def compile_stages(stages: Sequence[Stage], isa: str, ready: Ready) -> None:
         ready(found)
     elif mode == "1":
         _state.enqueue(request, ready)
+
+
+def outlook() -> str:
+    """What becomes of code that the virtual machine runs now, in words."""
+    if _mode() == "0":
+        return f"{COMPILE} is 0"
+    if toolchain.find() is None:
+        return "no C++ compiler was found on this machine"
+    return "until a compiler in the background is done"
 
 
 def _mode() -> Literal["0", "1", "wait"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from functools import cache
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch  # noqa: F401  # its OpenMP runtime must be in the process before the kernels look for it
 
@@ -13,7 +13,10 @@ from seqloom.engine.compiled.compiler import code_key, compile_stages
 from seqloom.engine.compiled.form import KernelProgram, Stage
 from seqloom.errors import ConfigError
 
-__all__ = ["INSTRUCTION_SET", "available", "instruction_set", "load", "stages_of"]
+__all__ = ["INSTRUCTION_SET", "Path", "available", "instruction_set", "load", "paths", "stages_of"]
+
+Path: TypeAlias = Literal["built in", "compiled here", "interpreted"]
+"""What runs the elementwise code of a stage: compiled with the kernels, on this machine, or not at all."""
 
 INSTRUCTION_SET = "SEQLOOM_INSTRUCTION_SET"
 """Environment variable: one of the instruction sets that this machine has, instead of the best."""
@@ -61,6 +64,20 @@ def _built_in(isa: str) -> dict[int, int]:
 def stages_of(program: KernelProgram) -> tuple[tuple[Stage, ...], ...]:
     """The stages by pass, in the machine's order: forward, inference, backward."""
     return program.forward, program.inference, program.backward
+
+
+def paths(program: KernelProgram, loaded: Any) -> tuple[tuple[Path, ...], ...]:
+    """What runs the elementwise code of each stage now, by pass as in :func:`stages_of`."""
+
+    def path(number: int, position: int, stage: Stage) -> Path:
+        if not loaded.compiled(number, position):
+            return "interpreted"
+        return "built in" if code_key(stage) in _built_in(instruction_set()) else "compiled here"
+
+    return tuple(
+        tuple(path(number, position, stage) for position, stage in enumerate(stages))
+        for number, stages in enumerate(stages_of(program))
+    )
 
 
 def load(program: KernelProgram, isa: str | None = None) -> Any:
