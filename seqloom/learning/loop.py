@@ -8,7 +8,7 @@ any point and continue to the same bits. The loop knows nothing of text: see :cl
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,8 @@ from seqloom.learning.random_state import capture_random_state, restore_random_s
 from seqloom.learning.records import Records
 from seqloom.learning.run_directory import RunDirectory
 from seqloom.learning.run_state import Mean, RunState
-from seqloom.learning.schedule import learning_rate
 from seqloom.learning.snapshot import flatten, load_snapshot, save_snapshot
-from seqloom.learning.step import TrainingError, refuse_constant_zero, take_step
+from seqloom.learning.step import Steps, TrainingError
 from seqloom.learning.task import Task
 
 if TYPE_CHECKING:
@@ -111,7 +110,6 @@ class _Loop:
         self.optimiser = build_optimiser(self.module, config)
         self.state = RunState()
         self.records = Records(None, size=0, step=0, tensorboard=False)
-        self.plan: tuple[int, Sequence[Any]] = (-1, ())
         self.stop = self.checkpoint_due = False
 
     def begin(self, *, resume: bool) -> None:
@@ -126,6 +124,7 @@ class _Loop:
         known = processes.broadcast(self.run_directory.last.exists())
         if known:
             self._resume()
+        self.steps = Steps(self.task, self.config, self.optimiser, processes, self.state)
         processes.equalise(self.module)
         self.started = self.saved = self.reported = time.monotonic()
         self.records = Records(
@@ -152,7 +151,7 @@ class _Loop:
         if self.state.finished:
             self.progress.message(f"{self.run_directory.path}: this run is finished; nothing is left to do")
             return self._result()
-        self.progress.start(self.epochs_done, self.config.epochs)
+        self.progress.start(self.steps.epochs_done, self.config.epochs)
         while not self.state.finished:
             if self.stop:
                 self._interrupt()
@@ -173,47 +172,20 @@ class _Loop:
 
     # One step ------------------------------------------------------------------------------------------------------
 
-    @property
-    def epochs_done(self) -> float:
-        """Progress in epochs, with the fraction of the current one."""
-        return self.state.epoch + (self.state.batch / len(self._plan()) if self.state.batch else 0.0)
-
-    def _plan(self) -> Sequence[Any]:
-        if self.plan[0] != self.state.epoch:
-            self.plan = (self.state.epoch, self.task.plan(self.state.epoch))
-            if not len(self.plan[1]):
-                raise ConfigError(f"epoch {self.state.epoch + 1} has no batch: the training set is empty")
-        return self.plan[1]
-
     def _step(self) -> None:
-        state, config = self.state, self.config
-        plan = self._plan()
-        progress = self.epochs_done / config.epochs
-        rate = learning_rate(config, step=state.step, progress=progress, halvings=state.halvings)
-        step = take_step(
-            self.task,
-            plan[state.batch],
-            self.optimiser,
-            self.processes,
-            state,
-            config,
-            rate=rate,
-            wishes=self._wishes,
-        )
+        state = self.state
+        step = self.steps.take(self._wishes)
         self.stop, self.checkpoint_due = step.stop, step.save
-        state.step += 1
-        state.batch += 1
-        if state.batch == len(plan):
-            state.epoch, state.batch = state.epoch + 1, 0
-        refuse_constant_zero(state)
-        for mean in (state.interval, state.period):
-            mean.add(total=step.total, weight=step.weight, norm=step.norm, items=step.items)
         if self.progress.due():
             self.progress.step(
-                self.epochs_done, config.epochs, step=state.step, loss=state.period.loss, rate=self._items_per_second()
+                self.steps.epochs_done,
+                self.config.epochs,
+                step=state.step,
+                loss=state.period.loss,
+                rate=self._items_per_second(),
             )
-        if state.step % config.log_every == 0:
-            self._log_interval(rate)
+        if state.step % self.config.log_every == 0:
+            self._log_interval(step.rate)
 
     def _wishes(self) -> tuple[bool, bool]:
         old = time.monotonic() - self.saved >= self.config.checkpoint_seconds
@@ -222,7 +194,7 @@ class _Loop:
     def _log_interval(self, rate: float) -> None:
         state = self.state
         self.records.step(
-            state, self.epochs_done, learning_rate=rate, rate=self._items_per_second(), seconds=self._seconds()
+            state, self.steps.epochs_done, learning_rate=rate, rate=self._items_per_second(), seconds=self._seconds()
         )
         state.interval, self.reported = Mean(), time.monotonic()
 
@@ -237,7 +209,7 @@ class _Loop:
         return self._grid_point() > state.evaluations or (at_end and state.evaluated_step != state.step)
 
     def _grid_point(self) -> int:
-        return math.floor(self.epochs_done / self.config.evaluate_every + 1e-9)
+        return math.floor(self.steps.epochs_done / self.config.evaluate_every + 1e-9)
 
     def _evaluate(self) -> None:
         generators = capture_random_state(self.processes.device)
@@ -252,7 +224,7 @@ class _Loop:
         if value is None:
             known = ", ".join(sorted(metrics))
             raise ConfigError(f"training.monitor is {self.config.monitor!r}, but the evaluation reports {known}")
-        state, done = self.state, self.epochs_done
+        state, done = self.state, self.steps.epochs_done
         state.evaluations, state.evaluated_step = self._grid_point(), state.step
         improved = state.judge(float(value), done, self.config)
         self.records.evaluation(state, done, metrics=metrics, best=improved, seconds=self._seconds())
@@ -294,7 +266,7 @@ class _Loop:
         return TrainingResult(
             best=float("nan") if state.best is None else state.best,
             best_step=state.best_step,
-            epochs=self.epochs_done,
+            epochs=self.steps.epochs_done,
             steps=state.step,
             skipped_steps=state.skipped,
             stopped_early=state.stopped_early,

@@ -1,18 +1,22 @@
-"""One optimiser step, in however many processes: gradients of the whole batch's mean loss, clipping, update, refusals."""
+"""The optimiser steps of a run, one by one, in however many processes.
+
+Each takes the gradients of the whole batch's mean loss, clips, updates and refuses numbers that are none.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqloom.errors import SeqloomError
+from seqloom.errors import ConfigError, SeqloomError
 from seqloom.learning.config import TrainingConfig
 from seqloom.learning.optimiser import Optimiser
 from seqloom.learning.processes import Processes
 from seqloom.learning.run_state import RunState
+from seqloom.learning.schedule import learning_rate
 from seqloom.learning.task import Task
 
-__all__ = ["Step", "TrainingError", "take_step"]
+__all__ = ["Step", "Steps", "TrainingError", "take_step"]
 
 _ZERO_STEPS = 10  # so many losses of exactly 0 from the start are no coincidence
 _INTACT = "the last checkpoint and the best model are intact"
@@ -30,8 +34,66 @@ class Step:
     weight: float
     items: float
     norm: float  # before clipping; not finite where the step was skipped
+    rate: float  # learning rate
     stop: bool  # some process was asked to stop
     save: bool  # some process wants a checkpoint
+
+
+def _no_wishes() -> tuple[bool, bool]:
+    return False, False
+
+
+class Steps:
+    """The steps of a run in the order of its plan; when to evaluate, save and report is its caller's affair.
+
+    The loop turns around it. By itself it lets two runs take turns in one process, as benchmarks do.
+
+    Args:
+        task, config, optimiser, processes: those of the run.
+        state: where the run is; each step moves it on.
+    """
+
+    def __init__(
+        self, task: Task, config: TrainingConfig, optimiser: Optimiser, processes: Processes, state: RunState
+    ) -> None:
+        self.task, self.config, self.optimiser, self.processes, self.state = task, config, optimiser, processes, state
+        self._epoch = -1
+        self._batches: Sequence[Any] = ()
+
+    @property
+    def epochs_done(self) -> float:
+        """Progress in epochs, with the fraction of the current one."""
+        return self.state.epoch + (self.state.batch / len(self._plan()) if self.state.batch else 0.0)
+
+    def take(self, wishes: Callable[[], tuple[bool, bool]] = _no_wishes) -> Step:
+        """Train on the next batch of the plan; ``wishes`` as in :func:`take_step`.
+
+        Raises:
+            ConfigError: the plan of the epoch is empty.
+            TrainingError: as :func:`take_step`, or every loss since the start was exactly 0.
+        """
+        state, config, plan = self.state, self.config, self._plan()
+        progress = self.epochs_done / config.epochs
+        rate = learning_rate(config, step=state.step, progress=progress, halvings=state.halvings)
+        description = plan[state.batch]
+        step = take_step(
+            self.task, description, self.optimiser, self.processes, state, config, rate=rate, wishes=wishes
+        )
+        state.step += 1
+        state.batch += 1
+        if state.batch == len(plan):
+            state.epoch, state.batch = state.epoch + 1, 0
+        refuse_constant_zero(state)
+        for mean in (state.interval, state.period):
+            mean.add(total=step.total, weight=step.weight, norm=step.norm, items=step.items)
+        return step
+
+    def _plan(self) -> Sequence[Any]:
+        if self._epoch != self.state.epoch:
+            self._epoch, self._batches = self.state.epoch, self.task.plan(self.state.epoch)
+            if not len(self._batches):
+                raise ConfigError(f"epoch {self.state.epoch + 1} has no batch: the training set is empty")
+        return self._batches
 
 
 def take_step(
@@ -82,7 +144,7 @@ def take_step(
     _count(state, norm, total, config)
     if math.isfinite(norm):
         optimiser.step(rate)
-    return Step(total, whole_weight, all_items, norm, bool(any_stop), bool(any_save))
+    return Step(total, whole_weight, all_items, norm, rate, bool(any_stop), bool(any_save))
 
 
 def refuse_constant_zero(state: RunState) -> None:

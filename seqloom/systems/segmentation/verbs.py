@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,10 @@ from seqloom.systems.segmentation.score import SegmentationScore, score_segmenta
 from seqloom.systems.segmentation.segmenter import Segmenter
 from seqloom.systems.tagger.metrics import Counts
 
-__all__ = ["PredictOptions", "evaluate", "predict", "train"]
+if TYPE_CHECKING:
+    from seqloom.systems.tagger.training import TaggerTask
+
+__all__ = ["PredictOptions", "evaluate", "network_task", "predict", "read_data", "train"]
 
 Lines = Sequence[list[str]]
 
@@ -54,24 +57,32 @@ def read_words(path: str, config: SegmenterDataConfig) -> list[list[str]]:
 
 
 @dataclass(frozen=True)
-class _Data:
+class SegmenterData:
+    """The words of the lines that train, choose and score, as the files spell them; and the files, by their role."""
+
     train: Lines
     dev: Lines
     test: Lines
     files: dict[str, str]
 
 
-def _read_data(config: SegmenterDataConfig) -> _Data:
+def read_data(config: SegmenterDataConfig) -> SegmenterData:
+    """The lines of a configuration's files, parts held out where it names no file for them.
+
+    Raises:
+        ConfigError: no training text is named.
+        DataError: as :func:`read_words`.
+    """
     if config.train is None:
         raise ConfigError("data.train is not given; name the training text with --data.train FILE")
     train: Lines = read_words(config.train, config)
     if config.overfit is not None:
         train = train[: config.overfit]
-        return _Data(train, train, train, {"train": config.train})
+        return SegmenterData(train, train, train, {"train": config.train})
     given = [None if file is None else read_words(file, config) for file in (config.dev, config.test)]
     train, dev, test = split_data(train, given[0], given[1], config)
     names = {"train": config.train, "dev": config.dev, "test": config.test}
-    return _Data(train, dev, test, {split: file for split, file in names.items() if file is not None})
+    return SegmenterData(train, dev, test, {split: file for split, file in names.items() if file is not None})
 
 
 def training_pieces(lines: Lines, maximum_length: int) -> list[list[str]]:
@@ -100,7 +111,7 @@ def train(config: SegmenterConfig, run: Path, *, resume: bool, command: str) -> 
 
     Leaves ``run/model`` and ``run/evaluation.json``.
     """
-    data = _read_data(config.data)
+    data = read_data(config.data)
     fold = fold_width if config.data.fold_width else str
     lines = [[fold(word) for word in words] for words in data.train]
     words = Dictionary.from_lines(lines)
@@ -111,9 +122,7 @@ def train(config: SegmenterConfig, run: Path, *, resume: bool, command: str) -> 
     )
     wrap = partial(Segmenter, fold=config.data.fold_width, maximum_length=config.data.maximum_length)
     if config.method in methods.NETWORK_METHODS:
-        segmenter = _train_network(
-            config, run, words, training_pieces(lines, config.data.maximum_length), data.dev, about, resume
-        )
+        segmenter = _train_network(config, run, words, lines, data.dev, about, resume)
     else:
         segmenter = wrap(config.method, words, _fit(config.method, lines, words, config.statistics))
     if not first_process():
@@ -139,24 +148,27 @@ def train(config: SegmenterConfig, run: Path, *, resume: bool, command: str) -> 
     return segmenter
 
 
-def _train_network(
-    config: SegmenterConfig,
-    run: Path,
-    words: Dictionary,
-    lines: Lines,
-    dev: Lines,
-    about: dict[str, Any],
-    resume: bool,
-) -> Segmenter:
+def network_task(
+    config: SegmenterConfig, words: Dictionary, lines: Lines, dev: Lines, about: dict[str, Any]
+) -> tuple[Segmenter, "TaggerTask"]:
+    """A segmenter with fresh weights, drawn from the configuration's seed, and what the training loop asks about it.
+
+    Args:
+        config: of a method with a network.
+        words: of the training text.
+        lines: the training text's lines, widths folded; cut into pieces here.
+        dev: lines that choose the best weights.
+        about: what the model says of its making.
+    """
     import torch
 
-    from seqloom.learning.loop import train as fit
     from seqloom.systems.segmentation.neural import NeuralSegmenter
     from seqloom.systems.tagger.training import TaggerTask
 
     model = replace(config.model, output="softmax" if config.method == "blstm" else "crf")
+    cut = training_pieces(lines, config.data.maximum_length)
     torch.manual_seed(config.training.seed)
-    neural = NeuralSegmenter.untrained(model, lines)
+    neural = NeuralSegmenter.untrained(model, cut)
     segmenter = Segmenter(
         config.method, words, neural, fold=config.data.fold_width, maximum_length=config.data.maximum_length
     )
@@ -166,7 +178,21 @@ def _train_network(
     def evaluate_dev() -> dict[str, float]:
         return dict(score(segmenter, dev).metrics)
 
-    task = TaggerTask(neural.tagger, neural.encode(lines), config.training, evaluate_dev, segmenter.fill)
+    return segmenter, TaggerTask(neural.tagger, neural.encode(cut), config.training, evaluate_dev, segmenter.fill)
+
+
+def _train_network(
+    config: SegmenterConfig,
+    run: Path,
+    words: Dictionary,
+    lines: Lines,
+    dev: Lines,
+    about: dict[str, Any],
+    resume: bool,
+) -> Segmenter:
+    from seqloom.learning.loop import train as fit
+
+    segmenter, task = network_task(config, words, lines, dev, about)
     fit(task, config.training, run, resume=resume, identity=_identity(config))
     if not first_process():
         return segmenter
