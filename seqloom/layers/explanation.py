@@ -137,10 +137,10 @@ def _details(cell: Cell, choice: Choice) -> Iterator[str]:
         if not cell.graph.untraceable:  # else the choice has said why
             yield f"no program for the compiled engine: {error}"
         return
-    yield from lowering.describe(program)
     if not native.available():
-        yield _KERNELS_MISSING
-    elif prepare(cell).objection is None:
+        yield f"{_KERNELS_MISSING}; they would run this:"
+    yield from lowering.describe(program)
+    if native.available() and prepare(cell).objection is None:
         yield f"instruction set: {native.instruction_set()}"
         yield "elementwise code of each stage: compiled (built in, or here), or interpreted by the virtual machine"
         passes = _paths(cell.graph)

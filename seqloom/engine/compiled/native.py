@@ -27,9 +27,10 @@ def _module() -> Any:
     try:
         from seqloom.engine.compiled import _kernels  # type: ignore[attr-defined]
     except ImportError as error:
+        # Without the last option pip would take the wheel that it built and kept when there was no compiler.
         warnings.warn(
-            f"seqloom's compiled kernels are missing ({error}); everything runs, slower, in torch. Install a C++17 "
-            "compiler and reinstall seqloom to have them.",
+            f"seqloom's compiled kernels are missing ({error}); everything runs, slower, in torch. To have them, install "
+            "a C++17 compiler and run: pip install --force-reinstall --no-deps --no-cache-dir seqloom",
             RuntimeWarning,
             stacklevel=2,
         )
