@@ -6,6 +6,7 @@
 #include <new>
 #include <vector>
 
+#include "memory.h"
 #include "product.h"
 #include "sequence.h"
 
@@ -13,16 +14,11 @@ namespace seqloom::SEQLOOM_ISA {
 namespace {
 
 struct Release {
-    void operator()(float* memory) const { std::free(memory); }
+    void operator()(float* memory) const { give_back(memory); }
 };
 using Buffer = std::unique_ptr<float[], Release>;
 
-Buffer allocate(int64_t floats) {
-    size_t bytes = (static_cast<size_t>(std::max<int64_t>(floats, 1)) * sizeof(float) + 63) / 64 * 64;
-    void* memory = std::aligned_alloc(64, bytes);
-    if (!memory) throw std::bad_alloc();
-    return Buffer(static_cast<float*>(memory));
-}
+Buffer allocate(int64_t floats) { return Buffer(take(static_cast<size_t>(std::max<int64_t>(floats, 1)) * sizeof(float))); }
 
 int64_t vectors_of(int64_t units) { return (units + LANES - 1) / LANES; }
 
@@ -75,23 +71,68 @@ Layout lay_out(const std::vector<Stage>& stages, int parts, bool single_row, int
     return layout;
 }
 
+// Rows of a square become its columns.
+SEQLOOM_INLINE void transpose(vec (&rows)[LANES]) {
+#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
+    // Interleaving each row of the first half with its partner in the second, as often as the size can be halved.
+#pragma GCC unroll 4
+    for (int round = LANES; round > 1; round /= 2) {
+        vec next[LANES];
+#pragma GCC unroll 8
+        for (int i = 0; i < LANES / 2; i++) {
+            const vec a = rows[i], b = rows[i + LANES / 2];
+#if defined(SEQLOOM_AVX512)
+            next[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            next[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+#elif defined(SEQLOOM_AVX2)
+            next[2 * i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+            next[2 * i + 1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+            next[2 * i] = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+            next[2 * i + 1] = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+#endif
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) rows[i] = next[i];
+    }
+#else
+    for (int i = 0; i < LANES; i++) {
+        for (int j = 0; j < i; j++) {
+            const float kept = rows[i][j];
+            rows[i][j] = rows[j][i];
+            rows[j][i] = kept;
+        }
+    }
+#endif
+}
+
 void pack_block(const MatrixMemory& matrix, const Segment& segment, int64_t width, int64_t unit, float* to, int64_t step) {
     const int64_t lanes = std::min<int64_t>(LANES, width - unit);
     if (segment.transposed) {
         const float* from = matrix.at + segment.offset * matrix.stride + unit;
-        for (int64_t k = 0; k < segment.length; k++, to += step, from += matrix.stride) {
-            for (int64_t lane = 0; lane < lanes; lane++) to[lane] = from[lane];
-            for (int64_t lane = lanes; lane < LANES; lane++) to[lane] = 0.0f;
+        if (lanes == LANES) {
+            for (int64_t k = 0; k < segment.length; k++) store(to + k * step, load(from + k * matrix.stride));
+            return;
+        }
+        for (int64_t k = 0; k < segment.length; k++) {
+            for (int64_t lane = 0; lane < LANES; lane++) to[k * step + lane] = lane < lanes ? from[k * matrix.stride + lane] : 0.0f;
         }
         return;
     }
     const float* from = matrix.at + (segment.offset + unit) * matrix.stride;
-    for (int64_t block = 0; block < segment.length; block += 16) {  // a cache line of each row at a time
-        const int64_t end = std::min<int64_t>(block + 16, segment.length);
-        for (int64_t lane = 0; lane < LANES; lane++) {
-            const float* row = from + lane * matrix.stride;
-            for (int64_t k = block; k < end; k++) to[k * step + lane] = lane < lanes ? row[k] : 0.0f;
+    int64_t k = 0;
+    if (lanes == LANES) {
+        for (; k + LANES <= segment.length; k += LANES) {
+            vec square[LANES];
+#pragma GCC unroll 16
+            for (int lane = 0; lane < LANES; lane++) square[lane] = load(from + lane * matrix.stride + k);
+            transpose(square);
+#pragma GCC unroll 16
+            for (int i = 0; i < LANES; i++) store(to + (k + i) * step, square[i]);
         }
+    }
+    for (; k < segment.length; k++) {
+        for (int64_t lane = 0; lane < LANES; lane++) to[k * step + lane] = lane < lanes ? from[lane * matrix.stride + k] : 0.0f;
     }
 }
 

@@ -43,3 +43,27 @@ def test_the_virtual_machine_and_compiled_code_agree_bit_for_bit(cell_class, isa
         found.append(results(operation, inputs, Rows(3, 7)))
     for interpreted, compiled in zip(*found, strict=True):
         assert torch.equal(interpreted, compiled)
+
+
+@pytest.mark.skipif(
+    not native.available() or "avx512" not in native._module().instruction_sets(),
+    reason="only with AVX-512 does every product sum in one order, whatever the tile",
+)
+@pytest.mark.parametrize("cell_class", [registry.get("lstm"), registry.get("gru"), registry.get("gru_before")])
+def test_many_rows_give_the_same_bits_on_any_number_of_threads_and_in_any_company(cell_class):
+    torch.manual_seed(0)
+    cell = cell_class(9, 45)
+    program = lowering.lower(cell.graph)
+    operation = Operation(program, native.load(program, "avx512"))
+    x = torch.randn(4, 40, 9)
+    with torch.no_grad():
+        whole, few = (
+            cpu.gather(cpu.prepare(cell), [cell], values.flatten(0, 1), []) for values in (x, x[:, 3:20].contiguous())
+        )
+        one, two = (
+            run_forward(operation, Rows(4, 40), whole, directions=1, save=False, threads=threads)[0]
+            for threads in (1, 2)
+        )
+        alone = run_forward(operation, Rows(4, 17), few, directions=1, save=False, threads=1)[0]
+    assert torch.equal(one, two)
+    assert torch.equal(one.view(4, 40, -1)[:, 3:20], alone.view(4, 17, -1))
