@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import SparseEmbedding
 from seqloom.layers.recurrent import Recurrent
 from seqloom.losses.constraints import Constraints
@@ -62,7 +63,7 @@ class TaggerNetwork(nn.Module):
         if "characters" in table_sizes:
             self.spelling = SpellingEncoder(table_sizes["characters"], config.features["characters"], config.backend)
             width += self.spelling.output_size
-        self.dropout_input = nn.Dropout(config.dropout_input)
+        self.dropout_input = Dropout(config.dropout_input)
         self.encoder = Recurrent(
             config.cell,
             width,
@@ -74,7 +75,7 @@ class TaggerNetwork(nn.Module):
             dropout_state=config.dropout_state,
             backend=config.backend,
         )
-        self.dropout_output = nn.Dropout(config.dropout_output)
+        self.dropout_output = Dropout(config.dropout_output)
         self.scores = nn.Linear(config.hidden_size * (2 if config.bidirectional else 1), tags)
         self.crf = LinearChainCRF(tags, legal=constraints)
         if config.output == "softmax":
