@@ -58,9 +58,9 @@ Division divide(const Sequence& sequence, int threads) {
     const bool weights_fit = weights <= kCache;
     if (sequence.batch >= 4 * team && (weights_fit || sequence.batch >= 16 * team)) return {team, 1};
     if (!program.mixes_units(sequence.pass)) return {1, static_cast<int>(std::min<int64_t>(team, (widest + 15) / 16))};
-    // A step shorter than about two microseconds is not worth a barrier; nor is one where threads lack a core.
+    // A step shorter than about two microseconds is not worth a barrier.
     const int64_t per_step = arithmetic * sequence.batch;
-    if (per_step < 100'000 || crowded()) return {};
+    if (per_step < 100'000) return {};
     return {1, static_cast<int>(std::min<int64_t>(team, (widest + 15) / 16))};
 }
 

@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <sched.h>
 
+#include <chrono>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -24,18 +26,23 @@ const Runtime& runtime() {
     return found;
 }
 
+using Clock = std::chrono::steady_clock;
 struct Call {
     void (*work)(void*, int, int);
     void* data;
+    Clock::time_point finished;  // by the calling thread
 };
 void enter(void* argument) {
-    const Call& call = *static_cast<Call*>(argument);
-    call.work(call.data, runtime().rank(), runtime().size());
+    Call& call = *static_cast<Call*>(argument);
+    const int rank = runtime().rank();
+    call.work(call.data, rank, runtime().size());
+    if (rank == 0) call.finished = Clock::now();
 }
 
 // A thread that waits first spins (a step's stage takes microseconds), then lets others run.
 constexpr int kSpins = 4000;
 std::atomic<int> crowded_calls{0};
+constexpr int kCrowdedCalls = 32;  // that run on one thread before several are tried again
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -45,14 +52,6 @@ inline void pause() {
 
 }  // namespace
 
-void run_team(int threads, void (*work)(void*, int, int), void* data) {
-    if (threads <= 1 || !runtime().complete()) return work(data, 0, 1);
-    Call call{work, data};
-    runtime().parallel(enter, &call, static_cast<unsigned>(threads), 0);
-}
-
-bool has_team() { return runtime().complete(); }
-
 bool crowded() {
     int left = crowded_calls.load(std::memory_order_relaxed);
     if (left <= 0) return false;
@@ -60,10 +59,22 @@ bool crowded() {
     return true;
 }
 
+void run_team(int threads, void (*work)(void*, int, int), void* data) {
+    if (threads <= 1 || !runtime().complete() || crowded()) return work(data, 0, 1);
+    const Clock::time_point begun = Clock::now();
+    Call call{work, data, begun};
+    runtime().parallel(enter, &call, static_cast<unsigned>(threads), 0);
+    // All threads have the same work. One that comes in late by the scheduler's measure had no core of its own.
+    const auto waited = Clock::now() - call.finished, worked = call.finished - begun;
+    if (waited > std::chrono::milliseconds(1) && waited * 2 > worked) crowded_calls.store(kCrowdedCalls, std::memory_order_relaxed);
+}
+
+bool has_team() { return runtime().complete(); }
+
 Barrier::~Barrier() {
     // One wait in twenty outlasting the spinning means that some thread has no core of its own.
     int waits = waits_.load(std::memory_order_relaxed), yields = yields_.load(std::memory_order_relaxed);
-    if (yields > 4 && yields * 20 > waits) crowded_calls.store(32, std::memory_order_relaxed);
+    if (yields > 4 && yields * 20 > waits) crowded_calls.store(kCrowdedCalls, std::memory_order_relaxed);
 }
 
 void Barrier::wait(int rank, int& epoch) {
