@@ -223,29 +223,25 @@ def race(pair: Sequence[Contestant], options: argparse.Namespace, seed: int) -> 
 def score_pair(pair: Sequence[Contestant], data: SegmenterData, seed: int) -> dict[str, Any]:
     """Scores of both models' best weights on the test text, and how sure the difference is."""
     raw = ["".join(words) for words in data.test]
-    gold = [[fold_width(word) for word in words] for words in data.test]
+    fold = fold_width if pair[0].segmenter.fold else str
+    gold = [[fold(word) for word in words] for words in data.test]
     scores: list[SegmentationScore] = []
     for contestant in pair:
         contestant.task.module.load_state_dict(contestant.best)
-        found = [[fold_width(word) for word in found.words] for found in contestant.segmenter.predict(raw)]
+        found = [[fold(word) for word in found.words] for found in contestant.segmenter.predict(raw)]
         scores.append(score_segmentation(gold, found, set(contestant.segmenter.words.base)))
     sure = paired_bootstrap(scores[0], scores[1], samples=SAMPLES, seed=seed)
     between = {name: getattr(sure, name) for name in ("difference", "low", "high", "p_value")}
-    return {
-        "seed": seed,
-        **{
-            contestant.backend: {"dev": contestant.dev, **score.to_dict()}
-            for contestant, score in zip(pair, scores, strict=True)
-        },
-        "first_against_second": between,
-    }
+    by_backend = {one.backend: {"dev": one.dev, **score.to_dict()} for one, score in zip(pair, scores, strict=True)}
+    return {"seed": seed, **by_backend, "first_against_second": between}
 
 
 def measure(options: argparse.Namespace, keys: Sequence[str]) -> dict[str, Any]:
     """All figures, and everything that they depend on."""
     config = configuration(keys)
     data = read_data(config.data)
-    lines = [[fold_width(word) if config.data.fold_width else word for word in words] for words in data.train]
+    fold = fold_width if config.data.fold_width else str
+    lines = [[fold(word) for word in words] for words in data.train]
     words = Dictionary.from_lines(lines)
     seeds = options.seeds or [config.training.seed]
     blocks: list[dict[str, Any]] = []
