@@ -12,7 +12,7 @@ namespace seqloom {
 namespace {
 
 constexpr size_t kLargePage = 2 << 20, kHeader = 64;
-constexpr size_t kMostKept = 64 << 20;  // bytes; what is given back beyond them is freed
+constexpr size_t kMostKept = 16 << 20;  // bytes; beyond them what was given back first is freed
 
 struct Header {
     size_t bytes;  // of the block, without its header
@@ -68,9 +68,14 @@ void give_back(float* memory) {
     char* block = reinterpret_cast<char*>(memory) - kHeader;
     Pool& known = pool();
     std::lock_guard<std::mutex> held(known.mutex);
-    if (known.kept + bytes_of(block) > kMostKept || known.blocks.size() >= 256) return std::free(block);
     known.kept += bytes_of(block);
     known.blocks.push_back(block);
+    size_t oldest = 0;
+    while (known.kept > kMostKept && oldest + 1 < known.blocks.size()) {
+        known.kept -= bytes_of(known.blocks[oldest]);
+        std::free(known.blocks[oldest++]);
+    }
+    known.blocks.erase(known.blocks.begin(), known.blocks.begin() + static_cast<std::ptrdiff_t>(oldest));
 }
 
 }  // namespace seqloom
