@@ -12,6 +12,7 @@
 namespace seqloom {
 namespace {
 
+using Clock = std::chrono::steady_clock;
 using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
 using Number = int (*)();
 
@@ -26,7 +27,6 @@ const Runtime& runtime() {
     return found;
 }
 
-using Clock = std::chrono::steady_clock;
 struct Call {
     void (*work)(void*, int, int);
     void* data;
@@ -41,8 +41,13 @@ void enter(void* argument) {
 
 // A thread that waits first spins (a step's stage takes microseconds), then lets others run.
 constexpr int kSpins = 4000;
-std::atomic<int> crowded_calls{0};
-constexpr int kCrowdedCalls = 32;  // that run on one thread before several are tried again
+std::atomic<Clock::rep> crowded_until{0};
+
+// For a while everything runs on one thread, then several are tried again.
+void be_crowded() {
+    const auto until = Clock::now() + std::chrono::milliseconds(40);
+    crowded_until.store(until.time_since_epoch().count(), std::memory_order_relaxed);
+}
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -52,12 +57,7 @@ inline void pause() {
 
 }  // namespace
 
-bool crowded() {
-    int left = crowded_calls.load(std::memory_order_relaxed);
-    if (left <= 0) return false;
-    crowded_calls.store(left - 1, std::memory_order_relaxed);
-    return true;
-}
+bool crowded() { return Clock::now().time_since_epoch().count() < crowded_until.load(std::memory_order_relaxed); }
 
 void run_team(int threads, void (*work)(void*, int, int), void* data) {
     if (threads <= 1 || !runtime().complete() || crowded()) return work(data, 0, 1);
@@ -66,7 +66,7 @@ void run_team(int threads, void (*work)(void*, int, int), void* data) {
     runtime().parallel(enter, &call, static_cast<unsigned>(threads), 0);
     // All threads have the same work. One that comes in late by the scheduler's measure had no core of its own.
     const auto waited = Clock::now() - call.finished, worked = call.finished - begun;
-    if (waited > std::chrono::milliseconds(1) && waited * 2 > worked) crowded_calls.store(kCrowdedCalls, std::memory_order_relaxed);
+    if (waited > std::chrono::milliseconds(1) && waited * 2 > worked) be_crowded();
 }
 
 bool has_team() { return runtime().complete(); }
@@ -74,7 +74,7 @@ bool has_team() { return runtime().complete(); }
 Barrier::~Barrier() {
     // One wait in twenty outlasting the spinning means that some thread has no core of its own.
     int waits = waits_.load(std::memory_order_relaxed), yields = yields_.load(std::memory_order_relaxed);
-    if (yields > 4 && yields * 20 > waits) crowded_calls.store(kCrowdedCalls, std::memory_order_relaxed);
+    if (yields > 4 && yields * 20 > waits) be_crowded();
 }
 
 void Barrier::wait(int rank, int& epoch) {

@@ -28,6 +28,9 @@ __all__ = [
 BACKENDS: dict[str, ModuleType] = {"cpu": cpu, "vendor": vendor, "derived": derived, "reference": reference}
 """By name, best first: ``auto`` takes the first that does not refuse."""
 
+PACKING = (cpu, derived)
+"""Backends that take the rows which have a step out of a batch, and never read its padding."""
+
 ENVIRONMENT = "SEQLOOM_BACKEND"
 
 
@@ -125,7 +128,7 @@ def run_layer(
     # The vendors' kernels refuse empty batches and sequences; the loop has nothing to do there.
     runner = reference if 0 in x.shape[:2] else BACKENDS[choice.backend]
     # Even a step whose result is thrown away must not overflow: the gradient of what is not chosen is 0 times infinity.
-    x = x if ragged is None else ragged.clear(x)
+    x = x if ragged is None or runner in PACKING else ragged.clear(x)
     result: tuple[Tensor, list[States]] = runner.run(cells, x, ragged, initial, noise)
     return result
 

@@ -69,6 +69,7 @@ class Work:
     """What a backend is asked to do, as far as its speed depends on it."""
 
     rows: int
+    steps: int
     ragged: bool
     gradients: bool
     device: str
@@ -76,7 +77,7 @@ class Work:
     @classmethod
     def of(cls, x: Tensor, ragged: Ragged | None) -> Work:
         """The work of a batch x (B, T, D), now."""
-        return cls(len(x), ragged is not None, torch.is_grad_enabled(), x.device.type)
+        return cls(len(x), x.shape[1], ragged is not None, torch.is_grad_enabled(), x.device.type)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ from seqloom.engine.packing import Packing
 
 __all__ = ["Prepared", "gather", "prepare", "refusal", "reluctance", "run"]
 
+# From here on the kernel's speed outweighs its call (measured from one row of 64 units to 32 rows of 256, two cores).
+_LEAST_STEPS = 5
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
@@ -94,6 +97,8 @@ def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
 
 def reluctance(cells: Sequence[SequenceCell], work: Work) -> str | None:
     """Why another backend that can run the layer would run this work faster, or none."""
+    if work.steps < _LEAST_STEPS and not work.ragged and cells[0].vendor is not None:
+        return "calling torch's kernel costs less than so few steps save"
     return None
 
 

@@ -16,6 +16,7 @@ from seqloom.engine.contract import Noise, Ragged, States
 from seqloom.engine.cpu import prepare
 from seqloom.engine.reference import advance
 from seqloom.errors import ConfigError
+from seqloom.layers.dropout import dropout
 from seqloom.layers.state import State, state_type
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class Recurrent(nn.Module):
         return forward + backward if self.merge == "sum" else (forward + backward) / 2
 
     def _drop(self, values: Tensor, probability: float) -> Tensor:
-        return F.dropout(values, probability, self.training) if probability else values
+        return dropout(values, probability, self.training) if probability else values
 
     def _noise(self) -> Noise:
         return Noise(self.dropout_state, self.zoneout, self.training)
