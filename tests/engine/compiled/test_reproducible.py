@@ -7,7 +7,7 @@ import torch
 
 from seqloom.cells import registry
 from seqloom.engine import cpu
-from seqloom.engine.compiled import compiler, lowering, native, toolchain
+from seqloom.engine.compiled import compiler, lowering, native, sequence, toolchain
 from seqloom.engine.compiled.operation import Inputs, Operation
 from seqloom.engine.compiled.rows import Rows
 from seqloom.engine.compiled.sequence import run_backward, run_forward
@@ -67,3 +67,26 @@ def test_many_rows_give_the_same_bits_on_any_number_of_threads_and_in_any_compan
         alone = run_forward(operation, Rows(4, 17), few, directions=1, save=False, threads=1)[0]
     assert torch.equal(one, two)
     assert torch.equal(one.view(4, 40, -1)[:, 3:20], alone.view(4, 17, -1))
+
+
+@pytest.mark.skipif(not native.available(), reason="the compiled kernels are missing")
+@pytest.mark.parametrize("division", [(2, 1), (1, 2)], ids=["rows", "units"])
+@pytest.mark.parametrize("name", ["gru", "gru_before"])
+def test_a_crowded_machine_changes_no_bit(name, division, monkeypatch):
+    # Where threads lack a core, one thread does what was divided among several: also sums over rows must not notice.
+    torch.manual_seed(0)
+    cell = registry.get(name)(6, 40)
+    prepared = cpu.prepare(cell)
+    with torch.no_grad():
+        inputs = cpu.gather(prepared, [cell], torch.randn(9 * 21, 6), [])
+    found = []
+    for threads in (1, 2):
+
+        def call(operation, which, rows, features, descriptions, _, threads=threads):
+            arguments = (which, rows.time, rows.batch, features, 0, 0, descriptions, threads, *division)
+            operation.machine.run(*arguments)
+
+        monkeypatch.setattr(sequence, "_call", call)
+        found.append(results(prepared.operation, inputs, Rows(9, 21)))
+    for alone, together in zip(*found, strict=True):
+        assert torch.equal(alone, together)
