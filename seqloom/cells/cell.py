@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, cast
 
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqloom.cells.initial import Initialisation
-from seqloom.cells.size import Size
+from seqloom.cells.size import Formula, Size
+from seqloom.cells.structure import Structure, as_matrices
 from seqloom.engine.declaring import graph_of
 from seqloom.engine.graph import Graph, StepError, Symbol, current_graph
 from seqloom.errors import ConfigError
@@ -25,7 +26,11 @@ Vector: TypeAlias = Tensor
 """What a step computes with: tensors (B, H), or symbols that stand for them while the step is traced."""
 
 VendorKernel = Literal["lstm", "gru", "rnn_tanh", "rnn_relu"]
-_MATHEMATICS = ("step", "affine", "matvec", "vector")
+_MATHEMATICS = ("step", "affine", "matvec", "vector", "structures")
+
+
+def _constant(name: str, position: int) -> str:
+    return f"constant_{name}_{position}"
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Cell(nn.Module):
     ``step`` takes x (B, D) and states (B, H) and uses ``affine``, ``matvec``, ``vector``, arithmetic and the functions
     of :mod:`seqloom.engine.operations`. It is run once on symbols when a cell is built, which declares every parameter
     it uses; nothing is declared twice. The first state is the output. A subclass with arguments of its own sets them
-    before ``super().__init__`` (the step is traced there) and names them in :meth:`options`.
+    before ``super().__init__`` (the step is traced there) and names them in :meth:`options`. Parameters that are not
+    free (masked, block-diagonal, constant, ...) are named in :meth:`structures`.
 
     A step that uses anything else (a branch on what it computes, a function of torch) runs on the plain loop only, many
     times slower; a warning says so once and names the line.
@@ -63,9 +69,12 @@ class Cell(nn.Module):
         ConfigError: sizes below 1; a step that contradicts itself (:class:`~seqloom.engine.graph.StepError`).
     """
 
-    state: ClassVar[tuple[str, ...]] = ("h",)
-    size: ClassVar[Size | None] = None
-    initial: ClassVar[Initialisation] = Initialisation()
+    state: tuple[str, ...] = ("h",)
+    """Names of the states; a cell whose options change them sets them before ``super().__init__``."""
+    positive: ClassVar[tuple[str, ...]] = ()
+    """States that are never negative, nor zero after the first step: normalisers, for which no test draws a sign."""
+    size: ClassVar[Size | Formula | None] = None
+    initial: Initialisation = Initialisation()
     vendor: ClassVar[VendorKernel | None] = None
     """The vendors' fused kernel that computes exactly this step, if there is one; see :meth:`vendor_weights`."""
 
@@ -76,11 +85,35 @@ class Cell(nn.Module):
                 raise ConfigError(f"{type(self).__name__}: {argument} is {value!r}; expected an integer of at least 1")
         self.input_size, self.hidden_size, self.use_bias = input_size, hidden_size, bias
         self._recurrent_mask: Tensor | None = None
+        self._acting: Mapping[str, Tensor] = {}
+        self._structures = dict(self.structures())
         self.graph: Graph = graph_of(self)
         self._products = cast(dict[str, _Product], self.graph.products)
-        for declared in self.graph.declarations.values():
-            self.register_parameter(declared.name, nn.Parameter(torch.empty(declared.shape)))
+        self._register()
         self.reset_parameters()
+
+    def _register(self) -> None:
+        """What is stored for the declared parameters."""
+        foreign = self._structures.keys() - self.graph.declarations.keys()
+        if foreign:
+            known = ", ".join(self.graph.declarations)
+            raise StepError(
+                f"{type(self).__name__}.structures names {', '.join(sorted(foreign))}; the step has {known}"
+            )
+        for declared in self.graph.declarations.values():
+            structure = self._structures.get(declared.name)
+            for name, shape in self._stored(declared.name).items():
+                if name not in self._parameters:
+                    self.register_parameter(name, nn.Parameter(torch.empty(shape)))
+            for position, value in enumerate(structure.constants if structure else ()):
+                kept = value.to(torch.get_default_dtype()) if value.is_floating_point() else value
+                self.register_buffer(_constant(declared.name, position), kept.clone(), persistent=False)
+
+    def _stored(self, name: str) -> Mapping[str, tuple[int, ...]]:
+        structure = self._structures.get(name)
+        if structure is None or structure.stored is None:
+            return {name: self.graph.declarations[name].shape}
+        return structure.stored
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -96,6 +129,10 @@ class Cell(nn.Module):
     def state_sizes(self) -> tuple[int, ...]:
         """Units of each state; the first is the output's. All ``hidden_size`` unless a cell says otherwise."""
         return (self.hidden_size,) * len(self.state)
+
+    def structures(self) -> Mapping[str, Structure]:
+        """By declared name, the parameters that are computed from what is stored; see :mod:`seqloom.cells.structure`."""
+        return {}
 
     def options(self) -> dict[str, Any]:
         """The constructor's further arguments, for building another cell of the same kind."""
@@ -152,9 +189,32 @@ class Cell(nn.Module):
         return self.parameter(full) if full in self.graph.declarations else self._missing(f"the vector '{name}'")
 
     def parameter(self, name: str) -> Tensor:
-        """A declared parameter, as it acts (after any parametrisation)."""
-        value: Tensor = getattr(self, name)
-        return value
+        """A declared parameter, as it acts: what :meth:`acting` says, or what its structure makes of what is stored."""
+        if name in self._acting:
+            return self._acting[name]
+        structure = self._structures.get(name)
+        if structure is None:
+            value: Tensor = getattr(self, name)
+            return value
+        constants = [_constant(name, position) for position in range(len(structure.constants))]
+        return structure.act(*(getattr(self, stored) for stored in (*self._stored(name), *constants)))
+
+    @contextmanager
+    def acting(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+        """While it lasts, :meth:`parameter` answers with these tensors: noisy weights, dropped ones, normalised ones.
+
+        Every backend takes its weights there, so they act on all of them; gradients flow into whatever made them.
+        """
+        before = self._acting
+        self._acting = {**before, **values}
+        try:
+            yield
+        finally:
+            self._acting = before
+
+    def settled(self) -> AbstractContextManager[None]:
+        """While it lasts, parameters that are computed from others are not computed again in every step."""
+        return self.acting({name: self.parameter(name) for name in self._structures})
 
     def _missing(self, what: str) -> NoReturn:
         raise StepError(
@@ -208,13 +268,13 @@ class Cell(nn.Module):
     def reset_parameters(self) -> None:
         """Draw all parameters anew, as the class's ``initial`` says."""
         for product in self._products.values():
+            gates = len(product.gates) or 1
             for name, recurrent in zip(product.weights, product.recurrent, strict=True):
-                for block in self.parameter(name).chunk(len(product.gates) or 1):
-                    self.initial.fill(block, self.initial.recurrent if recurrent else self.initial.input)
-            if product.bias is not None:
-                for letter, block in zip(
-                    product.gates or " ", self.parameter(product.bias).chunk(len(product.gates) or 1), strict=True
-                ):
+                for stored in self._stored(name):
+                    for block in as_matrices(self.get_parameter(stored), gates):
+                        self.initial.fill(block, self.initial.recurrent if recurrent else self.initial.input)
+            for name in self._stored(product.bias) if product.bias else ():
+                for letter, block in zip(product.gates or " ", self.get_parameter(name).chunk(gates), strict=True):
                     block.fill_(self.initial.bias.get(letter, 0.0))
         for name, parameter in self.named_parameters():
             if name.startswith("vector_"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,24 +10,11 @@ from torch import Tensor
 from seqloom.cells.cell import Cell, Vector
 from seqloom.cells.initial import Initialisation
 from seqloom.cells.registry import register
-from seqloom.cells.size import Size
+from seqloom.cells.size import Formula
 from seqloom.engine.operations import sigmoid, tanh
 from seqloom.errors import ConfigError
 
-__all__ = ["LSTMP", "ProjectedSize"]
-
-
-@dataclass(frozen=True)
-class ProjectedSize(Size):
-    """With a third variable, the projected units p; ``count`` is for their default, half of the units."""
-
-    def count(self, input_size: int, hidden_size: int, *, bias: bool = True) -> int:
-        """How many parameters a cell of these sizes has."""
-        projected = _half(hidden_size)
-        return self.input * hidden_size * (input_size + projected + bias) + projected * hidden_size
-
-    def __str__(self) -> str:
-        return "4nm + 5pm + 4m (5pm is 2.5m² where p = m/2)"
+__all__ = ["LSTMP"]
 
 
 def _half(hidden_size: int) -> int:
@@ -56,7 +42,10 @@ class LSTMP(Cell):
     """
 
     state = ("h", "c")
-    size = ProjectedSize(input=4, recurrent=4, bias=4)
+    size = Formula(
+        "4nm + 5pm + 4m (5pm is 2.5m² where p = m/2)",
+        lambda n, m, bias: 4 * m * (n + _half(m) + bias) + _half(m) * m,
+    )
     initial = Initialisation(bias={"f": 1.0})
 
     def __init__(

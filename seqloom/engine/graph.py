@@ -111,7 +111,9 @@ class Symbol:
     __matmul__ = __rmatmul__ = _refused(
         "a product with @ declares no parameters; write self.affine(v) or self.matvec(v, name=...)"
     )
-    __getitem__ = _refused("units cannot be picked from a value of the step; let affine give blocks of them by gates=")
+    __getitem__ = _refused(
+        "units cannot be picked from a value of the step; let affine give blocks of them by gates=, or write split(v, parts)"
+    )
 
     def __iter__(self) -> Iterator[Symbol]:
         # On tensors this would run over the rows of the batch: never what is meant.

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqloom.engine.graph import Symbol
+from seqloom.engine.graph import StepError, Symbol
 
 __all__ = [
-    "abs", "exp", "layer_norm", "log", "maximum", "minimum", "relu", "sigmoid", "softplus", "sqrt", "tanh", "where",
+    "abs", "exp", "layer_norm", "log", "maximum", "minimum", "relu", "sigmoid", "softplus", "split", "sqrt", "tanh",
+    "where",
 ]  # fmt: skip
 
 Vector = TypeVar("Vector", Tensor, Symbol)
@@ -74,6 +75,23 @@ def where(condition: Any, chosen: Any, otherwise: Any) -> Any:
     if graph:
         return graph.elementwise("where", condition, chosen, otherwise)
     return torch.where(condition, chosen, otherwise)
+
+
+def split(vector: Any, parts: int) -> tuple[Any, ...]:
+    """A vector in so many blocks of equal size, in their order: the gates of a stack, the two halves of a state.
+
+    >>> split(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), 2)
+    (tensor([[1., 2.]]), tensor([[3., 4.]]))
+
+    Raises:
+        StepError: the size is no multiple of ``parts``.
+    """
+    size = vector.size if isinstance(vector, Symbol) else vector.shape[-1]
+    if size % parts:
+        raise StepError(f"a vector of {size} units cannot be split into {parts} equal blocks")
+    if isinstance(vector, Symbol):
+        return tuple(vector.graph.block(vector, position, size // parts) for position in range(parts))
+    return tuple(vector.chunk(parts, -1))
 
 
 def layer_norm(vector: Any, gain: Any = None, shift: Any = None, *, eps: float = 1e-5) -> Any:

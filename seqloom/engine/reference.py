@@ -45,7 +45,7 @@ def _run_direction(
     times = range(x.shape[1])
     inputs, outputs = x.unbind(1), []
     valid = None if ragged is None else ragged.mask.unsqueeze(-1).unbind(1)
-    with cell.recurrent_mask(_draw_mask(states[0], noise)):
+    with cell.settled(), cell.recurrent_mask(_draw_mask(states[0], noise)):
         for t in reversed(times) if backward else times:
             new = advance(cell, inputs[t], states, noise)
             if valid is not None:

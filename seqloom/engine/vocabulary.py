@@ -13,6 +13,7 @@ __all__ = ["VOCABULARY", "StepError", "VocabularyError", "instead_of", "located"
 
 VOCABULARY = (
     "sigmoid", "tanh", "relu", "exp", "log", "softplus", "abs", "sqrt", "minimum", "maximum", "where", "layer_norm",
+    "split",
 )  # fmt: skip
 
 _INSTEAD = {
@@ -22,7 +23,9 @@ _INSTEAD = {
         ("matmul", "mm", "linear", "bilinear", "einsum"), "write self.affine(v) or self.matvec(v, name=...)"
     ),
     **dict.fromkeys(("cat", "concat", "concatenate", "hstack"), "pass the vectors one by one to self.affine(a, b)"),
-    **dict.fromkeys(("chunk", "split", "narrow", "getitem"), "let affine give blocks of units by gates="),
+    **dict.fromkeys(
+        ("chunk", "narrow", "getitem"), "let affine give blocks of units by gates=, or write split(vector, parts)"
+    ),
     **dict.fromkeys(("dropout", "rand_like", "bernoulli"), "set dropout_state or zoneout of the layer"),
     **dict.fromkeys(("silu", "swish"), "write v * sigmoid(v)"),
     "gelu": "write v * sigmoid(1.702 * v), which is near to it",

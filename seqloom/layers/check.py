@@ -196,7 +196,12 @@ def check_trace(subject: Subject) -> None:
     states = [field[:, 0] for field in _random_state(layer, 2)]
     returned = cell.step(x, *states)
     values = returned if isinstance(returned, tuple) else (returned,)
-    traced = evaluate(cell.graph, x, dict(zip(cell.state, states, strict=True)), dict(cell.named_parameters()))
+    traced = evaluate(
+        cell.graph,
+        x,
+        dict(zip(cell.state, states, strict=True)),
+        {name: cell.parameter(name) for name in cell.graph.declarations},
+    )
     for name, found, wanted in zip(cell.state, traced, values, strict=True):
         _require_near(subject, found, wanted, f"new {name} of the trace and of the tensors")
 

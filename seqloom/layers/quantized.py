@@ -66,6 +66,9 @@ class CompressedCell(nn.Module):
         parameters = {name: self.parameter(name) for name in self.graph.declarations}
         return evaluate(self.graph, x, dict(zip(self.state, states, strict=True)), parameters)
 
+    def settled(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def recurrent_mask(self, mask: Tensor | None) -> AbstractContextManager[None]:
         return nullcontext()
 

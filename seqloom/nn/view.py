@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -79,6 +79,10 @@ class View:
         """One step, as the registered cell's graph says."""
         parameters = {name: self.parameter(name) for name in self.graph.declarations}
         return evaluate(self.graph, x, dict(zip(self.state, states, strict=True)), parameters)
+
+    def settled(self) -> AbstractContextManager[None]:
+        """Nothing is computed from other parameters."""
+        return nullcontext()
 
     @contextmanager
     def recurrent_mask(self, mask: Tensor | None) -> Iterator[None]:

@@ -43,7 +43,7 @@ def test_the_graph_computes_what_the_step_computes():
     x, h = torch.randn(7, 3, dtype=torch.float64), torch.randn(7, 5, dtype=torch.float64)
     (traced,) = evaluate(cell.graph, x, {"h": h}, dict(cell.named_parameters()))
     torch.testing.assert_close(traced, cell.step(x, h), atol=0, rtol=0)
-    assert {node.operation for node in cell.graph.nodes} >= set(VOCABULARY)
+    assert {node.operation for node in cell.graph.nodes} >= set(VOCABULARY) - {"split"}  # which gives blocks
 
 
 def test_a_thrown_away_step_that_would_overflow_leaves_no_trace_in_the_gradient():

@@ -13,12 +13,11 @@ from seqloom.engine.operations import (
     relu,
     sigmoid,
     softplus,
+    split,
     sqrt,
     tanh,
     where,
 )  # fmt: skip
-
-from .steps import blocks
 
 UNARY = (
     tanh, sigmoid, relu, abs, softplus, layer_norm, lambda v: -v, lambda v: 0.5 * v, lambda v: v + 1,
@@ -63,7 +62,7 @@ class RandomStep(Cell):
         if choice < 0.35:
             value = self.affine(*self.pick_sources(), name=name, size=size, bias=self.random.random() < 0.7)
         elif choice < 0.45 and size > 1:
-            parts = blocks(self.affine(*self.pick_sources(), name=name, size=2 * size), 2)
+            parts = split(self.affine(*self.pick_sources(), name=name, size=2 * size), 2)
             value = parts[0] * tanh(parts[1]) if self.random.random() < 0.7 else parts[1]
         elif choice < 0.55:
             value = self.random.choice(known) * self.vector(name, self.random.choice((1, size)))

@@ -1,7 +1,6 @@
 """Cells whose steps bring out all that lowering has to do."""
 
 from seqloom.cells import Cell
-from seqloom.engine.graph import Symbol
 from seqloom.engine.operations import (
     abs,
     exp,
@@ -12,17 +11,11 @@ from seqloom.engine.operations import (
     relu,
     sigmoid,
     softplus,
+    split,
     sqrt,
     tanh,
     where,
 )  # fmt: skip
-
-
-def blocks(stack, count):
-    """A stacked vector in blocks: the vocabulary has no word for it, the graph has."""
-    if isinstance(stack, Symbol):
-        return [stack.graph.block(stack, k, stack.size // count) for k in range(count)]
-    return stack.chunk(count, -1)
 
 
 class Peephole(Cell):
@@ -54,7 +47,7 @@ class NormalisedStack(Cell):
         m = self.hidden_size
         stack = layer_norm(self.matvec(x, name="w", size=4 * m), self.vector("gain_x", 4 * m))
         stack = stack + layer_norm(self.matvec(h, name="u", size=4 * m), self.vector("gain_h", 4 * m))
-        i, f, g, o = blocks(stack + self.vector("b", 4 * m), 4)
+        i, f, g, o = split(stack + self.vector("b", 4 * m), 4)
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         return sigmoid(o) * tanh(layer_norm(c, self.vector("gain"), self.vector("shift"))), c
 
@@ -245,8 +238,8 @@ class StackAsASource(Cell):
 
     def step(self, x, h, s):
         stack = sigmoid(self.affine(x, s, name="s", size=2 * self.hidden_size))
-        first, _ = blocks(stack, 2)
-        old, _ = blocks(s, 2)
+        first, _ = split(stack, 2)
+        old, _ = split(s, 2)
         return tanh(self.matvec(stack * s, name="u") + self.matvec(old, name="o") + first * h), s * (1 - stack) + stack
 
 

@@ -12,11 +12,11 @@ from seqloom.engine.backend import measure_lengths
 from seqloom.engine.compiled.form import Kind, LinearBlock, Op, Stream, WeightGradient
 from seqloom.engine.compiled.lowering import Unlowerable, describe, lower
 from seqloom.engine.contract import NO_NOISE
-from seqloom.engine.operations import tanh
+from seqloom.engine.operations import split, tanh
 
 from .random_steps import RandomStep
 from .simulator import simulate
-from .steps import CELLS, SAME_SIZE, DeepTransition, blocks
+from .steps import CELLS, SAME_SIZE, DeepTransition
 
 LENGTHS = [2, 5, 0, 1, 5, 4]
 
@@ -140,7 +140,7 @@ def test_a_program_is_made_once_for_all_cells_that_share_a_graph():
 
 class CutTooFine(Cell):
     def step(self, x, h):
-        parts = blocks(self.affine(x, h, name="a", size=80), 80)
+        parts = split(self.affine(x, h, name="a", size=80), 80)
         return tanh(parts[0] * h + parts[79])
 
 
