@@ -20,6 +20,7 @@ VERBS = {
     "recipes": "list the recipes, or copy one to own it",
     "cells": "list the recurrent cells",
     "systems": "list the systems that recipes can name",
+    "compare": "train several cells on a task that shows what they can remember or compute, and compare them",
     "bench": "measure the library beside its rivals, on this machine",
 }
 

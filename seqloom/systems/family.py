@@ -116,6 +116,13 @@ SYSTEMS: dict[str, System] = {
         "seqloom.systems.tagger.tagger:Tagger",
         "seqloom.systems.tagger.verbs",
     ),
+    "longterm": System(
+        "Classifier",
+        "answers about generated sequences, and images read as sequences: adding, copy, parity, permuted MNIST, ...",
+        "seqloom.systems.longterm.config:LongtermConfig",
+        "seqloom.systems.longterm.model:LongtermModel",
+        "seqloom.systems.longterm.verbs",
+    ),
 }
 
 

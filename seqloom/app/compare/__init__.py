@@ -1,0 +1,137 @@
+"""``seqloom compare``: a list of cells trained on one pathological task, and what became of each."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqloom.app.command import parse
+from seqloom.app.compare.plan import Options, make_trials
+from seqloom.app.compare.pool import run_trials
+from seqloom.app.compare.progress import Progress
+from seqloom.app.compare.results import CellResult, summarise
+from seqloom.app.machine import describe_machine
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from seqloom.data.tasks import SequenceTask
+    from seqloom.systems.longterm.trial import Outcome
+
+__all__ = ["SUMMARY", "comparison", "run", "write_comparison"]
+
+SUMMARY = "train several cells on a task that shows what they can remember or compute, and compare them"
+
+
+def run(argv: list[str]) -> int:
+    """Runs the verb; its options are those of ``seqloom compare --help``."""
+    options = parse(Options, argv, verb="compare", summary=SUMMARY, positional=("task",))
+    task, outcomes = comparison(options)
+    folder = options.out or Path(f"compare-{options.task}")
+    command = shlex.join(["seqloom", "compare", *argv])
+    results = summarise(task, outcomes)
+    written = write_comparison(folder, task, outcomes, results, command)
+    from seqloom.app.terminal import print_json, show
+
+    if options.json:
+        print_json([result.to_dict() for result in results])
+        return 0
+    show(results_table(task, results), explanation(task), *(f"wrote {path}" for path in written))
+    return 0
+
+
+def comparison(options: Options) -> tuple[SequenceTask, list[Outcome]]:
+    """Trains what is missing; the task and all outcomes.
+
+    Raises:
+        KeyboardInterrupt: after all runs have been saved; the same options continue them.
+    """
+    from seqloom.data.tasks import make_task
+
+    trials = make_trials(options)
+    folder = options.out or Path(f"compare-{options.task}")
+    task = make_task(options.task, options=trials[0].options)
+    with Progress(task, trials) as progress:
+        try:
+            outcomes = run_trials(
+                trials, folder / "runs", jobs=options.jobs, seconds=options.seconds, listener=progress.listener
+            )
+        except KeyboardInterrupt:
+            progress.say(f"everything is saved in {folder}: give the same command again to continue")
+            raise
+    return task, outcomes
+
+
+def results_table(task: SequenceTask, results: list[CellResult]) -> RenderableType:
+    """A row for each cell."""
+    from seqloom.app.terminal import table
+    from seqloom.app.wording import number
+
+    metric = task.criterion.metric
+    rows = [
+        [
+            result.cell,
+            number(result.hidden_size),
+            number(result.layers),
+            number(result.parameters),
+            f"{result.solved}/{result.seeds}",
+            number(result.updates),
+            number(result.metric),
+            number(result.loss),
+            f"{result.seconds:.0f}",
+        ]
+        for result in results
+    ]
+    columns = ("cell", "units", "layers", "parameters", "solved", "updates", metric, "loss", "seconds")
+    return (
+        table(dict.fromkeys(columns), rows, right=columns[1:])
+        if metric != "loss"
+        else table(columns[:6] + columns[7:], [row[:6] + row[7:] for row in rows], right=columns[1:])
+    )
+
+
+def explanation(task: SequenceTask) -> str:
+    """What the columns mean, and what remembering nothing would give."""
+    from seqloom.app.wording import number
+
+    held = "the mean squared error" if task.kind == "real" else "nats per asked step"
+    return (
+        f"solved: {task.criterion} on held-out sequences; updates: median of the solved seeds; loss: {held}, "
+        f"the median of the seeds; who remembers nothing: loss {number(task.chance)}, wrong {number(task.chance_wrong)}"
+    )
+
+
+def write_comparison(
+    folder: Path, task: SequenceTask, outcomes: list[Outcome], results: list[CellResult], command: str
+) -> list[Path]:
+    """Writes ``comparison.json`` and, where matplotlib is installed, ``comparison.svg`` and ``comparison.html``."""
+    from seqloom.app.compare.page import draw_curves, page
+    from seqloom.app.report.curves import matplotlib_is_there
+    from seqloom.data.files import write_atomic
+    from seqloom.data.tasks import settings
+
+    described: dict[str, Any] = {
+        "command": command,
+        "machine": describe_machine(),
+        "task": {"name": task.name, **settings(task)},
+        "chance": {"loss": task.chance, "wrong": task.chance_wrong},
+        "criterion": str(task.criterion),
+        "results": [result.to_dict() for result in results],
+        "runs": [outcome.to_dict() for outcome in outcomes],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / "comparison.json"]
+    write_atomic(written[0], json.dumps(described, indent=1))
+    drawing = ""
+    if matplotlib_is_there():
+        drawing = draw_curves(task, outcomes)
+        written.append(folder / "comparison.svg")
+        write_atomic(written[-1], drawing)
+    else:
+        print('no drawing: install matplotlib with: pip install "seqloom[reports]"', file=sys.stderr)
+    written.append(folder / "comparison.html")
+    write_atomic(written[-1], page(task, described, drawing))
+    return written

@@ -1,0 +1,1 @@
+"""Recurrent networks on the pathological tasks: one model of any cell, trained, scored and compared."""
