@@ -48,18 +48,28 @@ class Noise:
     Args:
         dropout: probability of dropping a unit from the recurrent products, one mask per sequence (Gal & Ghahramani
             2016).
-        zoneout: probability that a unit of a state keeps its old value in a step (Krueger et al. 2016).
+        zoneout: probability that a unit of a state keeps its old value in a step (Krueger et al. 2016): of every state,
+            or one for each in the cell's order.
         training: draw; otherwise no dropout, and zoneout takes the mean of old and new.
     """
 
     dropout: float = 0.0
-    zoneout: float = 0.0
+    zoneout: float | tuple[float, ...] = 0.0
     training: bool = False
 
     @property
     def active(self) -> bool:
         """Whether a step is anything else than the cell's own."""
-        return self.zoneout > 0.0 or (self.training and self.dropout > 0.0)
+        return self.zones or (self.training and self.dropout > 0.0)
+
+    @property
+    def zones(self) -> bool:
+        """Whether any state is zoned out."""
+        return any(self.zoneout) if isinstance(self.zoneout, tuple) else self.zoneout > 0.0
+
+    def rates(self, count: int) -> tuple[float, ...]:
+        """The zoneout of each of ``count`` states."""
+        return self.zoneout if isinstance(self.zoneout, tuple) else (self.zoneout,) * count
 
 
 NO_NOISE = Noise()

@@ -62,14 +62,18 @@ def advance(cell: SequenceCell, x: Tensor, states: States, noise: Noise) -> Stat
     """One step of a batch, with zoneout: x (B, D) and states (B, H) to new states."""
     returned = cell.step(x, *states)
     new: States = returned if isinstance(returned, tuple) else (returned,)
-    if noise.zoneout == 0.0:
+    if not noise.zones:
         return new
-    if noise.training:
-        return tuple(
-            torch.where(torch.rand_like(value) < noise.zoneout, old, value)
-            for value, old in zip(new, states, strict=True)
-        )
-    return tuple(torch.lerp(value, old, noise.zoneout) for value, old in zip(new, states, strict=True))
+    return tuple(
+        _zone_out(value, old, rate, noise.training)
+        for value, old, rate in zip(new, states, noise.rates(len(new)), strict=True)
+    )
+
+
+def _zone_out(new: Tensor, old: Tensor, rate: float, training: bool) -> Tensor:
+    if rate == 0.0:
+        return new
+    return torch.where(torch.rand_like(new) < rate, old, new) if training else torch.lerp(new, old, rate)
 
 
 def _draw_mask(like: Tensor, noise: Noise) -> Tensor | None:

@@ -9,6 +9,7 @@ from seqloom.cells import registry
 from seqloom.cells.cell import Cell
 from seqloom.cells.lstm_projected import LSTMP
 from seqloom.errors import ConfigError
+from seqloom.layers.options import DRAWN
 from seqloom.layers.recurrent import Recurrent
 
 __all__ = ["from_torch", "to_torch"]
@@ -62,14 +63,18 @@ def to_torch(layer: Recurrent) -> nn.RNNBase:
         ConfigError: torch has no such layer; names the cell or the option.
     """
     cells = _cells(layer)
-    projected = isinstance(cells[0], LSTMP)
+    projected = isinstance(cells[0], LSTMP) and not cells[0].peepholes
     mode = "LSTM" if projected else _MODES.get(cells[0].vendor or "")
     if mode is None:
         raise ConfigError(f"torch.nn has no {type(cells[0]).__name__}; it has {', '.join(sorted(_MODES))}")
     foreign = {
         "merge": layer.bidirectional and layer.merge != "concat",
         "residual": layer.residual and layer.layers > 1,
-        **{name: getattr(layer, name) > 0 for name in ("dropout_input", "dropout_output", "dropout_state", "zoneout")},
+        "highway": layer.gates is not None,
+        "variational": layer.variational and layer.dropout > 0,
+        "zoneout": layer.zoneout != 0,
+        "batch_norm": layer.norms is not None,
+        **{name: getattr(layer, name) > 0 for name in DRAWN if name != "dropout"},
     }
     found = [f"{name}={getattr(layer, name)!r}" for name, used in foreign.items() if used]
     if found:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, overload
@@ -93,8 +94,12 @@ class QuantizedRecurrent(Recurrent):
         self.weights: Weights = weights
         self.error = 0.0
         """Measured: the root mean square of the differences of its outputs from those of the layer it was made from."""
-        cells = [cell for position in range(layer.layers) for cell in layer._cells(position)]
-        self.cells = nn.ModuleList(CompressedCell(cell, weights) for cell in cells)
+        cells = []
+        for position in range(layer.layers):
+            with layer._acting(position):  # a normalisation ends up inside the weights
+                cells += [CompressedCell(cell, weights) for cell in layer._cells(position)]
+        self.cells, self.gates = nn.ModuleList(cells), copy.deepcopy(layer.gates)
+        self.norms = self.batch_norm = None
         self._packed: dict[int, tuple[Any, list[PackedCell]]] = {}
         nn.Module.train(self, False)
 

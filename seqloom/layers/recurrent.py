@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqloom.cells import registry
 from seqloom.cells.cell import Cell
 from seqloom.engine.backend import check_backend, measure_lengths, run_layer
 from seqloom.engine.contract import Noise, Ragged, States
@@ -17,16 +17,29 @@ from seqloom.engine.cpu import prepare
 from seqloom.engine.reference import advance
 from seqloom.errors import ConfigError
 from seqloom.layers.dropout import dropout
-from seqloom.layers.state import State, state_type
+from seqloom.layers.highway import build_gates
+from seqloom.layers.noise import draw_weights, sequence_dropout
+from seqloom.layers.normalisation import SequenceNormalisation, measure_moments
+from seqloom.layers.options import (
+    DRAWN,
+    CellLike,
+    Rates,
+    build_cell,
+    check_choice,
+    check_count,
+    check_deviation,
+    check_probability,
+    check_rates,
+    check_residual,
+)
+from seqloom.layers.state import State, make_state, state_type
 
 if TYPE_CHECKING:
     from seqloom.layers.stream import Stream
 
 __all__ = ["CellLike", "Recurrent"]
 
-CellLike: TypeAlias = str | type[Cell] | Cell
 Merge = Literal["concat", "sum", "mean"]
-_PROBABILITIES = ("dropout_input", "dropout", "dropout_output", "dropout_state", "zoneout")
 
 
 class Recurrent(nn.Module):
@@ -40,12 +53,21 @@ class Recurrent(nn.Module):
         layers: how many are stacked; each reads the merged output of the one below.
         bidirectional: a second cell per layer reads each row from its own last step to its first.
         merge: how the directions become one output: side by side, their sum, or their mean.
-        residual: from the second layer on, add a layer's input to its output where their widths agree.
+        residual: from the second layer on, add a layer's input to its output where their widths agree; or the number
+            of the first layer that does, at least 2 (GNMT has 3; Wu et al. 2016).
+        highway: a gate mixes a layer's output with its input, on each layer where their widths agree (Zhang et al. 2016);
+            its bias begins with -2, or with this number. Not with ``residual``.
         dropout_input: probability of dropping an input feature of a step.
         dropout: the same between layers.
         dropout_output: the same after the last layer.
+        variational: whether these three draw one mask per sequence and call instead (Gal & Ghahramani 2016).
         dropout_state: probability of dropping a unit from the recurrent products, one mask per sequence and call.
         zoneout: probability that a unit of the state keeps its old value in a step; the mean of both when evaluating.
+            One for all states, or by name, as {"h": 0.05, "c": 0.5}.
+        weight_drop: probability of dropping an entry of a recurrent matrix, drawn once per call (Merity et al. 2018).
+        weight_noise: standard deviation of what is added to each parameter in training, once per call (Graves 2011).
+        batch_norm: ``sequence`` normalises the products of the input over all frames of a batch, padding left out
+            (Amodei et al. 2016); see :mod:`seqloom.layers.normalisation`.
         batch_first: whether x and the outputs are (B, T, features), else (T, B, features). States always are.
         backend: a backend for this layer, overruling ``SEQLOOM_BACKEND`` and the automatic choice.
         bias: whether the cells have biases.
@@ -68,35 +90,47 @@ class Recurrent(nn.Module):
         layers: int = 1,
         bidirectional: bool = False,
         merge: Merge = "concat",
-        residual: bool = False,
+        residual: bool | int = False,
+        highway: bool | float = False,
         dropout_input: float = 0.0,
         dropout: float = 0.0,
         dropout_output: float = 0.0,
+        variational: bool = False,
         dropout_state: float = 0.0,
-        zoneout: float = 0.0,
+        zoneout: Rates = 0.0,
+        weight_drop: float = 0.0,
+        weight_noise: float = 0.0,
+        batch_norm: Literal["sequence"] | None = None,
         batch_first: bool = True,
         backend: str | None = None,
         bias: bool = True,
     ) -> None:
         super().__init__()
-        if merge not in ("concat", "sum", "mean"):
-            raise ConfigError(f"merge is {merge!r}; expected 'concat', 'sum' or 'mean'")
-        if isinstance(layers, bool) or not isinstance(layers, int) or layers < 1:
-            raise ConfigError(f"layers is {layers!r}; expected an integer of at least 1")
-        self.layers, self.bidirectional, self.merge, self.residual = layers, bidirectional, merge, residual
-        self.dropout_input = _probability("dropout_input", dropout_input)
-        self.dropout = _probability("dropout", dropout)
-        self.dropout_output = _probability("dropout_output", dropout_output)
-        self.dropout_state = _probability("dropout_state", dropout_state)
-        self.zoneout = _probability("zoneout", zoneout)
+        check_choice("merge", merge, ("concat", "sum", "mean"))
+        check_choice("batch_norm", batch_norm, (None, "sequence"))
+        self.layers, self.bidirectional, self.merge = check_count("layers", layers), bidirectional, merge
+        if highway is not False and residual:
+            raise ConfigError("a layer's input comes to its output through a highway's gate or as a residual, not both")
+        self.residual, self.highway = check_residual(residual), highway
+        self.dropout_input = check_probability("dropout_input", dropout_input)
+        self.dropout = check_probability("dropout", dropout)
+        self.dropout_output = check_probability("dropout_output", dropout_output)
+        self.dropout_state, self.variational = check_probability("dropout_state", dropout_state), variational
+        self.weight_drop = check_probability("weight_drop", weight_drop)
+        self.weight_noise, self.batch_norm = check_deviation("weight_noise", weight_noise), batch_norm
         self.batch_first, self.backend = batch_first, check_backend(backend)
-        first = _first_cell(cell, input_size, hidden_size, bias)
+        first = build_cell(cell, input_size, hidden_size, bias)
+        self.zoneout = check_rates("zoneout", zoneout, first.state)
         state_type(first.state)
         self.directions = 2 if bidirectional else 1
         self.input_size, self.hidden_size = first.input_size, first.hidden_size
         self.output_size = first.state_sizes[0] * (self.directions if merge == "concat" else 1)
-        below = [first.input_size] * self.directions + [self.output_size] * self.directions * (layers - 1)
-        self.cells = nn.ModuleList([first, *(first.another(size) for size in below[1:])])
+        below = [first.input_size, *[self.output_size] * (layers - 1)]
+        sizes = [size for size in below for _ in range(self.directions)]
+        cells = [first, *(first.another(size) for size in sizes[1:])]
+        self.cells = nn.ModuleList(cells)
+        self.gates = build_gates(highway, below, self.output_size)
+        self.norms = nn.ModuleList(map(SequenceNormalisation, cells)) if batch_norm else None
         # What torch.compile could not make while it traces: the type of the state, above, and the cells' programs.
         for layer in range(layers):
             prepare(self._cells(layer)[0])
@@ -145,12 +179,13 @@ class Recurrent(nn.Module):
         initial = self._split(self.initial_state(x.shape[0], like=x) if state is None else state, x.shape[0])
         final: list[States] = []
         noise = self._noise()
-        if noise.training and noise.active:
+        if self.training and (noise.active or self._reweighted):
             outputs, final = self._run(x.unsqueeze(1), None, initial)
             return outputs.squeeze(1), self._join(final)
         values = self._drop(x, self.dropout_input)
         for layer, states in enumerate(initial):
-            final.append(advance(self._cells(layer)[0], values, states, noise))
+            with self._acting(layer):
+                final.append(advance(self._cells(layer)[0], values, states, noise))
             values = self._finish(layer, values, final[-1][0])
         return values, self._join(final)
 
@@ -185,10 +220,11 @@ class Recurrent(nn.Module):
         """Zeros for ``batch`` rows, of the type and on the device of ``like`` or else of the parameters."""
         source = next(self.parameters()) if like is None else like
         count = len(self.cells)
-        names, sizes = self._first.state, self._first.state_sizes
-        return state_type(names)._make(source.new_zeros(batch, count, size) for size in sizes)
+        return make_state(self._first.state, [source.new_zeros(batch, count, size) for size in self._state_sizes()])
 
     def _run(self, x: Tensor, ragged: Ragged | None, initial: list[States] | None) -> tuple[Tensor, list[States]]:
+        # What a gate carries past the first layer must be nothing in the padding.
+        x = x if self.gates is None or ragged is None else ragged.clear(x)
         values, final = self._drop(x, self.dropout_input), []
         for layer in range(self.layers):
             first = layer * self.directions
@@ -201,11 +237,36 @@ class Recurrent(nn.Module):
     def _run_layer(
         self, layer: int, x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None
     ) -> tuple[Tensor, list[States]]:
-        return run_layer(self._cells(layer), x, ragged, initial, noise=self._noise(), backend=self.backend)
+        if not self._reweighted:
+            return run_layer(self._cells(layer), x, ragged, initial, noise=self._noise(), backend=self.backend)
+        with self._acting(layer, x, ragged):
+            return run_layer(self._cells(layer), x, ragged, initial, noise=self._noise(), backend=self.backend)
+
+    @property
+    def _reweighted(self) -> bool:
+        """Whether the cells act, or can act, with other weights than their own."""
+        return self.norms is not None or bool(self.weight_drop or self.weight_noise)
+
+    @contextmanager
+    def _acting(self, layer: int, x: Tensor | None = None, ragged: Ragged | None = None) -> Iterator[None]:
+        """While it lasts, the cells of a layer have the weights that they run x with; without x, those of evaluation."""
+        training = self.training and x is not None
+        cells, first = self._cells(layer), layer * self.directions
+        with ExitStack() as stack:
+            if training and (self.weight_drop or self.weight_noise):
+                for cell in cells:
+                    stack.enter_context(cell.acting(draw_weights(cell, self.weight_drop, self.weight_noise)))
+            if self.norms is not None:
+                moments = measure_moments(x, ragged) if training and x is not None else None
+                for cell, norm in zip(cells, self.norms[first : first + self.directions], strict=True):
+                    stack.enter_context(cell.acting(norm(cell, moments)))
+            yield
 
     def _finish(self, layer: int, below: Tensor, outputs: Tensor) -> Tensor:
-        if self.residual and layer > 0 and below.shape[-1] == outputs.shape[-1]:
-            outputs = outputs + below
+        if self.gates is not None and str(layer) in self.gates:
+            outputs = self.gates[str(layer)](below, outputs)
+        elif self.residual and below.shape[-1] == outputs.shape[-1]:
+            outputs = outputs + below if layer >= (1 if self.residual is True else self.residual - 1) else outputs
         return self._drop(outputs, self.dropout if layer < self.layers - 1 else self.dropout_output)
 
     def _merged(self, outputs: Tensor) -> Tensor:
@@ -215,10 +276,12 @@ class Recurrent(nn.Module):
         return forward + backward if self.merge == "sum" else (forward + backward) / 2
 
     def _drop(self, values: Tensor, probability: float) -> Tensor:
-        return dropout(values, probability, self.training) if probability else values
+        draw = sequence_dropout if self.variational else dropout
+        return draw(values, probability, self.training) if probability else values
 
     def _noise(self) -> Noise:
-        return Noise(self.dropout_state, self.zoneout, self.training)
+        zoneout = tuple(self.zoneout.values()) if isinstance(self.zoneout, dict) else self.zoneout
+        return Noise(self.dropout_state, zoneout, self.training)
 
     @property
     def _first(self) -> Cell:
@@ -226,47 +289,42 @@ class Recurrent(nn.Module):
 
     def _cells(self, layer: int) -> list[Cell]:
         first = layer * self.directions
-        cells: list[Cell] = list(self.cells._modules.values())  # type: ignore[arg-type]  # a slice would build a module
-        return cells[first : first + self.directions]
+        return self._all_cells()[first : first + self.directions]
+
+    def _all_cells(self) -> list[Cell]:
+        return list(self.cells._modules.values())  # type: ignore[arg-type]  # a slice would build a module
+
+    def _state_sizes(self) -> tuple[int, ...]:
+        """Of each field; a state whose size is the input's, unlike in each layer, has the largest, with zeros behind."""
+        return tuple(max(sizes) for sizes in zip(*(cell.state_sizes for cell in self._all_cells()), strict=True))
 
     def _split(self, state: Sequence[Tensor], batch: int) -> list[States]:
-        names, sizes, count = self._first.state, self._first.state_sizes, len(self.cells)
+        names, sizes, cells = self._first.state, self._state_sizes(), self._all_cells()
         if isinstance(state, Tensor) or len(state) != len(names):
             raise ValueError(f"state has {len(state)} fields; expected {len(names)}: {', '.join(names)}")
         for name, size, field in zip(names, sizes, state, strict=True):
-            if field.shape != (batch, count, size):
-                raise ValueError(f"state.{name} has shape {tuple(field.shape)}; expected {(batch, count, size)}")
-        return [tuple(field[:, position] for field in state) for position in range(count)]
+            if field.shape != (batch, len(cells), size):
+                raise ValueError(f"state.{name} has shape {tuple(field.shape)}; expected {(batch, len(cells), size)}")
+        return [
+            tuple(field[:, position, :size] for field, size in zip(state, cell.state_sizes, strict=True))
+            for position, cell in enumerate(cells)
+        ]
 
     def _join(self, final: list[States]) -> State:
-        return state_type(self._first.state)(*[torch.stack(field, 1) for field in zip(*final, strict=True)])
+        fields = [
+            torch.stack([_widened(state, size) for state in field], 1)
+            for field, size in zip(zip(*final, strict=True), self._state_sizes(), strict=True)
+        ]
+        return make_state(self._first.state, fields)
 
     def extra_repr(self) -> str:
-        usual = {"layers": 1, "merge": "concat", "batch_first": True, "backend": None}
-        names = ("layers", "bidirectional", "merge", "residual", *_PROBABILITIES, "batch_first", "backend")
+        usual = {"layers": 1, "merge": "concat", "batch_norm": None, "batch_first": True, "backend": None}
+        kinds = ("layers", "bidirectional", "merge", "residual", "highway", "variational", "zoneout", "batch_norm")
+        names = (*kinds, *DRAWN, "batch_first", "backend")
         return ", ".join(
             f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) != usual.get(name, 0)
         )
 
 
-def _probability(name: str, value: float) -> float:
-    if not 0.0 <= value <= 1.0:
-        raise ConfigError(f"{name} is {value!r}; expected a probability from 0 to 1")
-    return float(value)
-
-
-def _first_cell(cell: CellLike, input_size: int | None, hidden_size: int | None, bias: bool) -> Cell:
-    if isinstance(cell, Cell):
-        for name, given in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if given not in (None, getattr(cell, name)):
-                raise ConfigError(f"{name} is {given} but the cell that was passed has {getattr(cell, name)}")
-        return cell
-    cell_class = registry.get(cell) if isinstance(cell, str) else cell
-    if not (isinstance(cell_class, type) and issubclass(cell_class, Cell)):
-        raise ConfigError(f"cell is {cell!r}; expected a name, a Cell class or a Cell")
-    if input_size is None or hidden_size is None:
-        missing = "input_size" if input_size is None else "hidden_size"
-        raise ConfigError(
-            f"{missing} is missing; Recurrent({cell_class.__name__}, ...) needs input_size and hidden_size"
-        )
-    return cell_class(input_size, hidden_size, bias=bias)
+def _widened(state: Tensor, size: int) -> Tensor:
+    return state if state.shape[-1] == size else F.pad(state, (0, size - state.shape[-1]))

@@ -13,6 +13,7 @@ from torch import Tensor
 from seqloom.engine.compiled import stream as packed
 from seqloom.engine.compiled.stream import Weights, check_weights
 from seqloom.errors import ConfigError
+from seqloom.layers.options import DRAWN
 from seqloom.layers.state import State, make_state
 
 if TYPE_CHECKING:
@@ -172,9 +173,11 @@ class Stream:
 
     def _prepare(self) -> None:
         layer = self._layer
-        if layer.training and any((layer.dropout_input, layer.dropout, layer.dropout_output, layer.dropout_state)):
+        drawn = [name for name in (*DRAWN, "batch_norm") if getattr(layer, name)]
+        if layer.training and drawn:
+            found = "dropout" if "dropout" in drawn[0] else drawn[0]
             raise ConfigError(
-                "the layer is training and has dropout, which a stream does not draw; call layer.eval() first"
+                f"the layer is training and has {found}, which a stream does not draw; call layer.eval() first"
             )
         cells = [layer._cells(position)[0] for position in range(layer.layers)]
         self._sample = torch.empty(0, dtype=cells[0].parameter(next(iter(cells[0].graph.declarations))).dtype)
@@ -183,15 +186,22 @@ class Stream:
         if self.reason:
             self._python = _captured(layer, self.weights)
             return
-        parts = [packed.pack(cell, self.weights, parts=self.threads) for cell in cells]
+        parts = []
+        for position, cell in enumerate(cells):
+            with layer._acting(position):  # a normalisation ends up inside the weights
+                parts.append(packed.pack(cell, self.weights, parts=self.threads))
         self._output = np.zeros((self.batch, layer.output_size), np.float32)
         self._native = packed.native_stream(
-            parts, self.batch, residual=layer.residual, threads=self.threads, output=self._output
+            parts, self.batch, residual=bool(layer.residual), threads=self.threads, output=self._output
         )
 
     def _objection(self, cells: Sequence[Any]) -> str | None:
         if self._layer.zoneout:
             return "zoneout mixes the old state into the new one"
+        if self._layer.gates is not None:
+            return "a highway's gates read the input of each layer"
+        if self._layer.residual not in (False, True):
+            return f"the residuals begin at layer {self._layer.residual}"
         for cell in cells:
             objection = packed.refusal([cell])
             if objection:
