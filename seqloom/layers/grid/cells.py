@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seqloom.errors import ConfigError
 from seqloom.layers.grid.layer import Directions, GridLayer, GridMerge, States
+from seqloom.layers.options import check_choice
 
 __all__ = ["MDLSTM", "GridRNN"]
 
@@ -50,8 +51,7 @@ class GridRNN(GridLayer):
         merge: GridMerge = "sum",
         nonlinearity: Literal["tanh", "relu", "identity"] = "tanh",
     ) -> None:
-        if nonlinearity not in _NONLINEARITIES:
-            raise ConfigError(f"nonlinearity is {nonlinearity!r}; expected 'tanh', 'relu' or 'identity'")
+        check_choice("nonlinearity", nonlinearity, tuple(_NONLINEARITIES))
         super().__init__(input_size, hidden_size, 1, directions=directions, merge=merge)
         self.nonlinearity = nonlinearity
         self.reset_parameters()
@@ -105,8 +105,7 @@ class MDLSTM(GridLayer):
         stable: Literal["leaky"] | None = None,
         forget_bias: float = 0.0,
     ) -> None:
-        if stable not in (None, "leaky"):
-            raise ConfigError(f"stable is {stable!r}; expected 'leaky' or None")
+        check_choice("stable", stable, ("leaky", None))
         if stable and peepholes:
             raise ConfigError("the leaky cell has no peepholes; choose stable=None or peepholes=False")
         super().__init__(input_size, hidden_size, 4 if stable else 5, directions=directions, merge=merge)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.cells.initial import Initialisation
-from seqloom.errors import ConfigError
 from seqloom.layers.grid.geometry import FLIPS, Geometry, Sizes
+from seqloom.layers.options import check_choice, check_count
 from seqloom.layers.state import State, state_type
 
 __all__ = ["Directions", "GridLayer", "GridMerge"]
@@ -41,15 +41,13 @@ class GridLayer(nn.Module, ABC):
         self, input_size: int, hidden_size: int, blocks: int, *, directions: Directions, merge: GridMerge
     ) -> None:
         super().__init__()
-        for name, value in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigError(f"{name} is {value!r}; expected an integer of at least 1")
-        if directions not in (1, 2, 4):
-            raise ConfigError(f"directions is {directions!r}; expected 1, 2 or 4 corners to begin at")
-        if merge not in ("sum", "concat"):
-            raise ConfigError(f"merge is {merge!r}; expected 'sum' or 'concat'")
-        self.input_size, self.hidden_size, self.blocks = input_size, hidden_size, blocks
-        self.directions, self.merge = directions, merge
+        check_choice("directions", directions, (1, 2, 4))
+        check_choice("merge", merge, ("sum", "concat"))
+        self.input_size, self.hidden_size = (
+            check_count("input_size", input_size),
+            check_count("hidden_size", hidden_size),
+        )
+        self.blocks, self.directions, self.merge = blocks, directions, merge
         self.output_size = hidden_size * (directions if merge == "concat" else 1)
         rows = blocks * hidden_size
         self.weight_x = nn.Parameter(torch.empty(directions, rows, input_size))
