@@ -2,14 +2,33 @@
 
 from typing import TYPE_CHECKING, Any
 
+from seqloom.cells.additive import Additive, Antisymmetric
 from seqloom.cells.cell import Cell
-from seqloom.cells.elman import Elman, ElmanReLU, ElmanSigmoid
+from seqloom.cells.clockwork import Clockwork
+from seqloom.cells.deep import DeepTransition, DeepTransitionShortcut, RecurrentHighway
+from seqloom.cells.elman import IRNN, Elman, ElmanReLU, ElmanSigmoid
+from seqloom.cells.gated_feedback import GatedFeedbackGRU, GatedFeedbackLSTM, GatedFeedbackRNN
 from seqloom.cells.gru import GRU, GRUBefore
+from seqloom.cells.indrnn import IndRNN
 from seqloom.cells.initial import Initialisation
-from seqloom.cells.lstm import LSTM
+from seqloom.cells.jordan import Jordan
+from seqloom.cells.lru import LRU
+from seqloom.cells.lstm import LSTM, LSTM1997
+from seqloom.cells.lstm_multiplicative import MultiplicativeLSTM
+from seqloom.cells.lstm_normalised import LayerNormLSTM, LayerNormLSTMPerGate
+from seqloom.cells.lstm_peephole import CoupledLSTM, PeepholeLSTM
 from seqloom.cells.lstm_projected import LSTMP
+from seqloom.cells.mgu import MGU
+from seqloom.cells.minimal import MinGRU, MinLSTM
+from seqloom.cells.mutated import MUT1, MUT2, MUT3
+from seqloom.cells.qrnn import QRNN
 from seqloom.cells.registry import CellDescription, describe, get, name_of, names, register
-from seqloom.cells.size import Size
+from seqloom.cells.rg_lru import RGLRU
+from seqloom.cells.scrn import SCRN
+from seqloom.cells.size import Formula, Size
+from seqloom.cells.sru import SRU
+from seqloom.cells.structure import Structure
+from seqloom.cells.xlstm import MatrixLSTM, ScalarLSTM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,16 +37,49 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GRU",
+    "IRNN",
+    "LRU",
     "LSTM",
+    "LSTM1997",
     "LSTMP",
+    "MGU",
+    "MUT1",
+    "MUT2",
+    "MUT3",
+    "QRNN",
+    "RGLRU",
+    "SCRN",
+    "SRU",
+    "Additive",
+    "Antisymmetric",
     "Cell",
     "CellDescription",
+    "Clockwork",
+    "CoupledLSTM",
+    "DeepTransition",
+    "DeepTransitionShortcut",
     "Elman",
     "ElmanReLU",
     "ElmanSigmoid",
+    "Formula",
     "GRUBefore",
+    "GatedFeedbackGRU",
+    "GatedFeedbackLSTM",
+    "GatedFeedbackRNN",
+    "IndRNN",
     "Initialisation",
+    "Jordan",
+    "LayerNormLSTM",
+    "LayerNormLSTMPerGate",
+    "MatrixLSTM",
+    "MinGRU",
+    "MinLSTM",
+    "MultiplicativeLSTM",
+    "PeepholeLSTM",
+    "RecurrentHighway",
+    "ScalarLSTM",
     "Size",
+    "Structure",
     "check_cell",
     "describe",
     "get",

@@ -104,7 +104,7 @@ class Cell(nn.Module):
             structure = self._structures.get(declared.name)
             for name, shape in self._stored(declared.name).items():
                 if name not in self._parameters:
-                    self.register_parameter(name, nn.Parameter(torch.empty(shape)))
+                    self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
             for position, value in enumerate(structure.constants if structure else ()):
                 kept = value.to(torch.get_default_dtype()) if value.is_floating_point() else value
                 self.register_buffer(_constant(declared.name, position), kept.clone(), persistent=False)

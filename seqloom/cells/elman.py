@@ -13,7 +13,7 @@ from seqloom.cells.registry import register
 from seqloom.cells.size import Size
 from seqloom.engine import operations
 
-__all__ = ["Elman", "ElmanReLU", "ElmanSigmoid"]
+__all__ = ["IRNN", "Elman", "ElmanReLU", "ElmanSigmoid"]
 
 
 @register("rnn")
@@ -61,3 +61,27 @@ class ElmanSigmoid(Elman):
     initial = Initialisation(input="normal", recurrent="normal", deviation=0.01)
     vendor = None
     activation = "sigmoid"
+
+
+@register("irnn")
+class IRNN(ElmanReLU):
+    """Rectified units that begin as an identity: nothing is forgotten at first (Le, Jaitly & Hinton 2015).
+
+    Sensitive to the learning rate, and its loss leaps at times: clip gradients and keep the best checkpoint.
+
+    Args:
+        input_size: features of the input.
+        hidden_size: units.
+        scale: of the identity; below 1 where a short memory is wanted.
+        bias: whether the units have biases.
+    """
+
+    vendor = "rnn_relu"
+
+    def __init__(self, input_size: int, hidden_size: int, *, scale: float = 1.0, bias: bool = True) -> None:
+        self.scale = scale
+        self.initial = Initialisation(input="normal", recurrent="identity", gain=scale, deviation=0.001)
+        super().__init__(input_size, hidden_size, bias=bias)
+
+    def options(self) -> dict[str, Any]:
+        return {"scale": self.scale}

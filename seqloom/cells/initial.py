@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 __all__ = ["Initialisation"]
 
-Scheme = Literal["glorot", "orthogonal", "identity", "normal", "zero"]
+Scheme = Literal["glorot", "orthogonal", "identity", "normal", "normal_fan_in", "zero"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Initialisation:
         input: scheme of the matrices that multiply the input (Glorot & Bengio 2010).
         recurrent: scheme of the matrices that multiply what depends on the state (Saxe et al. 2014).
         gain: factor of orthogonal and identity matrices.
-        deviation: of the ``normal`` scheme.
+        deviation: of the ``normal`` scheme; that of ``normal_fan_in`` is 1 / sqrt(columns).
         bias: first value of a gate's bias, by the gate's letter; 0 where not named.
         vector: first value of a per-unit vector, by its name; 0 where not named.
     """
@@ -44,5 +44,7 @@ class Initialisation:
                 nn.init.eye_(matrix).mul_(self.gain)
             case "normal":
                 nn.init.normal_(matrix, 0.0, self.deviation)
+            case "normal_fan_in":
+                nn.init.normal_(matrix, 0.0, matrix.shape[-1] ** -0.5)
             case "zero":
                 nn.init.zeros_(matrix)

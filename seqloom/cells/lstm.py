@@ -13,7 +13,7 @@ from seqloom.cells.registry import register
 from seqloom.cells.size import Size
 from seqloom.engine.operations import sigmoid, tanh
 
-__all__ = ["LSTM"]
+__all__ = ["LSTM", "LSTM1997"]
 
 
 @register("lstm")
@@ -45,3 +45,16 @@ class LSTM(Cell):
         self.parameter("weight_ifgo_h").copy_(weight_hh)
         if bias_ih is not None and bias_hh is not None:
             self.parameter("bias_ifgo").copy_(bias_ih + bias_hh)
+
+
+@register("lstm_1997")
+class LSTM1997(Cell):
+    """Long short-term memory as it first was, without a forget gate (Hochreiter & Schmidhuber 1997)."""
+
+    state = ("h", "c")
+    size = Size(input=3, recurrent=3, bias=3)
+
+    def step(self, x: Vector, h: Vector, c: Vector) -> Any:
+        i, g, o = self.affine(x, h, gates="igo")
+        c = c + sigmoid(i) * tanh(g)
+        return sigmoid(o) * tanh(c), c

@@ -23,15 +23,16 @@ def _half(hidden_size: int) -> int:
 
 @register("lstmp")
 class LSTMP(Cell):
-    """Long short-term memory with a recurrent projection, without peepholes (Sak, Senior & Beaufays 2014, eqs. 7-13).
+    """Long short-term memory with a recurrent projection (Sak, Senior & Beaufays 2014, eqs. 7-13).
 
-    The gates read the projection h (B, P) of the output; the cell c stays (B, H). It is ``torch.nn.LSTM`` with
-    ``proj_size``.
+    The gates read the projection h (B, P) of the output; the cell c stays (B, H). Without peepholes it is
+    ``torch.nn.LSTM`` with ``proj_size``.
 
     Args:
         input_size: features of the input.
         hidden_size: units H of the memory.
         projection_size: units P of the output, half of ``hidden_size`` by default.
+        peepholes: whether the gates see the memory, as in the paper.
         bias: whether the gates have biases; the projection never has one.
 
     >>> LSTMP(3, 8, projection_size=2)
@@ -49,13 +50,19 @@ class LSTMP(Cell):
     initial = Initialisation(bias={"f": 1.0})
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, projection_size: int | None = None, bias: bool = True
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        projection_size: int | None = None,
+        peepholes: bool = False,
+        bias: bool = True,
     ) -> None:
         default = _half(hidden_size) if isinstance(hidden_size, int) else 1  # the base class has a word about the size
         size = default if projection_size is None else projection_size
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise ConfigError(f"LSTMP: projection_size is {size!r}; expected an integer of at least 1")
-        self.projection_size = size
+        self.projection_size, self.peepholes = size, peepholes
         super().__init__(input_size, hidden_size, bias=bias)
         if size > hidden_size:
             raise ConfigError(
@@ -65,15 +72,18 @@ class LSTMP(Cell):
 
     def step(self, x: Vector, h: Vector, c: Vector) -> Any:
         i, f, g, o = self.affine(x, h, gates="ifgo")
+        if self.peepholes:
+            i, f = i + self.vector("i") * c, f + self.vector("f") * c
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-        return self.matvec(sigmoid(o) * tanh(c), name="projection", size=self.projection_size), c
+        o = sigmoid(o + self.vector("o") * c if self.peepholes else o)
+        return self.matvec(o * tanh(c), name="projection", size=self.projection_size), c
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
         return (self.projection_size, self.hidden_size)
 
     def options(self) -> dict[str, Any]:
-        return {"projection_size": self.projection_size}
+        return {"projection_size": self.projection_size, "peepholes": self.peepholes}
 
     def vendor_weights(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         weight_ih, weight_hh = self.parameter("weight_ifgo_x"), self.parameter("weight_ifgo_h")
@@ -101,5 +111,5 @@ class LSTMP(Cell):
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}, projection_size={self.projection_size}" + (
-            "" if self.use_bias else ", bias=False"
+            (", peepholes=True" if self.peepholes else "") + ("" if self.use_bias else ", bias=False")
         )

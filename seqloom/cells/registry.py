@@ -81,13 +81,14 @@ def describe() -> list[CellDescription]:
 
 def _describe(name: str, cell_class: type[Cell]) -> CellDescription:
     first = (cell_class.__doc__ or "").strip().split("\n")[0]
+    cell = cell_class(4, 4)
     parts = re.fullmatch(r"(?P<summary>.+?)(?: \((?P<source>.+)\))?\.?", first)
     return CellDescription(
         name=name,
         summary=parts["summary"] if parts else "",
         source=(parts["source"] or "") if parts else "",
-        state=cell_class.state,
+        state=cell.state,
         size=str(cell_class.size or ""),
-        phases=cell_class(1, 1).graph.phases,
+        phases=cell.graph.phases,
         vendor=cell_class.vendor,
     )

@@ -26,7 +26,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-__all__ = ["Structure", "antisymmetric", "block_diagonal", "constant", "derived", "masked", "repeated"]
+__all__ = ["Structure", "antisymmetric", "block_diagonal", "constant", "derived", "masked", "repeated", "usual_heads"]
 
 
 @dataclass(frozen=True)
@@ -104,3 +104,8 @@ def as_matrices(stored: Tensor, gates: int) -> list[Tensor]:
     if stored.dim() <= 2:
         return list(stored.chunk(gates))
     return list(stored.reshape(math.prod(stored.shape[:-2]), *stored.shape[-2:]))
+
+
+def usual_heads(units: int) -> int:
+    """Into how many heads units are divided where nobody says: 4, or 1 where that does not divide them."""
+    return 1 if units % 4 else 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,41 +13,30 @@ from seqloom.cells.cell import Cell
 from seqloom.engine.backend import BACKENDS
 from seqloom.engine.contract import NO_NOISE
 from seqloom.engine.interpreter import evaluate
-from seqloom.errors import ConfigError, SeqloomError
+from seqloom.errors import ConfigError
+from seqloom.layers.check_kernels import check_compiled, check_golden, check_state_dict, check_stream
+from seqloom.layers.check_subject import (
+    GARBAGE,
+    HIDDEN,
+    INPUT,
+    CellCheckError,
+    Subject,
+    batch,
+    random_state,
+    require,
+    require_near,
+)
 from seqloom.layers.recurrent import Recurrent
-from seqloom.layers.state import State
 
 __all__ = ["CHECKS", "CellCheckError", "check_cell"]
-
-INPUT, HIDDEN, GARBAGE, TOLERANCE = 3, 4, 1e3, 1e-12
-
-
-class CellCheckError(SeqloomError, AssertionError):
-    """A cell fails a check of the battery; says which, and by how much."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The cell under test: how to build it, and layers of it with parameters that no initialisation makes special."""
-
-    cell_class: type[Cell]
-    arguments: dict[str, Any]
-
-    def cell(self, **more: Any) -> Cell:
-        return self.cell_class(INPUT, HIDDEN, **{**self.arguments, **more})
-
-    def layer(self, backend: str | None = "reference", *, bidirectional: bool = False) -> Recurrent:
-        layer = Recurrent(self.cell(), backend=backend, bidirectional=bidirectional).double()
-        for parameter in layer.parameters():
-            torch.nn.init.uniform_(parameter, -0.6, 0.6)
-        return layer
 
 
 def check_cell(cell: str | type[Cell], **arguments: Any) -> None:
     """Put a cell through the standard battery; silence means that it passed.
 
     Gradients against finite differences, one call against two, padding that changes nothing, rows that do not mix, the
-    size formula, shapes and types, streaming, the trace against the tensors, and every backend against the reference.
+    size formula, shapes and types, streams, state dictionaries, the trace against the tensors, every backend against the
+    reference, the compiled one in float32 too, and the golden vectors of the cells that have some.
 
     Args:
         cell: a registered name or a class.
@@ -68,33 +56,11 @@ def check_cell(cell: str | type[Cell], **arguments: Any) -> None:
             check(subject)
 
 
-def _batch(lengths: tuple[int, ...] = (5, 2, 0, 4)) -> tuple[Tensor, Tensor]:
-    return torch.randn(len(lengths), max(lengths), INPUT, dtype=torch.float64), torch.tensor(lengths)
-
-
-def _random_state(layer: Recurrent, batch: int) -> State:
-    zeros = layer.initial_state(batch)
-    return zeros._make(torch.rand_like(field) - 0.5 for field in zeros)
-
-
-def _require(subject: Subject, condition: bool, sentence: str) -> None:
-    if not condition:
-        raise CellCheckError(f"{subject.cell_class.__name__}: {sentence}")
-
-
-def _require_near(subject: Subject, found: Tensor, wanted: Tensor, what: str, tolerance: float = TOLERANCE) -> None:
-    _require(
-        subject, found.shape == wanted.shape, f"{what}: shape {tuple(found.shape)}, expected {tuple(wanted.shape)}"
-    )
-    error = float((found - wanted).detach().abs().max()) if found.numel() else 0.0
-    _require(subject, error <= tolerance, f"{what}: differs by {error:.3g}, expected at most {tolerance:g}")
-
-
 def check_gradients(subject: Subject) -> None:
     """The gradients of input, state and all parameters agree with finite differences in float64."""
     layer = subject.layer()
     names = [name for name, _ in layer.named_parameters()]
-    state = _random_state(layer, 2)
+    state = random_state(layer, 2)
 
     def outcome(x: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         initial, parameters = rest[: len(state)], dict(zip(names, rest[len(state) :], strict=True))
@@ -114,76 +80,76 @@ def check_gradients(subject: Subject) -> None:
 
 def check_split(subject: Subject) -> None:
     """A sequence in two calls gives what one call gives, and so does one step after the other."""
-    layer, (x, _) = subject.layer(), _batch((7, 7))
-    state = _random_state(layer, 2)
+    layer, (x, _) = subject.layer(), batch((7, 7))
+    state = random_state(layer, 2)
     whole, final = layer(x, state)
     first, between = layer(x[:, :3], state)
     second, last = layer(x[:, 3:], between)
-    _require_near(subject, torch.cat([first, second], 1), whole, "outputs of two calls and of one")
+    require_near(subject, torch.cat([first, second], 1), whole, "outputs of two calls and of one")
     for name, found, wanted in zip(last._fields, last, final, strict=True):
-        _require_near(subject, found, wanted, f"final {name} of two calls and of one")
+        require_near(subject, found, wanted, f"final {name} of two calls and of one")
     steps = []
     for t in range(x.shape[1]):
         output, state = layer.step(x[:, t], state)
         steps.append(output)
-    _require_near(subject, torch.stack(steps, 1), whole, "outputs step by step and at once")
+    require_near(subject, torch.stack(steps, 1), whole, "outputs step by step and at once")
 
 
 def check_padding(subject: Subject) -> None:
     """A ragged batch gives what each row gives alone; the padding's content is never seen and gets no gradient."""
     for bidirectional in (False, True):
-        layer, (x, lengths) = subject.layer(bidirectional=bidirectional), _batch()
-        state = _random_state(layer, len(lengths))
+        layer, (x, lengths) = subject.layer(bidirectional=bidirectional), batch()
+        state = random_state(layer, len(lengths))
         padded = torch.arange(x.shape[1]) >= lengths.unsqueeze(1)
         x = x.masked_fill(padded.unsqueeze(-1), GARBAGE).requires_grad_()
         outputs, final = layer(x, state, lengths)
-        _require(subject, bool((outputs[padded] == 0).all()), "outputs in the padding are not zero")
+        require(subject, bool((outputs[padded] == 0).all()), "outputs in the padding are not zero")
         for row, length in enumerate(lengths.tolist()):
             rows = torch.tensor([row])
             alone, end = layer(x[row : row + 1, :length], state.select(rows))
-            _require_near(
+            require_near(
                 subject, outputs[row : row + 1, :length], alone, f"row of length {length} in a batch and alone"
             )
             for name, found, wanted in zip(end._fields, final.select(rows), end, strict=True):
-                _require_near(subject, found, wanted, f"final {name} of a row of length {length} in a batch and alone")
+                require_near(subject, found, wanted, f"final {name} of a row of length {length} in a batch and alone")
         (gradient,) = torch.autograd.grad(outputs.sum() + sum(field.sum() for field in final), x)
-        _require(subject, bool((gradient[padded] == 0).all()), "a gradient reaches the padding")
+        require(subject, bool((gradient[padded] == 0).all()), "a gradient reaches the padding")
 
 
 def check_permutation(subject: Subject) -> None:
     """Rows in another order give the same results in that order: rows do not mix."""
-    layer, (x, lengths) = subject.layer(), _batch()
+    layer, (x, lengths) = subject.layer(), batch()
     order = torch.tensor([1, 2, 0, 3])  # commutes with no reversal, swap or shift of the rows
-    state = _random_state(layer, len(lengths))
+    state = random_state(layer, len(lengths))
     outputs, final = layer(x, state, lengths)
     moved, end = layer(x[order], state.reorder(order), lengths[order])
-    _require_near(subject, moved, outputs[order], "outputs of permuted rows")
+    require_near(subject, moved, outputs[order], "outputs of permuted rows")
     for name, found, wanted in zip(final._fields, end, final.reorder(order), strict=True):
-        _require_near(subject, found, wanted, f"final {name} of permuted rows")
+        require_near(subject, found, wanted, f"final {name} of permuted rows")
 
 
 def check_size(subject: Subject) -> None:
     """The number of parameters is what the cell's formula says, with and without biases."""
-    if subject.cell_class.size is None:
+    if subject.cell_class.size is None or subject.arguments:  # the formula is that of the default arguments
         return
     for bias in (True, False):
         found = sum(parameter.numel() for parameter in subject.cell(bias=bias).parameters())
         wanted = subject.cell_class.size.count(INPUT, HIDDEN, bias=bias)
         formula = f"{subject.cell_class.size} with bias={bias}"
-        _require(subject, found == wanted, f"{found} parameters, expected {wanted} ({formula})")
+        require(subject, found == wanted, f"{found} parameters, expected {wanted} ({formula})")
 
 
 def check_shapes(subject: Subject) -> None:
     """Shapes and types come out as they went in, for one step, one row, no step and no row."""
     for dtype in (torch.float32, torch.float64):
         layer = subject.layer().to(dtype)
-        for batch, time in ((1, 1), (2, 3), (2, 0), (0, 3)):
-            outputs, final = layer(torch.randn(batch, time, INPUT, dtype=dtype))
-            _require(subject, outputs.shape == (batch, time, layer.output_size), f"outputs are {tuple(outputs.shape)}")
-            _require(subject, outputs.dtype == dtype, f"outputs are {outputs.dtype}, expected {dtype}")
-            for name, field, zero in zip(final._fields, final, layer.initial_state(batch), strict=True):
-                _require(subject, field.shape == zero.shape, f"final {name} is {tuple(field.shape)}")
-                _require(subject, field.dtype == dtype, f"final {name} is {field.dtype}, expected {dtype}")
+        for rows, time in ((1, 1), (2, 3), (2, 0), (0, 3)):
+            outputs, final = layer(torch.randn(rows, time, INPUT, dtype=dtype))
+            require(subject, outputs.shape == (rows, time, layer.output_size), f"outputs are {tuple(outputs.shape)}")
+            require(subject, outputs.dtype == dtype, f"outputs are {outputs.dtype}, expected {dtype}")
+            for name, field, zero in zip(final._fields, final, layer.initial_state(rows), strict=True):
+                require(subject, field.shape == zero.shape, f"final {name} is {tuple(field.shape)}")
+                require(subject, field.dtype == dtype, f"final {name} is {field.dtype}, expected {dtype}")
 
 
 def check_trace(subject: Subject) -> None:
@@ -193,7 +159,7 @@ def check_trace(subject: Subject) -> None:
     if cell.graph.untraceable:
         return
     x = torch.randn(2, INPUT, dtype=torch.float64)
-    states = [field[:, 0] for field in _random_state(layer, 2)]
+    states = [field[:, 0] for field in random_state(layer, 2)]
     returned = cell.step(x, *states)
     values = returned if isinstance(returned, tuple) else (returned,)
     traced = evaluate(
@@ -203,17 +169,17 @@ def check_trace(subject: Subject) -> None:
         {name: cell.parameter(name) for name in cell.graph.declarations},
     )
     for name, found, wanted in zip(cell.state, traced, values, strict=True):
-        _require_near(subject, found, wanted, f"new {name} of the trace and of the tensors")
+        require_near(subject, found, wanted, f"new {name} of the trace and of the tensors")
 
 
 def check_backends(subject: Subject) -> None:
     """Every backend that takes the cell gives the reference's outputs, states and gradients."""
     for bidirectional in (False, True):
-        layer, (x, lengths) = subject.layer(bidirectional=bidirectional), _batch()
+        layer, (x, lengths) = subject.layer(bidirectional=bidirectional), batch()
         x.requires_grad_()
         cells = [cell for cell in layer.cells if isinstance(cell, Cell)]
         able = [name for name, backend in BACKENDS.items() if backend.refusal(cells, NO_NOISE) is None]
-        for state in (None, _random_state(layer, len(lengths))):
+        for state in (None, random_state(layer, len(lengths))):
             for given in (None, lengths):
                 _compare_backends(subject, layer, able, (x, state, given))
 
@@ -232,12 +198,12 @@ def _compare_backends(subject: Subject, layer: Recurrent, able: list[str], argum
     wanted = dict(outcome("reference"))
     for backend in able:
         for what, found in outcome(backend):
-            _require_near(subject, found, wanted[what], f"{what} on the {backend} backend", 1e-10)
+            require_near(subject, found, wanted[what], f"{what} on the {backend} backend", 1e-10)
         with torch.no_grad():  # a backend may take another path where nobody asks for gradients
             outputs, final = layer(*arguments)
-        _require_near(subject, outputs, wanted["outputs"], f"outputs without gradients on the {backend} backend", 1e-10)
+        require_near(subject, outputs, wanted["outputs"], f"outputs without gradients on the {backend} backend", 1e-10)
         for name, field in zip(final._fields, final, strict=True):
-            _require_near(subject, field, wanted[f"final {name}"], f"{name} without gradients on {backend}", 1e-10)
+            require_near(subject, field, wanted[f"final {name}"], f"{name} without gradients on {backend}", 1e-10)
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
@@ -249,4 +215,8 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_padding,
     check_gradients,
     check_backends,
+    check_compiled,
+    check_stream,
+    check_state_dict,
+    check_golden,
 )

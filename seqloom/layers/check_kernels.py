@@ -1,0 +1,82 @@
+"""The part of the standard battery that looks at what people run: float32, streams, saved weights, golden vectors."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from seqloom.cells import registry
+from seqloom.cells.golden import GOLDEN, golden_cell, golden_input
+from seqloom.layers.check_subject import INPUT, Subject, batch, random_state, require, require_close, require_near
+from seqloom.layers.recurrent import Recurrent
+
+__all__ = ["check_compiled", "check_golden", "check_state_dict", "check_stream"]
+
+
+def check_state_dict(subject: Subject) -> None:
+    """A second layer that loads the state dictionary, which holds tensors only, gives the same bits."""
+    layer, other = subject.layer(), subject.layer()
+    kept = {name: value.clone() for name, value in layer.state_dict().items()}
+    other.load_state_dict(kept)
+    x, lengths = batch()
+    outputs, wanted = other(x, lengths=lengths)[0], layer(x, lengths=lengths)[0]
+    require(subject, torch.equal(outputs, wanted), "a layer that loaded the state dictionary gives other outputs")
+
+
+def check_stream(subject: Subject) -> None:
+    """A stream, fed step by step and in chunks, gives what the layer gives at once, in float32."""
+    layer = subject.layer(backend=None).float().eval()
+    x = torch.randn(2, 7, INPUT)
+    state = random_state(layer, 2)
+    with torch.no_grad():
+        wanted, final = layer(x, state)
+    stream = layer.stream(batch=2, state=state)
+    pieces = [
+        stream.push(x[:, :3]),
+        stream.step(x[:, 3].clone()).unsqueeze(1),
+        stream.push(x[:, 4:4]),
+        stream.push(x[:, 4:]),
+    ]
+    require_close(subject, torch.cat(pieces, 1), wanted, "outputs of a stream and of the layer")
+    for name, found, expected in zip(final._fields, stream.state, final, strict=True):
+        require_close(subject, found, expected, f"final {name} of a stream and of the layer")
+
+
+def check_compiled(subject: Subject) -> None:
+    """In float32 the backend that people get is about as near to float64 as the plain loop: outputs, states, gradients."""
+    exact, (x, lengths) = subject.layer(bidirectional=True), batch((9, 2, 0, 6))
+    layer = copy.deepcopy(exact).float()
+    state = random_state(exact, len(lengths))
+
+    def outcome(layer: Recurrent, backend: str | None) -> dict[str, Tensor]:
+        layer.backend = backend
+        dtype = next(layer.parameters()).dtype
+        given = x.to(dtype).requires_grad_()
+        outputs, final = layer(given, [field.to(dtype) for field in state], lengths)
+        found = {
+            "outputs": outputs,
+            **{f"final {name}": field for name, field in zip(final._fields, final, strict=True)},
+        }
+        leaves = {"x": given, **dict(layer.named_parameters())}
+        loss = sum((value.sin().sum() for value in found.values()), outputs.new_zeros(()))
+        gradients = torch.autograd.grad(loss, list(leaves.values()))
+        return {**found, **{f"gradient of {name}": g for name, g in zip(leaves, gradients, strict=True)}}
+
+    wanted, plain, found = outcome(exact, "reference"), outcome(layer, "reference"), outcome(layer, None)
+    for what, value in found.items():
+        error = float((plain[what] - wanted[what]).detach().abs().max()) if value.numel() else 0.0
+        scale = max(1.0, float(wanted[what].detach().abs().max())) if value.numel() else 1.0
+        require_near(subject, value.double(), wanted[what], f"{what} in float32", 8 * error + 3e-6 * scale)
+
+
+def check_golden(subject: Subject) -> None:
+    """A cell that has golden vectors gives them, to all their digits."""
+    golden = GOLDEN.get(registry.name_of(subject.cell_class) or "")
+    if golden is None:
+        return
+    _, final = Recurrent(golden_cell(subject.cell_class, golden), backend="reference")(golden_input())
+    for name, values in golden.states.items():
+        found = getattr(final, name).flatten()
+        require_near(subject, found, torch.tensor(values, dtype=found.dtype), f"golden {name}", 5e-8)
