@@ -72,35 +72,33 @@ def results_table(task: SequenceTask, results: list[CellResult]) -> RenderableTy
 
     metric = task.criterion.metric
     rows = [
-        [
-            result.cell,
-            number(result.hidden_size),
-            number(result.layers),
-            number(result.parameters),
-            f"{result.solved}/{result.seeds}",
-            number(result.updates),
-            number(result.metric),
-            number(result.loss),
-            f"{result.seconds:.0f}",
-        ]
+        {
+            "cell": result.cell,
+            "units": number(result.hidden_size),
+            "layers": number(result.layers),
+            "parameters": number(result.parameters),
+            "solved": f"{result.solved}/{result.seeds}",
+            "updates": number(result.updates),
+            metric: number(result.metric),
+            "loss": number(result.loss),
+            "seconds": f"{result.seconds:.0f}",
+        }
         for result in results
     ]
-    columns = ("cell", "units", "layers", "parameters", "solved", "updates", metric, "loss", "seconds")
-    return (
-        table(dict.fromkeys(columns), rows, right=columns[1:])
-        if metric != "loss"
-        else table(columns[:6] + columns[7:], [row[:6] + row[7:] for row in rows], right=columns[1:])
-    )
+    columns = list(rows[0])
+    return table(columns, [list(row.values()) for row in rows], right=columns[1:])
 
 
 def explanation(task: SequenceTask) -> str:
     """What the columns mean, and what remembering nothing would give."""
     from seqloom.app.wording import number
 
-    held = "the mean squared error" if task.kind == "real" else "nats per asked step"
+    held = "mean squared error" if task.kind == "real" else "nats per asked step"
+    source = "; the images are scikit-learn's digits" if getattr(task, "source", "") == "digits" else ""
     return (
-        f"solved: {task.criterion} on held-out sequences; updates: median of the solved seeds; loss: {held}, "
-        f"the median of the seeds; who remembers nothing: loss {number(task.chance)}, wrong {number(task.chance_wrong)}"
+        f"solved: {task.criterion} on held-out sequences; updates: median of the solved seeds; loss: {held}, the median "
+        f"of the seeds, as {task.criterion.metric} is; seconds: of the processor, for a run; "
+        f"who remembers nothing: loss {number(task.chance)}, wrong {number(task.chance_wrong)}{source}"
     )
 
 

