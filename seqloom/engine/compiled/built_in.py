@@ -1,4 +1,6 @@
-"""The elementwise code of the registered cells, which is compiled with the kernels.
+"""The elementwise code of the cells that most models use, which is compiled with the kernels.
+
+Any other cell's is interpreted, or compiled in the background where there is a compiler: a few per cent slower until then.
 
 ``python -m seqloom.engine.compiled.built_in csrc/built_in.inc`` writes it.
 """
@@ -13,7 +15,13 @@ from pathlib import Path
 from seqloom.engine.compiled.emit import code_key, epilogue_source, function_name
 from seqloom.engine.compiled.form import KernelProgram, Stage
 
-__all__ = ["built_in_source", "main", "registered_programs"]
+__all__ = ["BUILT_IN", "built_in_programs", "built_in_source", "main"]
+
+BUILT_IN = (
+    "cifg", "gru", "gru_before", "indrnn", "irnn", "lru", "lstm", "lstm_1997", "lstm_peephole", "lstmp", "mgu", "mingru",
+    "minlstm", "mlstm", "qrnn", "rg_lru", "rnn", "rnn_relu", "rnn_sigmoid", "slstm", "sru",
+)  # fmt: skip
+"""Their registered names."""
 
 
 def built_in_source(programs: Iterable[tuple[str, KernelProgram]]) -> str:
@@ -29,7 +37,7 @@ def built_in_source(programs: Iterable[tuple[str, KernelProgram]]) -> str:
                 if f"{name} {title}" not in users.setdefault(key, []):
                     users[key].append(f"{name} {title}")
     lines = [
-        "// Elementwise code of the registered cells, compiled with the kernels. Generated, do not edit:",
+        "// Elementwise code of the common cells, compiled with the kernels. Generated, do not edit:",
         "// python -m seqloom.engine.compiled.built_in csrc/built_in.inc",
         "",
     ]
@@ -40,12 +48,12 @@ def built_in_source(programs: Iterable[tuple[str, KernelProgram]]) -> str:
     return "\n".join([*lines, "};", ""])
 
 
-def registered_programs() -> Iterator[tuple[str, KernelProgram]]:
+def built_in_programs() -> Iterator[tuple[str, KernelProgram]]:
     from seqloom.engine.compiled.lowering import lower
 
     # Cells are a higher room: found by name when a person runs this file, so that the engine stays below them.
     cells = import_module("seqloom.cells")
-    for name in cells.names():
+    for name in BUILT_IN:
         for bias in (True, False):
             # Sizes do not enter the code; these differ so that none could be taken for another.
             cell = cells.get(name)(3, 5, bias=bias)
@@ -53,8 +61,8 @@ def registered_programs() -> Iterator[tuple[str, KernelProgram]]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the functions of all registered cells to the named file, or to the standard output where none is named."""
-    source = built_in_source(registered_programs())
+    """Write the functions of the common cells to the named file, or to the standard output where none is named."""
+    source = built_in_source(built_in_programs())
     if arguments:
         Path(arguments[0]).write_text(source, encoding="utf-8")
     else:

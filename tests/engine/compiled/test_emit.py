@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from seqloom import cells
 from seqloom.engine.compiled import libraries, toolchain
-from seqloom.engine.compiled.built_in import built_in_source, registered_programs
+from seqloom.engine.compiled.built_in import built_in_programs, built_in_source
 from seqloom.engine.compiled.emit import code_key, epilogue_source
 from seqloom.engine.compiled.form import Instruction, Kind, Op, Stage, Stream
 from seqloom.engine.compiled.lowering import lower
@@ -295,6 +295,6 @@ def test_keys_tell_codes_apart_and_nothing_else() -> None:
     assert code_key(stage(Instruction(Op.CONSTANT, value=2.0), Instruction(Op.STORE, 0, 0))) != code_key(code)
 
 
-def test_the_built_in_code_is_that_of_the_registered_cells() -> None:
+def test_the_built_in_code_is_that_of_the_cells_that_are_said_to_be_built_in() -> None:
     written = (Path(__file__).parents[3] / "csrc" / "built_in.inc").read_text()
-    assert written == built_in_source(registered_programs()), "write it anew, as its head says, and build the kernels"
+    assert written == built_in_source(built_in_programs()), "write it anew, as its head says, and build the kernels"
