@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqloom.cells import registry
 from seqloom.engine.backend import measure_lengths
 from seqloom.errors import ConfigError
 from seqloom.layers.causal import CausalConvolution
@@ -88,8 +87,9 @@ class BlockStack(nn.Module):
         options = _Options(hidden_size, units, probability, bidirectional, width, backend)
         self.bidirectional = bidirectional
         self.encoder = nn.Linear(input_size, hidden_size)
-        self.blocks = nn.ModuleList(_Block(cell, options) for _ in range(check_count("layers", layers)))
-        names = registry.get(cell).state if isinstance(cell, str) else cell.state
+        blocks = [_Block(cell, options) for _ in range(check_count("layers", layers))]
+        self.blocks = nn.ModuleList(blocks)
+        names = blocks[0].recurrent._first.state
         self._fields = (*names, "convolution") if convolution else names
 
     def forward(

@@ -78,7 +78,8 @@ class Dilated(nn.Module):
         self.dropout_input = Dropout(check_probability("dropout_input", dropout_input))
         self.dropout = Dropout(check_probability("dropout", dropout))
         self.dropout_output = Dropout(check_probability("dropout_output", dropout_output))
-        self._names, self._sizes = first._first.state, first._first.state_sizes
+        self._names = first._first.state
+        self._sizes = [each.state_sizes for each in (first._first, *cells)]
         self._fields = self._names if self.fusion is None else (*self._names, "convolution")
 
     def forward(
@@ -125,19 +126,30 @@ class Dilated(nn.Module):
         ]
         return self._join(rings, None if self.fusion is None else self.fusion.initial_state(batch, like=like))
 
+    def _widths(self) -> list[int]:
+        """Units of each of the cell's states; the largest, where it is the input's and differs between layers."""
+        return [max(sizes) for sizes in zip(*self._sizes, strict=True)]
+
     def _split(self, state: Sequence[Tensor], batch: int) -> tuple[list[list[Tensor]], Sequence[Tensor] | None]:
         fields = self._fields
         if isinstance(state, Tensor) or len(state) != len(fields):
             raise ValueError(f"state has {len(state)} fields; expected {len(fields)}: {', '.join(fields)}")
-        for name, size, field in zip(self._names, self._sizes, state, strict=False):
-            if field.shape != (batch, sum(self.dilations), size):
-                expected = (batch, sum(self.dilations), size)
+        for name, size, field in zip(self._names, self._widths(), state, strict=False):
+            expected = (batch, sum(self.dilations), size)
+            if field.shape != expected:
                 raise ValueError(f"state.{name} has shape {tuple(field.shape)}; expected {expected}")
         by_name = [torch.split(field, list(self.dilations), 1) for field in state[: len(self._names)]]
-        return [list(ring) for ring in zip(*by_name, strict=True)], state[len(self._names) :] or None
+        rings = [
+            [field[..., :size] for field, size in zip(ring, sizes, strict=True)]
+            for ring, sizes in zip(zip(*by_name, strict=True), self._sizes, strict=True)
+        ]
+        return rings, state[len(self._names) :] or None
 
     def _join(self, rings: Sequence[Sequence[Tensor]], convolution: Sequence[Tensor] | None) -> State:
-        fields = [torch.cat(field, 1) for field in zip(*rings, strict=True)]
+        fields = [
+            torch.cat([F.pad(part, (0, width - part.shape[-1])) for part in field], 1)
+            for field, width in zip(zip(*rings, strict=True), self._widths(), strict=True)
+        ]
         return make_state(self._fields, [*fields, *(convolution or ())])
 
     def extra_repr(self) -> str:

@@ -3,7 +3,36 @@
 import torch
 from torch import Tensor, nn
 
-__all__ = ["SparseEmbedding", "sparse_parameters"]
+from seqloom.layers.dropout import dropout
+from seqloom.layers.options import check_probability
+
+__all__ = ["SparseEmbedding", "drop_types", "sparse_parameters"]
+
+
+def drop_types(vectors: Tensor, ids: Tensor, probability: float, training: bool = True) -> Tensor:
+    """Embedding dropout: all vectors of a type zero in a sequence, or none of them (Gal & Ghahramani 2016, section 4.2).
+
+    What is left is scaled so that its mean stays. The cost depends on the ids, not on the size of the vocabulary.
+
+    Args:
+        vectors: (B, ..., E), or (T, E): the looked-up vectors.
+        ids: (B, ...) of which type each is; each row draws anew. (T,) is one sequence.
+        probability: of dropping a type, 0 to 1.
+        training: otherwise the vectors are handed back.
+
+    >>> ids = torch.tensor([7, 3, 7, 7])
+    >>> kept = drop_types(torch.ones(4, 1), ids, 0.5)
+    >>> bool((kept[ids == 7] == kept[0]).all())
+    True
+    """
+    if not training or probability == 0.0:
+        return vectors
+    rows = ids.unsqueeze(0) if ids.dim() < 2 else ids
+    number = torch.arange(len(rows), device=ids.device).view(-1, *[1] * (rows.dim() - 1))
+    span = int(rows.max()) + 1 if rows.numel() else 1
+    types, which = torch.unique(rows + number * span, return_inverse=True)
+    coins = dropout(vectors.new_ones(len(types)), probability)
+    return vectors * coins[which].view(*ids.shape, 1)
 
 
 class SparseEmbedding(nn.Embedding):
@@ -18,6 +47,7 @@ class SparseEmbedding(nn.Embedding):
         padding_index: row that is zero and is never trained, or None.
         scale: rows start uniform in ``[-scale, scale]``; by default ``sqrt(3 / embedding_size)``, so that a vector has
             unit expected squared norm (Lample et al. 2016 use the same law).
+        dropout: probability of dropping a type from a sequence in training; see :func:`drop_types`.
 
     >>> table = SparseEmbedding(5, 3, padding_index=0)
     >>> table(torch.tensor([[0, 2]])).shape, table(torch.tensor([0])).abs().sum().item()
@@ -25,12 +55,23 @@ class SparseEmbedding(nn.Embedding):
     """
 
     def __init__(
-        self, vocabulary_size: int, embedding_size: int, *, padding_index: int | None = 0, scale: float | None = None
+        self,
+        vocabulary_size: int,
+        embedding_size: int,
+        *,
+        padding_index: int | None = 0,
+        scale: float | None = None,
+        dropout: float = 0.0,
     ) -> None:
         if vocabulary_size < 1 or embedding_size < 1:
             raise ValueError(f"a table of {vocabulary_size} x {embedding_size} holds nothing; expected both at least 1")
         self.scale = (3.0 / embedding_size) ** 0.5 if scale is None else scale
         super().__init__(vocabulary_size, embedding_size, padding_idx=padding_index, sparse=True)
+        self.dropout = check_probability("dropout", dropout)
+
+    def forward(self, input: Tensor) -> Tensor:
+        vectors = super().forward(input)
+        return drop_types(vectors, input, self.dropout, self.training) if self.dropout else vectors
 
     def reset_parameters(self) -> None:
         """Draw every row anew; the padding row is zero."""
