@@ -1,11 +1,11 @@
-"""The norm of dense and sparse gradients taken jointly, and clipping by it (Pascanu et al. 2013, algorithm 1)."""
+"""Clipping dense and sparse gradients: by their joint norm (Pascanu et al. 2013, algorithm 1), or value by value."""
 
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["clip_gradients", "gradient_norm", "merge_rows"]
+__all__ = ["clip_gradients", "clip_values", "gradient_norm", "merge_rows"]
 
 
 def merge_rows(gradient: Tensor) -> Tensor:
@@ -53,3 +53,14 @@ def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> float:
     if limit and limit < norm < float("inf"):
         torch._foreach_mul_(values, limit / norm)
     return norm
+
+
+@torch.no_grad()
+def clip_values(parameters: Iterable[nn.Parameter], limit: float) -> None:
+    """Cut every number of every gradient to -limit..limit, which changes its direction; 0 clips nothing.
+
+    An infinite number would become ``limit``: look at the norm first, and skip the step where it is not finite.
+    """
+    if limit:
+        for values in _values(parameters):
+            values.clamp_(-limit, limit)

@@ -51,7 +51,12 @@ class TrainingConfig:
     beta1: float = 0.9
     beta2: float = 0.999
     weight_decay: float = 0.0
-    """Decoupled for ``adamw``, an L2 penalty otherwise; never applied to sparse tables: it would touch every row."""
+    """Decoupled for ``adamw``, an L2 penalty in the gradient otherwise, behind the clipping; under Adam the two differ. Like
+    ``l1``, for matrices only, never for biases and gains; nor for sparse tables: it would touch every row."""
+    l1: float = 0.0
+    """Strength of an L1 penalty: each update moves the numbers of matrices by rate * l1 towards zero, which they reach."""
+    orthogonality: float = 0.0
+    """Strength of ||U'U - I||^2 over the square recurrent matrices, gate by gate: holds memory where decay shortens it."""
     schedule: Literal["constant", "linear", "cosine", "halve_on_plateau"] = "constant"
     """``linear`` and ``cosine`` fall to zero at the end; ``halve_on_plateau`` halves after ``plateau_patience`` epochs
     without a better metric."""
@@ -60,6 +65,8 @@ class TrainingConfig:
     plateau_patience: float = 1.0
     clip_norm: float = 0.0
     """Largest norm of all gradients taken jointly; 0 clips nothing. The norm before clipping is what the log shows."""
+    clip_value: float = 0.0
+    """Largest size of any number of the gradients, cut before ``clip_norm`` looks at them; 0 clips nothing."""
     max_skipped_steps: int = 10
     """A step whose gradient norm is not finite is skipped; so many in a row end the run."""
 
@@ -90,7 +97,9 @@ class TrainingConfig:
                 raise ConfigError(f"training.{name} is {getattr(self, name)!r}, which is not a choice{hint}")
         for name in ("epochs", "batch_size", "max_skipped_steps", "log_every"):
             self._require(name, at_least=1)
-        for name in ("batch_tokens", "warmup_steps", "threads", "clip_norm", "patience", "momentum", "weight_decay"):
+        for name in ("batch_tokens", "warmup_steps", "threads", "clip_norm", "clip_value", "patience"):
+            self._require(name, at_least=0)
+        for name in ("momentum", "weight_decay", "l1", "orthogonality"):
             self._require(name, at_least=0)
         self._require("checkpoint_seconds", at_least=0)
         self._require("seed", at_least=0)

@@ -1,14 +1,17 @@
 """One optimiser over dense parameters and sparse tables, whose state is a flat dictionary of named tensors."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seqloom.errors import ConfigError, ModelError
 from seqloom.layers.embedding import sparse_parameters
-from seqloom.learning.clipping import clip_gradients
+from seqloom.learning.clipping import clip_gradients, clip_values, gradient_norm
 from seqloom.learning.config import TrainingConfig
+from seqloom.learning.penalties import add_orthogonality, orthogonality, penalised, shrink
 from seqloom.learning.row_optimiser import RowOptimiser
 
 __all__ = ["Optimiser", "build_optimiser"]
@@ -26,19 +29,36 @@ class Optimiser:
             raise ConfigError("the model has no parameter that can be trained")
         tables = sparse_parameters(module)
         self.dense_parameters = {name: p for name, p in self.parameters.items() if name not in tables}
-        self.dense = _dense_optimiser(self.dense_parameters.values(), config) if self.dense_parameters else None
+        self.dense = _dense_optimiser(self.dense_parameters, config) if self.dense_parameters else None
         self.rows = RowOptimiser(tables, config)
+        self.module, self.config = module, config
+        if config.orthogonality:
+            orthogonality(module)  # raises where there is nothing to penalise
 
-    def clip(self, limit: float) -> float:
-        """Clip all gradients jointly; the norm before clipping (see :func:`clip_gradients`)."""
-        return clip_gradients(self.parameters.values(), limit)
+    def add_penalties(self) -> None:
+        """Add the gradients of the penalties that the loss does not have."""
+        if self.config.orthogonality:
+            add_orthogonality(self.module, self.config.orthogonality)
+
+    def clip(self, limit: float, value: float = 0.0) -> float:
+        """Clip all gradients, number by number and then jointly; the norm before clipping (see :func:`clip_gradients`)."""
+        parameters = self.parameters.values()
+        if not value:
+            return clip_gradients(parameters, limit)
+        norm = gradient_norm(parameters)
+        if math.isfinite(norm):
+            clip_values(parameters, value)
+            clip_gradients(parameters, limit)
+        return norm
 
     def step(self, rate: float) -> None:
-        """One update at this learning rate."""
+        """One update at this learning rate, and the shrinking of an L1 penalty."""
         if self.dense is not None:
             for group in self.dense.param_groups:
                 group["lr"] = rate
             self.dense.step()
+            if self.config.l1:
+                shrink(penalised(self.dense_parameters).values(), rate * self.config.l1)
         self.rows.step(rate)
 
     def zero_grad(self) -> None:
@@ -92,9 +112,15 @@ def build_optimiser(module: nn.Module, config: TrainingConfig) -> Optimiser:
     return Optimiser(module, config)
 
 
-def _dense_optimiser(parameters: Iterable[nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
-    parameters, decay, rate = list(parameters), config.weight_decay, config.learning_rate
+def _dense_optimiser(named: Mapping[str, nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
+    decay, rate = config.weight_decay, config.learning_rate
     betas = (config.beta1, config.beta2)
+    parameters: Any = list(named.values())
+    on_cpu = all(parameter.device.type == "cpu" for parameter in parameters)
+    if decay:
+        decayed = penalised(named)
+        exempt = [parameter for name, parameter in named.items() if name not in decayed]
+        parameters = [{"params": list(decayed.values())}, {"params": exempt, "weight_decay": 0.0}]
     # Fused kernels read each tensor once; on the CPU they are the fastest that torch has.
     match config.optimiser:
         case "adam":
@@ -102,10 +128,6 @@ def _dense_optimiser(parameters: Iterable[nn.Parameter], config: TrainingConfig)
         case "adamw":
             return torch.optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=decay, fused=True)
         case "adagrad":
-            return torch.optim.Adagrad(parameters, lr=rate, weight_decay=decay, fused=_all_on_cpu(parameters))
+            return torch.optim.Adagrad(parameters, lr=rate, weight_decay=decay, fused=on_cpu)
         case "sgd":
             return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
-
-
-def _all_on_cpu(parameters: Iterable[nn.Parameter]) -> bool:
-    return all(parameter.device.type == "cpu" for parameter in parameters)

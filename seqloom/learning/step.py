@@ -1,6 +1,7 @@
 """The optimiser steps of a run, one by one, in however many processes.
 
-Each takes the gradients of the whole batch's mean loss, clips, updates and refuses numbers that are none.
+Each takes the gradients of the whole batch's mean loss and of the penalties, clips, updates and refuses numbers that are
+none.
 """
 
 import math
@@ -140,7 +141,8 @@ def take_step(
             loss = loss * (weight / whole_weight)
         loss.backward()  # type: ignore[no-untyped-call]
     processes.add_gradients(optimiser.dense_parameters.values(), optimiser.rows.tables.values())
-    norm = optimiser.clip(config.clip_norm)
+    optimiser.add_penalties()
+    norm = optimiser.clip(config.clip_norm, config.clip_value)
     _count(state, norm, total, config)
     if math.isfinite(norm):
         optimiser.step(rate)
