@@ -99,6 +99,7 @@ class QuantizedRecurrent(Recurrent):
             with layer._acting(position):  # a normalisation ends up inside the weights
                 cells += [CompressedCell(cell, weights) for cell in layer._cells(position)]
         self.cells, self.gates = nn.ModuleList(cells), copy.deepcopy(layer.gates)
+        self.requires_grad_(False)
         self.norms = self.batch_norm = None
         self._packed: dict[int, tuple[Any, list[PackedCell]]] = {}
         nn.Module.train(self, False)

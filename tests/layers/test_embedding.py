@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqloom.layers.embedding import SparseEmbedding, sparse_parameters
+from seqloom.layers.embedding import SparseEmbedding, drop_types, sparse_parameters
 
 
 def test_padding_is_zero_and_stays_without_gradient() -> None:
@@ -60,3 +60,29 @@ def test_sparse_parameters_are_known_from_the_layers_and_tied_ones_count_once() 
     assert list(sparse_parameters(model)) == ["a.weight"]
     model["a"].weight.requires_grad_(False)
     assert not sparse_parameters(model)
+
+
+def test_a_dropped_type_is_dropped_wherever_its_sequence_has_it_and_rows_draw_for_themselves():
+    torch.manual_seed(0)
+    ids = torch.randint(1, 20, (200, 30))
+    table = SparseEmbedding(20, 3, dropout=0.3)
+    vectors, plain = table(ids), table.eval()(ids)
+    dropped = (vectors == 0).all(-1)
+    torch.testing.assert_close(vectors[~dropped], plain[~dropped] / 0.7, rtol=1e-4, atol=0)
+    rates = []
+    for kind in range(1, 20):
+        has = ids == kind
+        assert not (dropped & has).any(1)[((~dropped) & has).any(1)].any(), "all of a type in a row, or none"
+        rates.append((dropped & has).any(1)[has.any(1)].float().mean())
+    assert abs(torch.stack(rates).mean() - 0.3) < 0.03
+    assert min(rates) > 0
+    assert max(rates) < 1
+
+
+def test_embedding_dropout_takes_any_shape_of_ids_and_keeps_the_gradient_sparse():
+    table = SparseEmbedding(9, 3, dropout=0.5)
+    for shape in ((), (4,), (2, 4), (2, 3, 4), (0, 4), (2, 0)):
+        assert table(torch.ones(shape, dtype=torch.long)).shape == (*shape, 3)
+    table(torch.tensor([[1, 2, 3]])).sum().backward()
+    assert table.weight.grad.is_sparse
+    assert len(drop_types(torch.ones(100, 1), torch.arange(100) // 50, 0.5).unique()) <= 2, "one row is one sequence"
