@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from seqloom import __version__
+from seqloom.app.own_code import take_imports
 from seqloom.errors import ConfigError, SeqloomError, did_you_mean
 
 # Verb -> what it does. Each is a module of this package with a ``run(argv) -> int``, imported only when it is called,
@@ -33,6 +34,7 @@ def _usage() -> str:
         "usage: seqloom VERB [...]            seqloom VERB --help for the options of a verb\n\n"
         f"{verbs}\n\n"
         "  --version  print the version       --debug  after any verb: show the traceback of an error\n"
+        "  --import FILE  with any verb: run this Python file first, which registers cells of your own\n"
     )
 
 
@@ -58,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"seqloom {__version__}")
         return 0
     try:
-        verb = argv[0]
+        argv = take_imports(argv)
+        verb = argv[0] if argv else ""
         if verb not in VERBS:
             raise ConfigError(f"'{verb}' is not a verb of seqloom{did_you_mean(verb, VERBS)}")
         status: int = importlib.import_module(f"seqloom.app.{verb}").run(argv[1:])

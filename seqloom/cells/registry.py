@@ -60,7 +60,10 @@ def get(name: str) -> type[Cell]:
     seqloom.errors.ConfigError: cell: 'lstmm' is not a known cell; did you mean 'lstm'? (seqloom cells lists all)
     """
     if name not in _cells:
-        raise ConfigError(f"cell: '{name}' is not a known cell{did_you_mean(name, _cells)} (seqloom cells lists all)")
+        nearest, own = did_you_mean(name, _cells), ""
+        if "did you mean" not in nearest:  # all names would be a page
+            nearest, own = "", "; --import FILE.py brings your own"
+        raise ConfigError(f"cell: '{name}' is not a known cell{nearest} (seqloom cells lists all{own})")
     return _cells[name]
 
 

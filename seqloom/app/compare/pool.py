@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqloom.app.compare.results import read_outcome, write_outcome
+from seqloom.app.own_code import import_named_files
 
 if TYPE_CHECKING:
     from seqloom.systems.longterm.trial import Outcome, Trial
@@ -129,6 +130,7 @@ def _begin(stop: Any, points: Any, parent: int) -> None:
     import torch
 
     torch.set_num_threads(1)
+    import_named_files()
     _worker.update(stop=stop, points=points, parent=parent)
 
 
