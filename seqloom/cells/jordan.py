@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
+import torch
+from torch import Tensor
+
 from seqloom.cells.cell import Cell, Vector
 from seqloom.cells.registry import register
 from seqloom.cells.size import Size
@@ -57,9 +60,35 @@ class Jordan(Cell):
 
     def step(self, x: Vector, y: Vector, s: Vector) -> Any:
         s = self.decay * s + y
+        return self.answer(x, s), s
+
+    def answer(self, x: Vector, s: Vector) -> Any:
+        """The output from the input and the memory of outputs."""
         h = tanh(self.affine(x, s, name="hidden"))
         y = self.affine(h, name="output", size=self.output_size)
-        return {"sigmoid": sigmoid, "tanh": tanh}.get(self.output, lambda value: value)(y), s
+        return {"sigmoid": sigmoid, "tanh": tanh}.get(self.output, lambda value: value)(y)
+
+    def forced(self, x: Tensor, targets: Tensor) -> Tensor:
+        """The outputs where the true ones are fed back: teacher forcing, which needs no gradient through time.
+
+        What is learned so never saw its own mistakes, as it will when it runs freely.
+
+        Args:
+            x: (B, T, D).
+            targets: (B, T, K) the outputs that should have been; the last of them is not looked at.
+        Returns:
+            (B, T, K) outputs, each from its own x and the targets of earlier steps.
+
+        >>> Jordan(3, 4, output_size=2).forced(torch.zeros(1, 5, 3), torch.zeros(1, 5, 2)).shape
+        torch.Size([1, 5, 2])
+        """
+        s = torch.zeros_like(targets[:, 0])
+        memory = [s]
+        for target in targets.unbind(1)[:-1]:
+            s = self.decay * s + target
+            memory.append(s)
+        outputs: Tensor = self.answer(x, torch.stack(memory, 1))
+        return outputs
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
