@@ -24,11 +24,12 @@ class Dilated(nn.Module):
     """A stack whose layer l computes ``h_t`` from the layer below and its own ``h_{t - s_l}`` (Chang et al. 2017).
 
     A layer of dilation s is s interleaved sequences of ``ceil(T / s)`` steps: they run side by side as rows of one batch,
-    so larger dilations cost less. Where the first dilation is above 1, a causal convolution of that width over the
-    outputs mixes the phases, which would never meet otherwise (section 3.2 there).
+    in one call of the engine. Where the first dilation is above 1, a causal convolution of that width over the outputs
+    mixes the phases, which would never meet otherwise.
 
     The state has the cell's names, with the last s states of each layer, oldest first, layer after layer:
-    (B, sum of the dilations, H); and ``convolution`` (B, first dilation - 1, H), what it needs, where there is one.
+    (B, sum of the dilations, H); and ``convolution`` (B, first dilation - 1, H), what it needs, where there is one. A state
+    whose size is the input's, unlike in each layer, has the largest, with zeros behind.
 
     Args:
         cell: a registered name, a :class:`~seqloom.cells.Cell` class, or an instance, the first layer's.
