@@ -81,7 +81,7 @@ class _Wrapper(nn.Module):
 
 
 class DeepInput(_Wrapper):
-    """A layer that reads a network of each step instead of the step (Pascanu et al. 2013, section 3.3.1).
+    """A layer that reads a network of each step instead of the step (Pascanu et al. 2013).
 
     The last layer of the network has the layer's input size, and a non-linearity like the others: a linear one would be
     part of the cell's own input matrix.
@@ -121,7 +121,7 @@ class DeepInput(_Wrapper):
 
 
 class DeepOutput(_Wrapper):
-    """A network of each output of a layer, whose last layer is linear (Pascanu et al. 2013, section 3.3.3).
+    """A network of each output of a layer, whose last layer is linear (Pascanu et al. 2013).
 
     Args:
         layer: any batch-first layer with the contract.

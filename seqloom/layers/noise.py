@@ -34,7 +34,7 @@ def draw_weights(cell: Cell, drop: float, deviation: float) -> dict[str, Tensor]
     Args:
         drop: probability of dropping an entry of a recurrent matrix, scaled as in dropout: DropConnect (Merity, Keskar &
             Socher 2018, section 2).
-        deviation: standard deviation of a normal number that is added to each parameter (Graves 2011, section 3). The
+        deviation: standard deviation of a normal number that is added to each parameter (Graves 2011). The
             gradient is that at the noisy weights, and is what the clean ones get.
     """
     acting = {}
