@@ -22,6 +22,7 @@ VERBS = {
     "cells": "list the recurrent cells",
     "systems": "list the systems that recipes can name",
     "compare": "train several cells on a task that shows what they can remember or compute, and compare them",
+    "diagnose": "say how a model carries gradients and memory over time, on data",
     "bench": "measure the library beside its rivals, on this machine",
 }
 

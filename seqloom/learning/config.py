@@ -24,7 +24,7 @@ class TrainingConfig:
     """The settings of the loop and of its optimiser.
 
     Two runs with the same settings, data, seed and thread count have bit-identical weights, interrupted or not. A
-    resumed run must keep every setting but ``checkpoint_seconds`` and ``threads``.
+    resumed run must keep every setting but ``checkpoint_seconds``, ``diagnose_every`` and ``threads``.
 
     Raises:
         ConfigError: a value outside its range; the sentence names the key, the value and the range.
@@ -77,6 +77,9 @@ class TrainingConfig:
     mode: Literal["max", "min"] = "min"
     patience: float = 0.0
     """Epochs without a better metric after which training stops; 0 never stops early."""
+    diagnose_every: int = field(default=0, metadata=_MAY_CHANGE)
+    """Evaluations between two diagnoses of the recurrent layers, as ``seqloom diagnose`` makes them, on the first training
+    batch; their main numbers go into the logs and change nothing else. 0 diagnoses nothing."""
 
     log_every: int = 50
     """Steps between two lines of metrics.jsonl."""
@@ -102,6 +105,7 @@ class TrainingConfig:
         for name in ("momentum", "weight_decay", "l1", "orthogonality"):
             self._require(name, at_least=0)
         self._require("checkpoint_seconds", at_least=0)
+        self._require("diagnose_every", at_least=0)
         self._require("seed", at_least=0)
         for name in ("learning_rate", "evaluate_every", "plateau_patience"):
             self._require(name, above=0)

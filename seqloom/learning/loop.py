@@ -118,6 +118,10 @@ class _Loop:
         # The first process alone looks: what it writes next must not look like an old run to a slower one.
         if problem := processes.broadcast(self.run_directory.problem(resume=resume) if first else ""):
             raise ConfigError(problem)
+        if self.config.diagnose_every:
+            from seqloom.learning.diagnosis.callback import check_task
+
+            check_task(self.task)
         if first:
             self.run_directory.prepare()
         seed_everything(self.config.seed + processes.rank)
@@ -234,9 +238,24 @@ class _Loop:
         state.period = Mean()
         state.stopped_early = 0 < self.config.patience <= done - state.best_progress and done < self.config.epochs
         state.finished = state.stopped_early or state.epoch >= self.config.epochs
+        self._diagnose()
         if improved and self.processes.first:
             self.run_directory.replace_model(self.task.save_model)
         self._save(best=improved)
+
+    def _diagnose(self) -> None:
+        """Log how the recurrences carry gradients and memory, where that is due; training goes on as if it were not."""
+        every, state = self.config.diagnose_every, self.state
+        if not (every and self.processes.first and (state.evaluations % every == 0 or state.finished)):
+            return
+        from seqloom.learning.diagnosis.callback import diagnose_task
+
+        generators = capture_random_state(self.processes.device)
+        numbers = self.interruption.breakable(lambda: diagnose_task(self.task, self.processes))
+        restore_random_state(generators, self.processes.device)
+        self.module.train()
+        if numbers is not None:  # else a signal broke it off, which the next step hears of
+            self.records.diagnosis(state, self.steps.epochs_done, numbers)
 
     # The end, and the way there ------------------------------------------------------------------------------------
 

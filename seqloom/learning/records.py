@@ -49,6 +49,10 @@ class Records:
         where = {"event": "evaluation", "epoch": done, "step": state.step, "loss": state.period.loss}
         self._write({**where, **values, "best": best, "seconds": seconds})
 
+    def diagnosis(self, state: RunState, done: float, numbers: Mapping[str, float]) -> None:
+        """The main numbers of the recurrences, each under ``layer/number``."""
+        self._write({"event": "diagnosis", "epoch": done, "step": state.step, **numbers})
+
     def _write(self, record: dict[str, Any]) -> None:
         if self._file:
             self._file.write(record)

@@ -58,7 +58,11 @@ class Model(Protocol):
 
 
 class Verbs(Protocol):
-    """What the command line does with a system; each system has a module of these names."""
+    """What the command line does with a system; each system has a module of these names.
+
+    A system with recurrent layers may add ``diagnostic_batch(model, path, limit)`` for ``seqloom diagnose``: the training
+    loss on some data, as :class:`seqloom.learning.diagnosis.DiagnosticBatch` says.
+    """
 
     PredictOptions: type
     """Frozen dataclass of the options of ``predict``; has at least ``format`` and ``nbest``."""

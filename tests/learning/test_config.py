@@ -26,10 +26,10 @@ def test_a_wrong_setting_is_named_with_its_value_and_its_range(setting: dict[str
         TrainingConfig(**setting)
 
 
-def test_only_how_often_to_save_and_the_threads_may_change_on_resumption() -> None:
+def test_only_how_often_to_save_or_diagnose_and_the_threads_may_change_on_resumption() -> None:
     config = TrainingConfig()
     free = vars(config).keys() - config.fixed_on_resume().keys()
-    assert free == {"checkpoint_seconds", "threads"}
+    assert free == {"checkpoint_seconds", "diagnose_every", "threads"}
 
 
 def test_settings_are_read_without_torch() -> None:

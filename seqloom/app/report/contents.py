@@ -25,6 +25,7 @@ class RunContents:
         configuration: the text of ``config.yaml``, empty where there is none.
         steps: records of training steps, in their order.
         evaluations: records of evaluations while training; their metrics lie under ``metrics``.
+        diagnoses: records of the recurrent layers' diagnoses while training.
         evaluation: ``evaluation.json``, empty where the run was not scored.
         command: the command that trained the model, or None.
     """
@@ -33,6 +34,7 @@ class RunContents:
     configuration: str = ""
     steps: list[dict[str, Any]] = field(default_factory=list)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
+    diagnoses: list[dict[str, Any]] = field(default_factory=list)
     evaluation: dict[str, Any] = field(default_factory=dict)
     command: str | None = None
 
@@ -60,8 +62,9 @@ def read_run(path: Path) -> RunContents:
     return RunContents(
         path=path,
         configuration=_text(path / "config.yaml"),
-        steps=[record for record in records if _kind(record) != "evaluation"],
+        steps=[record for record in records if _kind(record) not in ("evaluation", "diagnosis")],
         evaluations=[_gathered(record) for record in records if _kind(record) == "evaluation"],
+        diagnoses=[record for record in records if _kind(record) == "diagnosis"],
         evaluation=_evaluation(path / "evaluation.json"),
         command=_command(path / "model" / "config.yaml"),
     )

@@ -38,6 +38,10 @@ class Curve:
     axis: str
     series: list[Series]
     best: float | None = None
+    logarithmic: bool = False
+    """Whether the upright axis is logarithmic in any case, rather than where the values span decades."""
+    counts: bool = True
+    """Whether the horizontal axis counts whole things."""
 
 
 def find_curves(steps: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> list[Curve]:
@@ -140,20 +144,20 @@ def _svg(curve: Curve, identity: str) -> Html:
         axes.plot(xs, ys, color=_PAINTS[index], linestyle=_STYLES[index], linewidth=1.6, marker=marker, markersize=3)
     if curve.best is not None:
         axes.axvline(curve.best, color=_INK, linewidth=1, linestyle=_BEST_STYLE, alpha=0.7)
-    if _spans_decades(curve):
+    if curve.logarithmic or _spans_decades(curve):
         axes.set_yscale("log")
-    _plain(axes, curve.axis)
+    _plain(axes, curve.axis, whole=curve.counts)
     drawing = io.StringIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": identity}):
         figure.savefig(drawing, format="svg", transparent=True, metadata={"Date": None})
     return _embedded(drawing.getvalue(), identity, curve.title)
 
 
-def _plain(axes: Any, axis: str) -> None:
+def _plain(axes: Any, axis: str, *, whole: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.set_xlabel(axis, color=_INK)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole, min_n_ticks=1))
     axes.grid(axis="y", color=_INK, alpha=0.15, linewidth=0.8)
     axes.tick_params(colors=_INK, which="both")
     for side, spine in axes.spines.items():

@@ -1,13 +1,14 @@
 """The report as one HTML document that needs nothing else: no network, no script, no second file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from seqloom import __version__
 from seqloom.app.report.contents import RunContents
-from seqloom.app.report.markup import element, literal
+from seqloom.app.report.markup import Html, element, literal
 from seqloom.app.report.sections import SECTIONS
 
-__all__ = ["page"]
+__all__ = ["document", "page"]
 
 _STYLE = Path(__file__).parent.parent / "report.css"
 
@@ -19,7 +20,18 @@ def page(run: RunContents) -> str:
     """The report of a run; sections for which the run has nothing are left out."""
     name = run.path.resolve().name
     title = " ".join(str(run.evaluation[key]) for key in ("system", "method") if run.evaluation.get(key)) or name
-    found = [(section, content) for section in SECTIONS if (content := section.make(run))]
+    found = [(each.anchor, each.title, content) for each in SECTIONS if (content := each.make(run))]
+    return document(title, f"{name} · report of a run · seqloom {__version__}", found)
+
+
+def document(title: str, eyebrow: str, sections: Sequence[tuple[str, str, Html]]) -> str:
+    """A whole page.
+
+    Args:
+        title: its heading.
+        eyebrow: a line above it.
+        sections: of each the end of its address, unique in the page, its title and its content.
+    """
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -31,11 +43,9 @@ def page(run: RunContents) -> str:
     )
     header = element(
         "header",
-        element("p", f"{name} · report of a run · seqloom {__version__}", class_="eyebrow"),
+        element("p", eyebrow, class_="eyebrow"),
         element("h1", title),
-        element("nav", *(element("a", section.title, href=f"#{section.anchor}") for section, _ in found)),
+        element("nav", *(element("a", name, href=f"#{anchor}") for anchor, name, _ in sections)),
     )
-    sections = [
-        element("section", element("h2", section.title), content, id=section.anchor) for section, content in found
-    ]
-    return f"<!DOCTYPE html>\n{element('html', head, element('body', header, element('main', *sections)), lang='en')}\n"
+    parts = [element("section", element("h2", name), content, id=anchor) for anchor, name, content in sections]
+    return f"<!DOCTYPE html>\n{element('html', head, element('body', header, element('main', *parts)), lang='en')}\n"

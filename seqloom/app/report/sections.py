@@ -8,6 +8,7 @@ from typing import Any
 from seqloom.app.report.chips import as_words, compared, tagged, words_chips
 from seqloom.app.report.contents import RunContents
 from seqloom.app.report.curves import draw, find_curves, matplotlib_is_there
+from seqloom.app.report.diagnosis import logged_curves
 from seqloom.app.report.markup import Html, element, join
 from seqloom.app.report.tables import Column, confusion_table, facts, frequent_confusions, score_table
 from seqloom.app.wording import METRIC_NAMES, metric_name, number
@@ -80,6 +81,14 @@ def _training(run: RunContents) -> Html | None:
             element("code", _command("seqloom", "report", str(run.path))), ".", class_="note",
         )  # fmt: skip
     return join((shown, _evaluations(run) or ""))
+
+
+def _memory(run: RunContents) -> Html | None:
+    curves = logged_curves(run.diagnoses)
+    if not curves or not matplotlib_is_there():
+        return None
+    drawn = [draw(curve, f"memory{index}") for index, curve in enumerate(curves)]
+    return element("div", *drawn, class_="curves")
 
 
 def _evaluations(run: RunContents) -> Html | None:
@@ -259,6 +268,7 @@ SECTIONS = (
     Section("scores", "Scores", _headline),
     Section("methods", "Beside other methods", _baselines),
     Section("training", "Training", _training),
+    Section("memory", "Long-term dependencies", _memory),
     Section("classes", "By class", _by_class),
     Section("confusions", "Confusions", _confusion),
     Section("lengths", "By sentence length", _by_length),

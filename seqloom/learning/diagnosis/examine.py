@@ -90,7 +90,8 @@ def diagnose(
             gradient of the last output's sum is followed, and the ratios of parameters are left out.
         config: how much is measured.
     Raises:
-        ValueError: there is no recurrent layer, or no sequence passed through any.
+        ConfigError: there is no recurrent layer, or no sequence passed through any.
+        ValueError: no row of a layer's batch has a step.
 
     >>> from seqloom import Recurrent
     >>> found = diagnose(Recurrent("lstm", 3, 4), torch.ones(2, 9, 3), lengths=torch.tensor([9, 5]))

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import Recurrent
 from seqloom.learning.diagnosis.recurrence import Recurrence, evaluating, recurrences
 
@@ -66,17 +67,19 @@ def record(module: nn.Module, run: Callable[[], Any], *, rows: int | None = None
         run: computes with it. Where a scalar comes back that depends on the parameters, it is the loss.
         rows: at most so many rows of each layer's batch are kept, the longest ones.
     Raises:
-        ValueError: the module has no recurrent layer, or no sequence passed through any.
+        ConfigError: the module has no recurrent layer, or no sequence passed through any.
     """
     names = {part: name for name, part in module.named_modules() if isinstance(part, Recurrent)}
     if not names:
-        raise ValueError(f"{type(module).__name__} holds no seqloom.Recurrent layer; there is no recurrence to examine")
+        raise ConfigError(
+            f"{type(module).__name__} holds no seqloom.Recurrent layer; there is no recurrence to examine"
+        )
     calls: dict[Recurrent, _Call] = {}
     with evaluating(module), torch.inference_mode(False), torch.enable_grad():
         with _listening(names, calls):
             loss = run()
         if not calls:
-            raise ValueError(f"no sequence passed through {' or '.join(map(_title, names.values()))}")
+            raise ConfigError(f"no sequence passed through {' or '.join(map(_title, names.values()))}")
         usable = isinstance(loss, Tensor) and loss.numel() == 1 and loss.requires_grad
         gradients, parameters = _differentiate(module, loss, list(calls.values())) if usable else ({}, ())
         found: list[Recurrence] = []

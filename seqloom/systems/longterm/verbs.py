@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 import torch
 
 from seqloom.data.files import write_atomic
-from seqloom.data.tasks import make_task, parse_task, settings
+from seqloom.data.tasks import SequenceTask, make_task, parse_task, settings
 from seqloom.errors import ConfigError, DataError
+from seqloom.learning.diagnosis import DiagnosticBatch
 from seqloom.learning.launch import first_process
 from seqloom.systems.card import about_training
 from seqloom.systems.family import Evaluation, known_numbers, load
@@ -19,7 +20,7 @@ from seqloom.systems.longterm.config import LongtermConfig
 from seqloom.systems.longterm.model import LongtermModel
 from seqloom.systems.longterm.training import LongtermTask
 
-__all__ = ["PredictOptions", "evaluate", "predict", "train"]
+__all__ = ["PredictOptions", "diagnostic_batch", "evaluate", "predict", "train"]
 
 _TEST_SEQUENCES = 10_000
 
@@ -73,6 +74,19 @@ def evaluate(model: LongtermModel, path: str) -> Evaluation:
     Raises:
         ConfigError: it is another task than the model's.
     """
+    return _scored(model, model.score("test", _TEST_SEQUENCES, _variant(model, path)))
+
+
+def diagnostic_batch(model: LongtermModel, path: str, limit: int) -> DiagnosticBatch:
+    """The training loss on the first held-out sequences of the model's task, named as for :func:`evaluate`."""
+    task = _variant(model, path)
+    batch = next(task.held_out("test", limit))
+    loss = lambda: task.loss(model.network(batch.inputs, batch.lengths), batch)  # noqa: E731
+    return DiagnosticBatch(model.network, loss, len(batch.lengths))
+
+
+def _variant(model: LongtermModel, path: str) -> SequenceTask:
+    """The model's task, perhaps of another length, as ``NAME[:KEY=VALUE]`` says."""
     name, _, options = path.partition(":")
     if name != model.task.name:
         raise ConfigError(
@@ -88,7 +102,7 @@ def evaluate(model: LongtermModel, path: str) -> Evaluation:
         model.task.answer,
     ):
         raise ConfigError(f"{path!r} has other inputs or answers than the task that the model was trained on")
-    return _scored(model, model.score("test", _TEST_SEQUENCES, task))
+    return task
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,10 @@ from seqloom.systems.segmentation.segmenter import Segmenter
 from seqloom.systems.tagger.metrics import Counts
 
 if TYPE_CHECKING:
+    from seqloom.learning.diagnosis import DiagnosticBatch
     from seqloom.systems.tagger.training import TaggerTask
 
-__all__ = ["PredictOptions", "evaluate", "network_task", "predict", "read_data", "train"]
+__all__ = ["PredictOptions", "diagnostic_batch", "evaluate", "network_task", "predict", "read_data", "train"]
 
 Lines = Sequence[list[str]]
 
@@ -286,3 +287,24 @@ def _by_tag(result: SegmentationScore) -> dict[str, Any]:
 def evaluate(model: Segmenter, path: str) -> Evaluation:
     """Scores a model on a file of segmented text."""
     return score(model, read_words(path, SegmenterDataConfig()))
+
+
+def diagnostic_batch(model: Segmenter, path: str, limit: int) -> "DiagnosticBatch":
+    """The training loss on the first sentences of a file of segmented text.
+
+    Raises:
+        ConfigError: the model's method has no network.
+    """
+    network = model._network
+    if network is None:
+        raise ConfigError(f"a segmenter of method {model.method!r} has no recurrent layer to diagnose")
+    from seqloom.learning.diagnosis import DiagnosticBatch
+    from seqloom.systems.segmentation.neural import bmes_ids
+    from seqloom.systems.tagger.encoding import EncodedCorpus
+
+    fold, tagger = (fold_width if model.fold else str), network.tagger
+    words = [[fold(word) for word in line] for line in read_words(path, SegmenterDataConfig())]
+    lines = training_pieces(words, model.maximum_length)[:limit]
+    corpus = EncodedCorpus(tagger.features, ["".join(line) for line in lines], bmes_ids(lines))
+    batch = corpus.batch(np.arange(len(lines)))
+    return DiagnosticBatch(tagger.network, lambda: tagger.network(batch), len(lines))

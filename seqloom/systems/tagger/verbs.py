@@ -17,6 +17,7 @@ from seqloom.data.schemes import scheme_named
 from seqloom.data.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError
+from seqloom.learning.diagnosis import DiagnosticBatch
 from seqloom.learning.launch import first_process
 from seqloom.systems.card import about_training
 from seqloom.systems.family import Evaluation, known_numbers, load, split_data
@@ -27,7 +28,7 @@ from seqloom.systems.tagger.tag_report import tag_report
 from seqloom.systems.tagger.tagger import Tagger
 from seqloom.systems.tagger.training import TaggerTask
 
-__all__ = ["PredictOptions", "evaluate", "predict", "train"]
+__all__ = ["PredictOptions", "diagnostic_batch", "evaluate", "predict", "train"]
 
 
 def _options(reading: dict[str, Any]) -> ReadOptions:
@@ -169,6 +170,19 @@ def evaluate(model: Tagger, path: str) -> Evaluation:
     """Scores a model on a file that is read as its training data were."""
     sentences, _ = read_sentences(path, model.reading)
     return score(model, sentences)
+
+
+def diagnostic_batch(model: Tagger, path: str, limit: int) -> DiagnosticBatch:
+    """The training loss on the first sentences of a file that is read as the training data were.
+
+    Raises:
+        DataError: the file is wrong, or has a tag that training has not seen.
+    """
+    sentences = read_sentences(path, model.reading)[0][:limit]
+    targets = np.concatenate([model.tags.lookup_sentence(sentence) for sentence in sentences])
+    corpus = EncodedCorpus(model.features, [sentence.tokens for sentence in sentences], targets)
+    batch = corpus.batch(np.arange(len(sentences)))
+    return DiagnosticBatch(model.network, lambda: model.network(batch), len(sentences))
 
 
 # Prediction ----------------------------------------------------------------------------------------------------------

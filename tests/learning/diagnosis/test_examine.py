@@ -164,7 +164,7 @@ def test_an_overflow_is_said_first():
 
 
 def test_what_cannot_be_examined_is_said():
-    with pytest.raises(ValueError, match=r"Linear holds no seqloom.Recurrent layer"):
+    with pytest.raises(ConfigError, match=r"Linear holds no seqloom.Recurrent layer"):
         diagnose(nn.Linear(2, 2), torch.zeros(1, 2))
 
     class Idle(nn.Module):
@@ -175,7 +175,7 @@ def test_what_cannot_be_examined_is_said():
         def forward(self, x):
             return x.sum()
 
-    with pytest.raises(ValueError, match="no sequence passed through part"):
+    with pytest.raises(ConfigError, match="no sequence passed through part"):
         diagnose(Idle(), torch.zeros(1, 3, 2))
     with pytest.raises(ConfigError, match="rows is 0, expected at least 1"):
         DiagnosisConfig(rows=0)
