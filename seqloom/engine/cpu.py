@@ -20,7 +20,7 @@ from seqloom.engine.graph import Graph
 from seqloom.engine.interpreter import apply
 from seqloom.engine.packing import Packing
 
-__all__ = ["Prepared", "gather", "prepare", "refusal", "reluctance", "run"]
+__all__ = ["Prepared", "gather", "prepare", "prepare_step", "refusal", "reluctance", "run"]
 
 # From here on the kernel's speed outweighs its call (measured from one row of 64 units to 32 rows of 256, two cores).
 _LEAST_STEPS = 5
@@ -46,6 +46,18 @@ def prepare(cell: SequenceCell) -> Prepared:
     known: Prepared | None = cell.graph.lowered.get("cpu")
     if known is None:
         known = cell.graph.lowered["cpu"] = _prepare(cell.graph)
+    return known
+
+
+def prepare_step(cell: SequenceCell) -> Prepared:
+    """What a stream runs: like :func:`prepare`, but that only the input and products of it are made before a step."""
+    known: Prepared | None = cell.graph.lowered.get("step")
+    if known is None:
+        whole, nodes = prepare(cell), cell.graph.nodes
+        hoisted = [] if whole.program is None else [leaf.node for leaf in whole.program.rows]
+        computed = [node for node in hoisted if nodes[node].operation != "input"]
+        known = _prepare(cell.graph.computed_within(computed)) if computed else whole
+        cell.graph.lowered["step"] = known
     return known
 
 

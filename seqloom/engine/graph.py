@@ -8,10 +8,10 @@ cell's parameters, says in ``explain`` what a step costs, and is what a compiled
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 from seqloom.engine.vocabulary import VOCABULARY, StepError, VocabularyError, instead_of, located
@@ -168,6 +168,21 @@ class Graph:
         """Whether the value changes with the state; what does not is computed for all time steps at once."""
         return symbol.index in self._recurrent
 
+    def computed_within(self, nodes: Iterable[int]) -> Graph:
+        """The same graph, but that these nodes, and what leads to them from the input, count as depending on the state.
+
+        They are then computed in each step rather than for all steps at once, which a stream cannot do. The input itself
+        and products of it stay outside.
+        """
+        within, on_input = set(nodes), set[int]()
+        for node in self.nodes:
+            if node.operation == "input" or any(part.index in on_input for part in node.inputs):
+                on_input.add(node.index)
+        for node in reversed(self.nodes):
+            if node.index in within:
+                within.update(part.index for part in node.inputs if part.index in on_input and not _is_linear(part))
+        return replace(self, program=None, lowered={}, _recurrent=self._recurrent | within)
+
     def label(self, vector: Symbol, position: int) -> str:
         """What a vector of a product is called: ``x``, the name of a state, or where it stands among the vectors."""
         return str(vector.attributes[0]) if vector.operation in ("input", "state") else f"v{position}"
@@ -235,6 +250,11 @@ class Graph:
     def __str__(self) -> str:
         results = ", ".join(f"%{symbol.index}" for symbol in self.outputs)
         return "\n".join([*map(repr, self.nodes), f"return {results}"])
+
+
+def _is_linear(node: Symbol) -> bool:
+    """The input, or one product of it."""
+    return node.operation == "input" or (node.operation == "product" and node.inputs[0].operation == "input")
 
 
 _tracing: ContextVar[Graph | None] = ContextVar("tracing", default=None)

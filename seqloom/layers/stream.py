@@ -26,7 +26,8 @@ class Stream:
     """What :meth:`seqloom.Recurrent.stream` returns: a layer's weights, packed, with a state that moves on at every step.
 
     The results are those of the layer over the whole sequence, for every division of it into steps and chunks, and the
-    same bits for each division; also for a row alone and in a batch, and for any number of threads.
+    same bits for each division; also for a row alone and in a batch, and for any number of threads (layer normalisation
+    apart, whose sums over the units the threads share).
 
     The weights are captured when the stream is made: what is changed in the layer later is not seen until
     :meth:`refresh`. Each thread needs a stream of its own.
@@ -189,7 +190,7 @@ class Stream:
         parts = []
         for position, cell in enumerate(cells):
             with layer._acting(position):  # a normalisation ends up inside the weights
-                parts.append(packed.pack(cell, self.weights, parts=self.threads))
+                parts.append(packed.pack(cell, self.weights, steps=True, parts=self.threads))
         self._output = np.zeros((self.batch, layer.output_size), np.float32)
         self._native = packed.native_stream(
             parts, self.batch, residual=bool(layer.residual), threads=self.threads, output=self._output
@@ -206,8 +207,6 @@ class Stream:
             objection = packed.refusal([cell])
             if objection:
                 return objection
-            if any(cell.graph.nodes[leaf.node].operation != "input" for leaf in packed.program_of(cell).rows):
-                return f"{type(cell).__name__} multiplies what it has computed from its input alone"
         return None
 
     def _push(self, rows: Any, results: Any, time: int) -> None:

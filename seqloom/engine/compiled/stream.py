@@ -2,7 +2,7 @@
 
 Packing reads a cell's parameters; what changes in them later is not seen. A packed cell and a stream made of packed
 cells add up every product in one fixed order: the same bits for a row alone or in a batch, step by step or in chunks, on
-any number of threads.
+any number of threads (the sums over units of a layer normalisation apart, of which each thread adds up a part).
 """
 
 from __future__ import annotations
@@ -90,18 +90,19 @@ def refusal(cells: Sequence[SequenceCell]) -> str | None:
     return cpu.refusal(cells, NO_NOISE)
 
 
-def program_of(cell: SequenceCell) -> KernelProgram:
-    """The kernel program of a cell that :func:`refusal` has nothing against."""
-    program = cpu.prepare(cell).program
-    if program is None:
-        raise ConfigError(f"the compiled engine cannot run {type(cell).__name__}: {cpu.prepare(cell).objection}")
-    return program
+def program_of(cell: SequenceCell, *, steps: bool = False) -> KernelProgram:
+    """The kernel program of a cell that :func:`refusal` has nothing against; that of its single steps for a stream."""
+    prepared = cpu.prepare_step(cell) if steps else cpu.prepare(cell)
+    if prepared.program is None:
+        raise ConfigError(f"the compiled engine cannot run {type(cell).__name__}: {prepared.objection}")
+    return prepared.program
 
 
 def pack(
     cell: SequenceCell,
     weights: Weights = "float32",
     *,
+    steps: bool = False,
     parts: int = 1,
     instruction_set: str | None = None,
     plain: bool = False,
@@ -111,11 +112,12 @@ def pack(
     Args:
         cell: one that :func:`refusal` has nothing against.
         weights: how they are kept.
+        steps: for a stream, which is given its input step by step; else for :func:`run`, which is given hoisted values.
         parts: how many threads can share the units, at most.
         instruction_set: one that this machine has, instead of the best.
         plain: int8 products without the instructions made for them; the same numbers.
     """
-    prepared, program = cpu.prepare(cell), program_of(cell)
+    prepared, program = cpu.prepare_step(cell) if steps else cpu.prepare(cell), program_of(cell, steps=steps)
     with torch.no_grad():
         inputs = cpu.gather(prepared, [cell], torch.zeros(0, cell.input_size), [])
     weight, bias = inputs.weight.contiguous(), inputs.bias
