@@ -7,8 +7,12 @@ from html.parser import HTMLParser
 import pytest
 
 from seqloom.app.main import main
+from seqloom.data.tasks import make_task
 from seqloom.learning.diagnosis import DiagnosisConfig, diagnose_run
 from seqloom.systems.family import load
+from seqloom.systems.longterm import verbs as longterm
+from seqloom.systems.longterm.config import LongtermModelConfig
+from seqloom.systems.longterm.model import LongtermModel
 from seqloom.systems.tagger.verbs import diagnostic_batch
 
 SENTENCES = [
@@ -111,3 +115,12 @@ def test_mistakes_are_one_sentence(trained, data, capsys, monkeypatch, tmp_path)
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_svg", None)
     assert main(["diagnose", model, str(data), "--out", str(tmp_path / "page.html")]) == 2
     assert 'pip install "seqloom[reports]"' in capsys.readouterr().err
+
+
+def test_a_generated_task_is_diagnosed_at_any_length():
+    model = LongtermModel(LongtermModelConfig(cell="rnn", hidden_size=5), make_task("adding", 20))
+    batch = longterm.diagnostic_batch(model, "adding:length=30", 4)
+    found = diagnose_run(batch.module, batch.loss)
+    assert (found.recurrences[0].rows, found.recurrences[0].steps, batch.sequences) == (4, 30, 4)
+    assert found.recurrences[0].from_loss
+    assert found.loss == pytest.approx(float(batch.loss().detach()), rel=1e-6)
