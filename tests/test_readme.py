@@ -1,12 +1,16 @@
 """What the README shows works as it stands."""
 
 import re
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
 from seqloom.app.configuration import RECIPES
-from seqloom.app.main import VERBS
+from seqloom.app.main import VERBS, main
+from seqloom.app.own_code import ENVIRONMENT
+from seqloom.cells import registry
 from seqloom.systems.segmentation import methods
 from seqloom.systems.segmentation.dictionary import Dictionary
 from seqloom.systems.segmentation.segmenter import Segmenter
@@ -27,11 +31,25 @@ def test_the_python_examples_run(tmp_path, monkeypatch, segmented_lines):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "README.md"], ids=lambda page: page.name)
-def test_the_python_examples_of_a_page_run(page, tmp_path, monkeypatch):
+def test_the_examples_of_a_page_run_in_their_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "_cells", dict(registry._cells))
+    monkeypatch.setenv(ENVIRONMENT, "")
     names: dict[str, object] = {"__name__": "page"}
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        exec(compile(block, page.name, "exec"), names)
+    modules = set(sys.modules)
+    for kind, block in re.findall(r"```(python|console)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        file = re.match(r"# (\w+\.py)\n", block)
+        if kind == "console":
+            for command in re.findall(r"^\$ seqloom (.*(?:\n    .*)*)", block, re.MULTILINE):
+                assert main(shlex.split(command)) == 0, command
+        elif file:
+            (tmp_path / file[1]).write_text(block, encoding="utf-8")
+        else:
+            exec(compile(block, page.name, "exec"), names)
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

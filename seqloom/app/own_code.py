@@ -53,11 +53,11 @@ def import_named_files() -> None:
 
 
 def _run(path: Path) -> None:
-    name = f"_seqloom_own_{path.stem}_{abs(hash(str(path))):x}"
-    if name in sys.modules:
-        return
     if not path.is_file():
         raise ConfigError(f"--import: {path} is not a file; expected Python that registers cells")
+    if any(getattr(module, "__file__", None) == str(path) for module in list(sys.modules.values())):
+        return
+    name = path.stem if path.stem not in sys.modules else f"_own_{abs(hash(str(path))):x}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ConfigError(f"--import: {path} is not Python; expected a file that ends in .py")
