@@ -57,8 +57,8 @@ class _GatedFeedback(Cell):
         """What all layers' states of the step before give to one layer, each through its own gate of one number."""
         gated = []
         for source, vector in enumerate(h, 1):
-            gate = sigmoid(self.affine(below, *h, name=f"gate{source}{layer}", size=1, bias=False))
-            gated.append(gate * self.matvec(vector, name=f"{source}{layer}"))
+            gate = sigmoid(self.affine(below, *h, name=f"gate{source}_{layer}", size=1, bias=False))
+            gated.append(gate * self.matvec(vector, name=f"{source}_{layer}"))
         return functools.reduce(operator.add, gated)
 
     @torch.no_grad()

@@ -12,14 +12,16 @@ from seqloom.cells.initial import Initialisation
 from seqloom.cells.registry import register
 from seqloom.cells.size import Formula
 from seqloom.cells.structure import Structure, block_diagonal, usual_heads
-from seqloom.engine.operations import exp, maximum, sigmoid, softplus, sqrt, tanh, where
+from seqloom.engine.operations import exp, maximum, minimum, sigmoid, softplus, sqrt, tanh, where
 from seqloom.errors import ConfigError
 
 __all__ = ["RGLRU"]
 
 _SHARPNESS = 8.0
-# The derivative of sqrt(1 - a²) has no bound as a approaches 1; here it has one, of 1000, as in the authors' code.
-_LEAST_SQUARE = 2.5e-7
+# The derivative of sqrt(1 - a²) has no bound as a approaches 1. Where it would pass 1000, which is as far as the authors'
+# code lets it go, the root goes on as its tangent.
+_STEEPEST = 1000.0
+_TANGENT = (0.5 / _STEEPEST) ** 2
 
 
 @register("rg_lru")
@@ -69,7 +71,8 @@ class RGLRU(Cell):
         t = tanh(log_a)
         rest = -2 * t / (1 - t)  # 1 - a² = -expm1(2 log a), without the loss of digits of 1 - exp(2 log a)
         fresh = i * u
-        h = where(started > 0, exp(log_a) * h + sqrt(maximum(rest, _LEAST_SQUARE)) * fresh, fresh)
+        root = sqrt(maximum(rest, _TANGENT)) + _STEEPEST * minimum(rest - _TANGENT, 0.0)
+        h = where(started > 0, exp(log_a) * h + root * fresh, fresh)
         return h, 0.0 * started + 1.0
 
     def structures(self) -> Mapping[str, Structure]:

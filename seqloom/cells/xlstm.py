@@ -131,8 +131,8 @@ class MatrixLSTM(_Heads):
         memory = self.spread(f, wide=True) * memory + self.spread(i, wide=True) * written
         n = self.spread(f) * n + self.spread(i) * k
         read = self.matvec(memory * wide["query"], name="read")
-        # The maximum's 1 becomes exp(-m) where all else has been divided by exp(m).
-        total = maximum(abs(self.matvec(n * q, name="total", size=self.heads)), exp(-top))
+        # The maximum's 1 becomes exp(-m) where all else has been divided by exp(m); below exp(-80) nothing is left of it.
+        total = maximum(abs(self.matvec(n * q, name="total", size=self.heads)), exp(minimum(-top, 80.0)))
         o = sigmoid(self.affine(x, name="output"))
         return o * read * self.spread(1 / total), memory, n, top
 

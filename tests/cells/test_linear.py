@@ -164,8 +164,8 @@ def test_a_real_gated_unit_that_hardly_forgets_has_digits_left_and_bounded_gradi
         outputs.sum().backward()
         r, decay = 1 / (1 + math.exp(-opening)), math.log1p(math.exp(-5.0))
         exact = math.sqrt(-math.expm1(-16 * r * decay))
-        # Where the derivative of the square root would pass 1000 it may be off by what is left there at most, 1/2000.
-        allowed = 1e-6 * exact if exact > 5e-4 else 5e-4
+        # Where the derivative of the square root would pass 1000 it goes on as a tangent, off by 1/4000 at most.
+        allowed = 1e-6 * exact if exact > 5e-4 else 2.5e-4
         assert abs(outputs.item() - exact) <= allowed + 1e-12
         by_square = 16 * r * (1 - r) * decay  # of 1 - a² by the gate's bias, nearly
         assert layer.cells[0].bias_ri.grad[0].abs() <= 1000 * by_square * 1.01 + 1e-12
@@ -245,7 +245,6 @@ def test_large_gates_overflow_nowhere_in_single_precision(name, forget, backend)
         assert torch.isfinite(value).all()
 
 
-@pytest.mark.xfail(strict=True, reason="exp(-m) is infinite in float32 below -88, and its gradient not a number")
 @pytest.mark.parametrize("backend", ["reference", None])
 def test_gates_that_shut_out_everything_leave_finite_gradients_in_single_precision(backend):
     layer = layer_of("mlstm", m=8, scale=0.1).float()

@@ -88,11 +88,11 @@ def forced(name, layers):
         for i in range(1, layers + 1):
             sign = torch.zeros(1, 3 if j == 1 else 4)
             sign[0, 0] = 1e5 if i == j else -1e5
-            put(layer, **{f"weight_gate{i}{j}_{below}": sign})
+            put(layer, **{f"weight_gate{i}_{j}_{below}": sign})
         shift = of(layer, f"bias_layer{j}")
         if plain == "rnn":
             shift[0] = 50.0
-            weights = {"weight_x": f"weight_layer{j}_{below}", "weight_h": f"weight_{j}{j}_h{j}"}
+            weights = {"weight_x": f"weight_layer{j}_{below}", "weight_h": f"weight_{j}_{j}_h{j}"}
             put(layer, **{f"bias_layer{j}": shift})
             put(stack, j - 1, bias=shift, **{key: of(layer, source) for key, source in weights.items()})
             continue
@@ -104,7 +104,7 @@ def forced(name, layers):
             shift[4] = -50.0  # z: keep nothing
         put(layer, **{f"bias_layer{j}": shift, f"bias_candidate{j}": candidate})
         gate_x, gate_h = of(layer, f"weight_layer{j}_{below}"), of(layer, f"weight_layer{j}_h{j}")
-        new_x, new_h = of(layer, f"weight_candidate{j}_{below}"), of(layer, f"weight_{j}{j}_h{j}")
+        new_x, new_h = of(layer, f"weight_candidate{j}_{below}"), of(layer, f"weight_{j}_{j}_h{j}")
         if plain == "lstm":
             put(
                 stack,

@@ -19,11 +19,11 @@ def feedback(p: Values, j: int, below: Array, old: list[Array]) -> Any:
     """``sum_i g(i, j) U(i, j) h_i``, each g one number."""
     total: Any = 0.0
     for i, h_i in enumerate(old, 1):
-        exponent = float(p[f"weight_gate{i}{j}_{label(j)}"][0] @ below)
+        exponent = float(p[f"weight_gate{i}_{j}_{label(j)}"][0] @ below)
         for k, h_k in enumerate(old, 1):
-            exponent += float(p[f"weight_gate{i}{j}_h{k}"][0] @ h_k)
+            exponent += float(p[f"weight_gate{i}_{j}_h{k}"][0] @ h_k)
         g = 1.0 / (1.0 + math.exp(-exponent))
-        total = total + g * (p[f"weight_{i}{j}_h{i}"] @ h_i)
+        total = total + g * (p[f"weight_{i}_{j}_h{i}"] @ h_i)
     return total
 
 
