@@ -22,7 +22,7 @@ from seqloom.cells.mgu import MGU
 from seqloom.cells.minimal import MinGRU, MinLSTM
 from seqloom.cells.mutated import MUT1, MUT2, MUT3
 from seqloom.cells.qrnn import QRNN
-from seqloom.cells.registry import CellDescription, describe, get, name_of, names, register
+from seqloom.cells.registry import CellDescription, CellOption, describe, describe_one, get, name_of, names, register
 from seqloom.cells.rg_lru import RGLRU
 from seqloom.cells.scrn import SCRN
 from seqloom.cells.size import Formula, Size
@@ -54,6 +54,7 @@ __all__ = [
     "Antisymmetric",
     "Cell",
     "CellDescription",
+    "CellOption",
     "Clockwork",
     "CoupledLSTM",
     "DeepTransition",
@@ -82,6 +83,7 @@ __all__ = [
     "Structure",
     "check_cell",
     "describe",
+    "describe_one",
     "get",
     "name_of",
     "names",

@@ -41,13 +41,21 @@ _NOTES = (
 class Options:
     """Options of the verb."""
 
-    what: Annotated[Literal["engine"], "what to measure: the engine, in every regime that it is for"]
-    quick: Annotated[bool, "about a minute and a half, which is the default"] = False
-    full: Annotated[bool, "up to twenty minutes, for figures to keep"] = False
-    rows: Annotated[tuple[str, ...], "only rows of these names or patterns, such as 'stream-*'"] = ()
-    list: Annotated[bool, "say which rows there are, and measure nothing"] = False
+    what: Annotated[
+        Literal["engine", "cells"],
+        "what to measure: the engine, in every regime that it is for; or every registered cell",
+    ]
+    quick: Annotated[bool, "a minute and a half, or five for all cells, which is the default"] = False
+    full: Annotated[bool, "twenty minutes, or forty for all cells, for figures to keep"] = False
+    rows: Annotated[tuple[str, ...], "of the engine: only rows of these names or patterns, such as 'stream-*'"] = ()
+    list: Annotated[bool, "of the engine: say which rows there are, and measure nothing"] = False
+    cells: Annotated[tuple[str, ...], "of the cells: only these, with commas or spaces between"] = ()
+    hidden_size: Annotated[int | None, "of the cells: inputs and units; 128 by default"] = None
     json: Annotated[Path | None, "write all figures here"] = None
-    markdown: Annotated[Path | None, "write the table and what it depends on here"] = None
+    markdown: Annotated[
+        Path | None,
+        "write the table and what it depends on here; that of the cells into the page of cells, if it is one",
+    ] = None
     seed: Annotated[int, "of weights and data"] = 0
     threads: Annotated[int | None, "of both sides; as many as torch takes by default"] = None
 
@@ -56,6 +64,13 @@ class Options:
             raise ConfigError("--quick and --full are two forms of the same measurement; choose one")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"--threads is {self.threads}; expected 1 or more")
+        if self.hidden_size is not None and self.hidden_size < 1:
+            raise ConfigError(f"--hidden_size is {self.hidden_size}; expected 1 or more")
+        foreign = ("rows", "list") if self.what == "cells" else ("cells", "hidden_size")
+        for option in foreign:
+            if getattr(self, option):
+                other = "engine" if self.what == "cells" else "cells"
+                raise ConfigError(f"--{option} is an option of seqloom bench {other}, not of {self.what}")
         for option, path in (("--json", self.json), ("--markdown", self.markdown)):
             if path is not None and not path.parent.is_dir():  # said now, not after twenty minutes
                 raise ConfigError(f"{option}: there is no folder '{path.parent}' to write in; make it first")
@@ -77,14 +92,19 @@ def run(argv: list[str]) -> int:
         0, or 1 where a row's results were not the rival's: then a figure would mean nothing, and something is broken.
     """
     options = parse(Options, argv, verb="bench", summary=SUMMARY, positional=("what",))
+    if options.list:
+        return _list(options.rows)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    report = _report(options, argv, load)
+    return _run_cells(options, report) if options.what == "cells" else _run_engine(options, report)
+
+
+def _run_engine(options: Options, report: dict[str, Any]) -> int:
     from seqloom.app.bench.measure import run_rows
     from seqloom.app.bench.page import to_markdown, to_table, verdict
     from seqloom.app.terminal import show
     from seqloom.data.files import write_atomic
 
-    if options.list:
-        return _list(options.rows)
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     rows = run_rows(
         options.rows,
         not options.full,
@@ -92,13 +112,45 @@ def run(argv: list[str]) -> int:
         threads=options.threads,
         begun=lambda comparison: print(comparison.name, file=sys.stderr, flush=True),
     )
-    report = _report(options, argv, load, rows)
+    report = {**report, "notes": list(_NOTES), "rows": [row.to_dict() for row in rows]}
     show(to_table(rows), "", verdict(rows))
-    if options.json is not None:
-        write_atomic(options.json, json_format.dumps(report, ensure_ascii=False, indent=1, allow_nan=False))
+    _write_json(options.json, report)
     if options.markdown is not None:
         write_atomic(options.markdown, to_markdown(report, rows))
     return int(any(row.status == "differs" for row in rows))
+
+
+def _run_cells(options: Options, report: dict[str, Any]) -> int:
+    from seqloom.app.bench.cells import NOTES, measure_cells
+    from seqloom.app.bench.cells_table import remarks, to_table, write_markdown
+    from seqloom.app.terminal import show
+
+    speeds = measure_cells(
+        tuple(filter(None, (name.strip() for part in options.cells for name in part.split(",")))),
+        not options.full,
+        hidden_size=options.hidden_size or 128,
+        seed=options.seed,
+        threads=options.threads,
+        begun=lambda name: print(name, file=sys.stderr, flush=True),
+    )
+    report = {
+        **report,
+        "hidden_size": options.hidden_size or 128,
+        "notes": list(NOTES),
+        "cells": [speed.to_dict() for speed in speeds],
+    }
+    show(to_table(speeds), *remarks(speeds))
+    _write_json(options.json, report)
+    if options.markdown is not None:
+        write_markdown(options.markdown, report, speeds)
+    return int(any(row.status == "differs" for speed in speeds for row in speed.rows))
+
+
+def _write_json(path: Path | None, report: dict[str, Any]) -> None:
+    from seqloom.data.files import write_atomic
+
+    if path is not None:
+        write_atomic(path, json_format.dumps(report, ensure_ascii=False, indent=1, allow_nan=False))
 
 
 def _list(names: tuple[str, ...]) -> int:
@@ -110,8 +162,8 @@ def _list(names: tuple[str, ...]) -> int:
     return 0
 
 
-def _report(options: Options, argv: list[str], load: float | None, rows: list[Row]) -> dict[str, Any]:
-    """Everything that the figures depend on, and the figures."""
+def _report(options: Options, argv: list[str], load: float | None) -> dict[str, Any]:
+    """Everything that the figures depend on."""
     import torch
 
     from seqloom.app.machine import describe_machine, installed_versions
@@ -126,6 +178,4 @@ def _report(options: Options, argv: list[str], load: float | None, rows: list[Ro
         "machine": describe_machine(),
         "load_before": load,
         "versions": installed_versions(_PACKAGES),
-        "notes": list(_NOTES),
-        "rows": [row.to_dict() for row in rows],
     }

@@ -19,7 +19,7 @@ from seqloom.app.bench.processes import COMPILE
 from seqloom.app.bench.timing import FULL, QUICK, Pace, interleave, timer
 from seqloom.errors import ConfigError, did_you_mean
 
-__all__ = ["ACCEPTED_SHARE", "Row", "measure", "run_rows", "select"]
+__all__ = ["ACCEPTED_SHARE", "Row", "measure", "on_threads", "run_rows", "select"]
 
 ACCEPTED_SHARE = 0.8
 """Of a target, from which on it counts as reached: ratios are reliable to a tenth and more only."""
@@ -122,10 +122,8 @@ def run_rows(
     Raises:
         ConfigError: an unknown name, or fewer than one thread.
     """
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads is {threads}; expected 1 or more")
     chosen, rows = select(names), []
-    with _threads(threads):
+    with on_threads(threads):
         for comparison in chosen:
             begun(comparison)
             rows.append(measure(comparison, QUICK if quick else FULL, seed=seed))
@@ -161,7 +159,14 @@ def _held(comparison: Comparison, contest: Contest, pace: Pace) -> Row:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def on_threads(count: int | None) -> Iterator[None]:
+    """With so many threads of torch, or as many as it has; afterwards as before.
+
+    Raises:
+        ConfigError: fewer than one.
+    """
+    if count is not None and count < 1:
+        raise ConfigError(f"threads is {count}; expected 1 or more")
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

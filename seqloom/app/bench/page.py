@@ -11,7 +11,7 @@ from seqloom.app.bench.measure import ACCEPTED_SHARE, Row
 from seqloom.app.tables import markdown_table
 from seqloom.app.terminal import table
 
-__all__ = ["to_markdown", "to_table", "verdict"]
+__all__ = ["circumstances", "ratio_text", "to_markdown", "to_table", "verdict"]
 
 _LEFT = ("row", "what", "against", "backend")
 
@@ -25,20 +25,24 @@ def to_table(rows: Sequence[Row]) -> RenderableType:
 
 def to_markdown(report: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """The command, what the figures depend on, the rows, and what to know when reading them."""
+    shown = [row for row in rows if row.status == "measured"]
+    parts = [f"`{report['command']}`", circumstances(report)]
+    parts += [markdown_table([_cells(row) for row in shown], left=_LEFT)] if shown else []
+    parts += [f"{row.comparison.name} ({row.comparison.rival}): {row.note}." for row in rows if row.note]
+    return "\n\n".join([*parts, verdict(rows), *report["notes"]]) + "\n"
+
+
+def circumstances(report: Mapping[str, Any]) -> str:
+    """What the figures depend on, in a sentence."""
     machine = report["machine"]
     memory = "" if machine["memory_gigabytes"] is None else f", {machine['memory_gigabytes']:.0f} GB"
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
     settings = "".join(f"; {name}={value}" for name, value in report["environment"].items())
     load = "" if report["load_before"] is None else f", load {report['load_before']:.1f} before the start"
-    circumstances = (
+    return (
         f"{report['date']}; {machine['processor']}, {machine['cores']} cores{memory}, {machine['system']}{load}; {versions}; "
         f"{report['threads']} thread{'s' if report['threads'] > 1 else ''}; seed {report['seed']}{settings}."
     )
-    shown = [row for row in rows if row.status == "measured"]
-    parts = [f"`{report['command']}`", circumstances]
-    parts += [markdown_table([_cells(row) for row in shown], left=_LEFT)] if shown else []
-    parts += [f"{row.comparison.name} ({row.comparison.rival}): {row.note}." for row in rows if row.note]
-    return "\n\n".join([*parts, verdict(rows), *report["notes"]]) + "\n"
 
 
 def verdict(rows: Sequence[Row]) -> str:
@@ -63,17 +67,18 @@ def _cells(row: Row, *, brief: bool = False) -> dict[str, str]:
         "against": comparison.rival,
         "ours, us": _number(row.ours, 1e6),
         "rival, us": _number(row.rival, 1e6),
-        "ratio": _ratio(row.ratio),
+        "ratio": ratio_text(row.ratio),
         "spread": spread,
-        "study": _ratio(comparison.study),
-        "target": _ratio(comparison.target),
+        "study": ratio_text(comparison.study),
+        "target": ratio_text(comparison.target),
         "share": "" if row.share is None else f"{100 * row.share:.0f} %",
         "difference": "" if row.difference is None else f"{row.difference:.0e}",
         "backend": row.backend if row.status == "measured" else row.note,
     }
 
 
-def _ratio(value: float | None) -> str:
+def ratio_text(value: float | None) -> str:
+    """Two decimals, or nothing for what was not measured."""
     return "" if value is None else f"{value:.2f}"
 
 
