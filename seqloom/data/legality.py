@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from seqloom.data.schemes import OUTSIDE, SCHEMES, Scheme, as_scheme, split_tag
+from seqloom.data.schemes import DIRECT_LABELS, OUTSIDE, SCHEMES, Scheme, as_scheme, split_tag
 from seqloom.data.sentences import Sentence
 from seqloom.errors import DataError
 
@@ -27,7 +27,7 @@ def illegal_tags(tags: Sequence[str], scheme: Scheme | str) -> list[tuple[int, s
     legal = _rule(chosen)
     found = []
     for index, (before, tag) in enumerate(pairwise((None, *tags, None))):
-        if tag is not None and split_tag(tag)[0] not in chosen.letters | {OUTSIDE}:
+        if tag is not None and not _belongs(tag, chosen):
             found.append((index, f"{tag!r} is not a tag of the scheme {chosen.name}"))
         elif not legal(before, tag):
             found.append(_describe(index, before, tag, chosen))
@@ -60,7 +60,7 @@ def constraints(
     """
     chosen = as_scheme(scheme)
     for index, tag in enumerate(tags):
-        if split_tag(tag)[0] not in chosen.letters | {OUTSIDE}:
+        if not _belongs(tag, chosen):
             raise ValueError(f"tags[{index}] is {tag!r}, which is not a tag of the scheme {chosen.name}")
     legal = _rule(chosen)
     between = np.array([[legal(before, tag) for tag in tags] for before in tags], bool).reshape(len(tags), len(tags))
@@ -89,9 +89,9 @@ class Detection:
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> Detection:
     """The scheme in which tag sequences are written.
 
-    ``M`` means BMES, ``L`` or ``U`` BILOU, ``E`` or ``S`` BIOES. With ``B`` and ``I`` alone, an ``I`` that opens a
-    span speaks for IOB1 and a ``B`` that parts nothing for BIO; the scheme with fewer conflicts is chosen, BIO where
-    they are equal.
+    Letters right before their labels (``BN``) are direct tagging. ``M`` means BMES, ``L`` or ``U`` BILOU, ``E`` or
+    ``S`` BIOES. With ``B`` and ``I`` alone, an ``I`` that opens a span speaks for IOB1 and a ``B`` that parts nothing
+    for BIO; the scheme with fewer conflicts is chosen, BIO where they are equal.
 
     >>> detect_scheme([["I-PER", "I-PER", "O"]]).reason
     'IOB1: I- opens a span 1 time, B- only between touching spans'
@@ -106,11 +106,17 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> Detection:
     letters: Counter[str] = Counter()
     for tag, count in distinct.items():
         letters[split_tag(tag)[0]] += count
-    if not _spells_spans(distinct):
+    if _is_direct(distinct):
+        chosen, reason = SCHEMES["direct"], "direct tagging: B, M or E right before a label"
+        letters = Counter()
+        for tag, count in distinct.items():
+            letters[chosen.split(tag)[0]] += count
+    elif _spells_spans(distinct):
+        chosen, reason = _choose(set(letters), bigrams)
+    else:
         return Detection(None, "plain tags: no position letters", {}, 0)
-    chosen, reason = _choose(set(letters), bigrams)
     legal = _rule(chosen)
-    unknown = sum(count for letter, count in letters.items() if letter not in chosen.letters | {OUTSIDE})
+    unknown = sum(count for tag, count in distinct.items() if not _belongs(tag, chosen))
     conflicts = unknown + sum(count for pair, count in bigrams.items() if not legal(*pair))
     if conflicts:
         reason += "; 1 place breaks it" if conflicts == 1 else f"; {conflicts} places break it"
@@ -124,6 +130,23 @@ def _spells_spans(tags: Iterable[str]) -> bool:
     labelled = all(split_tag(tag)[0] in everything and split_tag(tag)[1] for tag in names)
     bare = names <= everything and bool(names & set("BI") or names == {"S"})
     return bool(names) and (labelled or bare)
+
+
+def _is_direct(tags: Iterable[str]) -> bool:
+    """Every tag is O, or B, M, E and a label without a hyphen between.
+
+    Labels other than the usual ones need all three letters, so that parts of speech such as MD or EX are none.
+    """
+    names = set(tags) - {OUTSIDE}
+    if not names or any(len(tag) < 2 or tag[0] not in "BME" or tag[1] == "-" for tag in names):
+        return False
+    labels = {letter: {tag[1:] for tag in names if tag[0] == letter} for letter in "BME"}
+    usual = set().union(*labels.values()) <= set(DIRECT_LABELS)
+    return usual or (bool(labels["M"] and labels["E"]) and labels["M"] | labels["E"] <= labels["B"])
+
+
+def _belongs(tag: str, scheme: Scheme) -> bool:
+    return tag == OUTSIDE or scheme.split(tag)[0] in scheme.letters
 
 
 def _choose(letters: set[str], bigrams: Counter[tuple[str | None, str | None]]) -> tuple[Scheme, str]:
@@ -147,27 +170,24 @@ def _choose(letters: set[str], bigrams: Counter[tuple[str | None, str | None]]) 
 
 def _rule(scheme: Scheme) -> Callable[[str | None, str | None], bool]:
     """Whether one tag may follow another; ``None`` stands for the sentence's start and end."""
+    opening, continuing, unfinished = scheme.opening, scheme.continuing, scheme.opening - scheme.closing
 
     def legal(before: str | None, tag: str | None) -> bool:
-        left, left_label = split_tag(before) if before is not None else (OUTSIDE, "")
-        right, right_label = split_tag(tag) if tag is not None else (OUTSIDE, "")
+        left, left_label = scheme.split(before) if before is not None else (OUTSIDE, "")
+        right, right_label = scheme.split(tag) if tag is not None else (OUTSIDE, "")
         same = left_label == right_label
         if scheme.name == "iob1":
             return right != scheme.begin or (left != OUTSIDE and same)
-        is_open = left in (scheme.begin, scheme.inside)
-        continues = right in (scheme.inside, scheme.last)
-        if not scheme.marks_ends:
-            return not continues or (is_open and same)
-        return is_open == continues and (same or not continues)
+        return (left in opening and same) if right in continuing else left not in unfinished
 
     return legal
 
 
 def _describe(index: int, before: str | None, tag: str | None, scheme: Scheme) -> tuple[int, str]:
-    letter, label = split_tag(tag) if tag is not None else (OUTSIDE, "")
+    letter, label = scheme.split(tag) if tag is not None else (OUTSIDE, "")
     if scheme.name == "iob1":
         return index, f"{tag!r} parts no two spans of {label!r}; a span opens with 'I'"
-    if letter in (scheme.inside, scheme.last):
+    if letter in scheme.continuing:
         follows = f"after {before!r}" if before is not None else "at the start"
         return index, f"{tag!r} continues no span of {label!r} ({follows})"
     return index - 1, f"{before!r} leaves its span open; expected {scheme.inside!r} or {scheme.last!r} after it"

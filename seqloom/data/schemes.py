@@ -1,22 +1,24 @@
-"""How tags spell spans: BIO, IOB1, BIOES, BILOU, BMES; reading, writing, conversion.
+"""How tags spell spans: BIO, IOB1, BIOES, BILOU, BMES, direct tagging; reading, writing, conversion.
 
-A tag is ``O``, or a position letter and a label (``B-PER``), or a bare letter where there is one kind of span, as in
-word segmentation (``B M E S``). `spans_from` is the single place where tags become spans.
+A tag is ``O``, or a position letter and a label (``B-PER``; in direct tagging ``BN``), or a bare letter where there is
+one kind of span, as in word segmentation (``B M E S``). `spans_from` is the single place where tags become spans.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from seqloom.errors import ConfigError, did_you_mean
 
 __all__ = [
+    "DIRECT_LABELS",
     "OUTSIDE",
     "SCHEMES",
     "Scheme",
     "Span",
     "as_scheme",
     "convert",
+    "label_table",
     "scheme_named",
     "spans_from",
     "split_tag",
@@ -39,7 +41,9 @@ class Scheme:
     """The letters of a tagging scheme.
 
     ``last`` and ``single`` equal ``inside`` and ``begin`` where the scheme does not mark ends; in IOB1 a span opens
-    with ``I``, and ``B`` only parts it from a span of the same label right before it (Ramshaw & Marcus 1995).
+    with ``I``, and ``B`` only parts it from a span of the same label right before it (Ramshaw & Marcus 1995). In direct
+    tagging of characters (``BN MN EN BA MA EA BO MO EO O``) nothing parts letter and label, and a span of one token is
+    ``B`` alone: it is closed where neither ``M`` nor ``E`` of its label follows.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Scheme:
     inside: str
     last: str
     single: str
+    separator: str = "-"
 
     @property
     def letters(self) -> frozenset[str]:
@@ -54,9 +59,33 @@ class Scheme:
         return frozenset((self.begin, self.inside, self.last, self.single))
 
     @property
-    def marks_ends(self) -> bool:
-        """Whether a span's last token is told from its others."""
-        return self.last != self.inside
+    def opening(self) -> frozenset[str]:
+        """The letters after which a span may go on."""
+        return frozenset((self.begin, self.inside))
+
+    @property
+    def continuing(self) -> frozenset[str]:
+        """The letters that need an open span before them."""
+        return frozenset((self.inside, self.last))
+
+    @property
+    def closing(self) -> frozenset[str]:
+        """The letters after which a span may end."""
+        return frozenset((self.last, self.single))
+
+    def tag(self, letter: str, label: str) -> str:
+        """The tag of a position letter and a label.
+
+        >>> SCHEMES["bio"].tag("B", "PER"), SCHEMES["direct"].tag("B", "N"), SCHEMES["bmes"].tag("S", "")
+        ('B-PER', 'BN', 'S')
+        """
+        return f"{letter}{self.separator}{label}" if label else letter
+
+    def split(self, tag: str) -> tuple[str, str]:
+        """The position letter and the label of a tag: the inverse of `tag`."""
+        if self.separator:
+            return split_tag(tag)
+        return tag[:1], tag[1:]
 
 
 SCHEMES = {
@@ -67,8 +96,11 @@ SCHEMES = {
         Scheme("bioes", "B", "I", "E", "S"),
         Scheme("bilou", "B", "I", "L", "U"),
         Scheme("bmes", "B", "M", "E", "S"),
+        Scheme("direct", "B", "M", "E", "B", separator=""),
     )
 }
+# Direct tagging has one letter for a label: person Name, plAce, Organisation.
+DIRECT_LABELS = {"N": "PER", "A": "LOC", "O": "ORG"}
 _ALIASES = {"iob2": "bio", "iob": "bio", "iobes": "bioes", "bmeso": "bmes", "bieso": "bioes", "bieo": "bioes"}
 
 
@@ -82,7 +114,7 @@ def scheme_named(name: str) -> Scheme:
 
 
 def split_tag(tag: str) -> tuple[str, str]:
-    """The position letter and the label of a tag; the label may hold further hyphens.
+    """The position letter and the label of a tag with a hyphen between them; the label may hold further hyphens.
 
     >>> split_tag("B-time-of-day"), split_tag("O"), split_tag("S")
     (('B', 'time-of-day'), ('O', ''), ('S', ''))
@@ -98,8 +130,7 @@ def spans_from(tags: Sequence[str], scheme: Scheme | str, strict: bool = False) 
 
     - lenient, the default, is the rule of the CoNLL scorer: a span goes on while the letter is one that continues and
       the label stays the same; anything else but ``O`` opens a new one;
-    - strict keeps only spans that are spelled in full: opened by the letter that opens and, where the scheme marks
-      ends, closed by the one that closes.
+    - strict keeps only spans that are spelled in full: opened by the letter that opens, closed by one that closes.
 
     Raises:
         ValueError: a tag whose letter the scheme does not have; names the token.
@@ -110,7 +141,7 @@ def spans_from(tags: Sequence[str], scheme: Scheme | str, strict: bool = False) 
     [Span(start=3, end=4, label='LOC')]
     """
     chosen = as_scheme(scheme)
-    parts = [_checked_parts(tag, index, chosen) for index, tag in enumerate(tags)]
+    parts = _checked_parts(tags, chosen)
     return _strict_spans(parts, chosen) if strict else _lenient_spans(parts, chosen)
 
 
@@ -138,18 +169,40 @@ def tags_from(spans: Iterable[Span], length: int, scheme: Scheme | str) -> list[
         touches = before is not None and before.end == start and before.label == label
         if chosen.name == "iob1" and not touches:
             letters[0] = chosen.inside
-        tags[start:end] = [f"{letter}-{label}" if label else letter for letter in letters]
+        tags[start:end] = [chosen.tag(letter, label) for letter in letters]
         before = span
     return tags
 
 
-def convert(tags: Sequence[str], source: Scheme | str, target: Scheme | str) -> list[str]:
+def convert(
+    tags: Sequence[str], source: Scheme | str, target: Scheme | str, labels: Mapping[str, str] | None = None
+) -> list[str]:
     """The same spans in another scheme.
+
+    Args:
+        labels: new names of labels, such as `label_table` gives; those that it does not have stay as they are.
 
     >>> convert(["I-PER", "B-PER", "O"], "iob1", "bioes")
     ['S-PER', 'S-PER', 'O']
+    >>> convert(["BN", "MN", "EN", "O", "BA"], "direct", "bio", DIRECT_LABELS)
+    ['B-PER', 'I-PER', 'I-PER', 'O', 'B-LOC']
     """
-    return tags_from(spans_from(tags, source), len(tags), target)
+    spans = spans_from(tags, source)
+    if labels:
+        spans = [Span(start, end, labels.get(label, label)) for start, end, label in spans]
+    return tags_from(spans, len(tags), target)
+
+
+def label_table(source: Scheme | str, target: Scheme | str) -> dict[str, str]:
+    """How labels are renamed between direct tagging and the other schemes: `DIRECT_LABELS` or its inverse, else nothing.
+
+    >>> label_table("bio", "direct"), label_table("bio", "bioes")
+    ({'PER': 'N', 'LOC': 'A', 'ORG': 'O'}, {})
+    """
+    direct = [not as_scheme(scheme).separator for scheme in (source, target)]
+    if direct == [True, False]:
+        return dict(DIRECT_LABELS)
+    return {name: letter for letter, name in DIRECT_LABELS.items()} if direct == [False, True] else {}
 
 
 def as_scheme(scheme: Scheme | str) -> Scheme:
@@ -157,19 +210,20 @@ def as_scheme(scheme: Scheme | str) -> Scheme:
     return scheme if isinstance(scheme, Scheme) else scheme_named(scheme)
 
 
-def _checked_parts(tag: str, index: int, scheme: Scheme) -> tuple[str, str]:
-    letter, label = split_tag(tag)
-    if letter not in scheme.letters and tag != OUTSIDE:
-        raise ValueError(f"tags[{index}] is {tag!r}, which is not a tag of the scheme {scheme.name}")
-    return letter, label
+def _checked_parts(tags: Sequence[str], scheme: Scheme) -> list[tuple[str, str]]:
+    parts = list(map(scheme.split, tags))
+    letters = scheme.letters
+    for index, (letter, _) in enumerate(parts):
+        if letter not in letters and tags[index] != OUTSIDE:
+            raise ValueError(f"tags[{index}] is {tags[index]!r}, which is not a tag of the scheme {scheme.name}")
+    return parts
 
 
 def _lenient_spans(parts: list[tuple[str, str]], scheme: Scheme) -> list[Span]:
     spans, start, before = [], 0, (OUTSIDE, "")
+    opening, continuing = scheme.opening, scheme.continuing
     for index, (letter, label) in enumerate([*parts, (OUTSIDE, "")]):
-        goes_on = (
-            before[0] in (scheme.begin, scheme.inside) and letter in (scheme.inside, scheme.last) and label == before[1]
-        )
+        goes_on = before[0] in opening and letter in continuing and label == before[1]
         if before[0] != OUTSIDE and not goes_on:
             spans.append(Span(start, index, before[1]))
         if letter != OUTSIDE and not goes_on:
@@ -189,13 +243,13 @@ def _strict_spans(parts: list[tuple[str, str]], scheme: Scheme) -> list[Span]:
         index += 1
         while (
             index < len(parts)
-            and letter in (scheme.begin, scheme.inside)
-            and parts[index][0] in (scheme.inside, scheme.last)
+            and letter in scheme.opening
+            and parts[index][0] in scheme.continuing
             and parts[index][1] == label
         ):
             letter = parts[index][0]
             index += 1
-        if not scheme.marks_ends or letter in (scheme.last, scheme.single):
+        if letter in scheme.closing:
             spans.append(Span(start, index, label))
     return spans
 

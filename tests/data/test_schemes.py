@@ -10,7 +10,7 @@ from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
 from seqloom.data.legality import check_tags, constraints, detect_scheme, illegal_tags
-from seqloom.data.schemes import SCHEMES, Span, convert, scheme_named, spans_from, tags_from
+from seqloom.data.schemes import SCHEMES, Span, convert, label_table, scheme_named, spans_from, tags_from
 from seqloom.data.sentences import Sentence
 from seqloom.errors import ConfigError, DataError
 
@@ -29,7 +29,8 @@ def spans_in(draw, labels=LABELS):
 
 
 def tag_set(name, labels=LABELS):
-    return ["O", *(f"{letter}-{label}" for letter in sorted(SCHEMES[name].letters) for label in labels)]
+    scheme = SCHEMES[name]
+    return ["O", *(scheme.tag(letter, label) for letter in sorted(scheme.letters) for label in labels)]
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -44,7 +45,19 @@ def test_spans_survive_tags_in_every_scheme_and_conversion_to_any_other(name, la
     assert spans_from(tags, name, strict=True) == spans
     assert illegal_tags(tags, name) == []
     for other in SCHEMES:
-        assert spans_from(convert(tags, name, other), other) == spans
+        there = convert(tags, name, other)
+        assert spans_from(there, other) == spans
+        assert convert(there, other, name) == tags
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_conversion_keeps_the_spans_of_any_tags_legal_or_not(name, data):
+    tags = data.draw(st.lists(st.sampled_from(tag_set(name)), max_size=10))
+    for other in SCHEMES:
+        assert spans_from(convert(tags, name, other), other) == spans_from(tags, name)
+        assert illegal_tags(convert(tags, name, other), other) == []
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -100,9 +113,37 @@ def test_the_scheme_is_recognised_where_the_tags_show_it(data, name):
     assert found.conflicts == 0
 
 
+def test_direct_tagging_reads_as_the_survey_writes_it():
+    """The label set {BN, MN, EN, BA, MA, EA, BO, MO, EO, O}; a span of one character is B alone."""
+    tags = ["BN", "MN", "EN", "O", "BA", "EA", "BO", "EO"]
+    assert spans_from(tags, "direct") == [Span(0, 3, "N"), Span(4, 6, "A"), Span(6, 8, "O")]
+    assert detect_scheme([tags]).scheme is SCHEMES["direct"]
+    assert spans_from(["BN", "BN", "O", "BO"], "direct") == [Span(0, 1, "N"), Span(1, 2, "N"), Span(3, 4, "O")]
+    names = [*(letter + label for label in "NAO" for letter in "BME"), "O"]
+    between, start, end = constraints(names, "direct")
+    for before in names:  # BX -> {MX, EX, B*, O}; MX -> {MX, EX}; EX -> {B*, O}; O -> {B*, O}
+        own = {letter + before[1:] for letter in "ME"} if before[0] in "BM" and before != "O" else set()
+        openings = set() if before[0] == "M" else {"BN", "BA", "BO", "O"}
+        assert {name for name, allowed in zip(names, between[names.index(before)], strict=True) if allowed} == (
+            own | openings
+        )
+    assert {name for name, allowed in zip(names, start, strict=True) if allowed} == {"BN", "BA", "BO", "O"}
+    assert {name for name, allowed in zip(names, end, strict=True) if not allowed} == {"MN", "MA", "MO"}
+
+
+def test_direct_labels_have_names_in_the_other_schemes():
+    tags = ["BN", "EN", "BO", "O", "BMISC"]
+    there = convert(tags, "direct", "bioes", label_table("direct", "bioes"))
+    assert there == ["B-PER", "E-PER", "S-ORG", "O", "S-MISC"]
+    assert convert(there, "bioes", "direct", label_table("bioes", "direct")) == tags
+    assert label_table("direct", "direct") == label_table("bio", "bioes") == {}
+
+
 @pytest.mark.parametrize(
     ("tags", "name"),
-    [(["O", "O"], None), (["NN", "-LRB-", "X"], None), (["B", "E", "S"], "bmes"), (["S", "S"], "bmes"),
+    [(["BN", "O"], "direct"), (["MN", "EA"], "direct"), (["BX", "MX", "EX"], "direct"), (["MD", "EX"], None),
+     (["B-NN", "E-NN", "S-v"], "bmes"),
+     (["O", "O"], None), (["NN", "-LRB-", "X"], None), (["B", "E", "S"], "bmes"), (["S", "S"], "bmes"),
      (["B", "I", "O"], "bio"), (["B-x", "E-x"], "bmes"), (["B-x", "O", "S-x"], "bioes"), (["v", "n"], None),
      (["I-x"], "iob1"), ([], None)],
 )  # fmt: skip
