@@ -95,9 +95,10 @@ def truncated_bptt(
 ) -> Gradients:
     """The gradient that truncated backpropagation sees of a sequence, the weights being frozen (Williams & Peng 1990).
 
-    After every ``k1`` steps, and after the last, the losses of the steps since then go back through the last ``k2`` steps
-    at most. So a loss at t reaches an input at t' only where t - t' < k2, and the terms beyond are missing: it is biased.
-    The usual "cut in chunks and detach" is k2 = k1, where half of a chunk is the mean reach.
+    After every ``k1`` steps the losses of these steps go back through the last ``k2`` steps at most. So a loss at t reaches
+    an input at t' only where t - t' < k2, and surely where t - t' <= k2 - k1; the terms beyond are missing: it is biased.
+    The usual "cut in chunks and detach" is k2 = k1, where half of a chunk is the mean reach. A shorter last chunk goes back
+    to where it would if it were whole.
 
     Args:
         layer, x, loss, state, lengths: as :func:`bptt` takes them.
@@ -191,21 +192,22 @@ class _Sequences:
 
 def _chunks(sequences: _Sequences, k1: int, k2: int, state: Sequence[Tensor]) -> Iterator[Gradients]:
     time = sequences.x.shape[1]
-    ends = [*range(k1, time, k1), time]
-    # Cut wherever a backward pass may have to end, so that it always ends between two graphs.
-    cuts = sorted({0, *ends, *(end - k2 for end in ends if end > k2)})
+    begins = [*range(0, time, k1)] or [0]
+    # Where each backward pass ends. Cut there too, so that it always ends between two graphs. A last chunk that is shorter
+    # reaches as far as its steps would in a whole one, so that chunks do not depend on where the sequence ends.
+    reaches = [max(0, begin + k1 - k2) for begin in begins]
+    cuts = sorted({*begins, *reaches, time})
     window: deque[_Piece] = deque()
-    for begin, end, following in zip([0, *ends], ends, [*ends[1:], None], strict=False):
+    for begin, reach, following in zip(begins, reaches, [*reaches[1:], time], strict=True):
         parameters = sequences.values(copied=k2 > k1)
-        for start, stop in itertools.pairwise(cut for cut in cuts if begin <= cut <= end):
+        for start, stop in itertools.pairwise(cut for cut in cuts if begin <= cut <= begin + k1):
             piece, final = sequences.run(start, stop, parameters, state)
             window.append(piece)
             state = remake(final, [field.detach() for field in final])
-        while window and window[0].start < end - k2:
+        while window and window[0].start < reach:
             window.popleft()
         # A graph is freed by its last backward pass.
-        kept = time if following is None else following - k2
-        yield _backward(sequences, window, begin, kept, state)
+        yield _backward(sequences, window, begin, following, state)
 
 
 def _backward(sequences: _Sequences, window: Sequence[_Piece], begin: int, kept: int, state: Any) -> Gradients:

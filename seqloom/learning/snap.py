@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,12 +41,16 @@ class SparseOneStep(Learner):
 
     Of ``P = J P + I`` it keeps the entries at which I can differ from zero: what a parameter does to the units that it
     reaches within one step (Menick et al. 2020, section 3). What comes back to them through other units is lost, so it is
-    biased, but it is not random; where the recurrence is diagonal nothing is lost and the gradient is exact. Which
-    entries these are is found once, by differentiating the step at random weights with its kinks smoothed, so that a unit
-    which happens to be off is no hole.
+    biased, but it is not random; where the recurrence is diagonal nothing is lost and the gradient is exact (in a stack too, if
+    each parameter reaches the layers above at once). A unit is
+    what the fields of the state that have the same shape hold at one place: the c and h of an LSTM, the two parts of a
+    complex number.
 
-    Cost: memory for the entries that are kept, B N for a cell whose parameters reach one unit each. A step forms J, which
-    is B S^2 numbers, and as many products with parameters as states share one (two for an LSTM: c and h).
+    Which units these are is found once, by differentiating the step at random weights with its kinks smoothed, so that a
+    unit which happens to be off is no hole.
+
+    Cost: memory for the entries that are kept, B N times the fields for a cell whose parameters reach one unit each. A
+    step forms J, which is B S^2 numbers, and takes as many products with the parameters as entries share one.
     """
 
     def __init__(self, layer: StepModule) -> None:
@@ -108,7 +113,7 @@ class _Smoothed(TorchFunctionMode):
 
 
 def structure(learner: Learner, x: Tensor, state: Sequence[Tensor]) -> Tensor:
-    """(S, N) which entries of the immediate Jacobian of a step are not zero whatever the weights, the state and x are."""
+    """(S, N) which entries of the state some parameter can change within one step; see :class:`SparseOneStep`."""
 
     def draw(like: Tensor) -> Tensor:
         return torch.rand(_DRAWS, *like.shape[1:], dtype=like.dtype, device=like.device) + 0.1
@@ -123,7 +128,19 @@ def structure(learner: Learner, x: Tensor, state: Sequence[Tensor]) -> Tensor:
         theta = torch.randn(_DRAWS, learner.size, dtype=x.dtype, device=x.device) * 0.3
         with _Smoothed():
             graph, _ = learner.trace(draw(x), states, theta)
-        return (graph.back(graph.basis()) != 0).any(1)
+        reached = (graph.back(graph.basis()) != 0).any(1)
+    return _whole_units(reached, [tuple(field.shape[1:]) for field in state if field.is_floating_point()])
+
+
+def _whole_units(reached: Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
+    """The same, where whoever reaches an entry of a field reaches the unit: all fields of that shape, at that place."""
+    parts = list(torch.split(reached, [math.prod(shape) for shape in shapes]))
+    for shape in set(shapes):
+        alike = [index for index, other in enumerate(shapes) if other == shape]
+        together = torch.stack([parts[index] for index in alike]).any(0)
+        for index in alike:
+            parts[index] = together
+    return torch.cat(parts)
 
 
 def _colour(pattern: Tensor) -> Tensor:

@@ -152,7 +152,12 @@ def _returned(record: _Record) -> Tensor:
     with cell.acting(acting), _ExplicitWeights():
         returned = cell.step(torch.cat(record.inputs), *states)
     new = returned if isinstance(returned, tuple) else (returned,)
-    found = torch.autograd.grad(new, states, errors, create_graph=True, allow_unused=True, materialize_grads=True)
+    # A field may hold nothing of the old state, such as the input of the step before.
+    pairs = [(value, error) for value, error in zip(new, errors, strict=True) if value.requires_grad]
+    values, cotangents = zip(*pairs, strict=True)
+    found = torch.autograd.grad(
+        values, states, cotangents, create_graph=True, allow_unused=True, materialize_grads=True
+    )
     return torch.cat([product.flatten(1) for product in found], 1)
 
 
@@ -161,7 +166,8 @@ def _omega(errors: Tensor, returned: Tensor, batch: int, form: str) -> Tensor:
     # Selected before the ratio is taken: the derivative of what is not there must not be 0 times infinity.
     active = squares >= _TINY if form == "released" else squares > 0
     if form == "released":
-        ratio = returned[active].square().sum(1) / squares[active]
+        ratio: Tensor = returned[active].square().sum(1) / squares[active]
         return (ratio - 1).square().sum() / max(1, int(active.sum()))
-    lengths = torch.linalg.vector_norm(errors[active], dim=1), torch.linalg.vector_norm(returned[active], dim=1)
-    return (lengths[1] / lengths[0] - 1).square().sum() / batch
+    # Of the norm, not of the root of squares: its derivative at an error that dies is 0, not infinite.
+    ratio = torch.linalg.vector_norm(returned[active], dim=1) / squares[active].sqrt()
+    return (ratio - 1).square().sum() / batch

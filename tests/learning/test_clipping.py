@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from seqloom.learning.clipping import clip_gradients, gradient_norm
+from seqloom.learning.clipping import clip_gradients, clip_values, gradient_norm
 
 
 def with_gradients(seed: int) -> tuple[list[nn.Parameter], torch.Tensor]:
@@ -47,3 +47,11 @@ def test_a_norm_that_is_not_finite_is_reported_and_changes_nothing(bad: float, w
 
 def test_no_gradient_at_all_has_the_norm_zero() -> None:
     assert gradient_norm([nn.Parameter(torch.zeros(2))]) == 0.0
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 9999), limit=st.sampled_from([0.0, 0.3, 100.0]))
+def test_values_are_cut_one_by_one_after_rows_that_occur_twice_are_added(seed: int, limit: float) -> None:
+    parameters, whole = with_gradients(seed)
+    clip_values(parameters, limit)
+    torch.testing.assert_close(all_gradients(parameters), whole.clamp(-limit, limit) if limit else whole)

@@ -18,6 +18,9 @@ from seqloom.learning.config import TrainingConfig
         ({"evaluate_every": float("inf")}, "training.evaluate_every is inf, expected more than 0"),
         ({"log_every": 0}, "training.log_every is 0, expected at least 1"),
         ({"clip_norm": -1.0}, "training.clip_norm is -1.0, expected at least 0"),
+        ({"clip_value": -1.0}, "training.clip_value is -1.0, expected at least 0"),
+        ({"l1": float("nan")}, "training.l1 is nan, expected at least 0"),
+        ({"orthogonality": -0.5}, "training.orthogonality is -0.5, expected at least 0"),
         ({"monitor": ""}, "training.monitor is empty"),
     ],
 )
