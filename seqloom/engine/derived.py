@@ -225,7 +225,8 @@ class _Sequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor) -> tuple[Any, ...]:
-        tensors, kept = ctx.saved_tensors[: ctx.inputs], ctx.saved_tensors[ctx.inputs :]
+        saved = ctx.saved_tensors  # read once: recomputation hands them out only once
+        tensors, kept = saved[: ctx.inputs], saved[ctx.inputs :]
         if torch.is_grad_enabled():  # somebody wants gradients of these gradients: let autograd record the program
             results = ctx.plan.run(tensors)
             sought = [tensor for tensor in tensors if tensor.requires_grad]

@@ -94,10 +94,6 @@ def test_dropout_falls_in_the_second_pass_as_it_fell_in_the_first() -> None:
         torch.testing.assert_close(one, other, atol=1e-13, rtol=1e-13)
 
 
-@pytest.mark.xfail(
-    raises=torch.utils.checkpoint.CheckpointError,
-    reason="the derived backend's backward pass asks for its saved tensors twice, which recomputation forbids",
-)
 def test_the_derived_backend_recomputes_too() -> None:
     layer, x = layer_of("lstmp", backend="derived"), inputs().requires_grad_()
     found = outcome(lambda: checkpointed(layer, x), layer, x, [])
