@@ -54,10 +54,11 @@ def comparison(options: Options) -> tuple[SequenceTask, list[Outcome]]:
     trials = make_trials(options)
     folder = options.out or Path(f"compare-{options.task}")
     task = make_task(options.task, options=trials[0].options)
-    with Progress(task, trials) as progress:
+    with Progress(len(trials)) as progress:
         try:
+            limits = {} if options.seconds is None else dict.fromkeys([trial.key for trial in trials], options.seconds)
             outcomes = run_trials(
-                trials, folder / "runs", jobs=options.jobs, seconds=options.seconds, listener=progress.listener
+                trials, folder / "runs", jobs=options.jobs, seconds=limits, listener=progress.listener
             )
         except KeyboardInterrupt:
             progress.say(f"everything is saved in {folder}: give the same command again to continue")

@@ -41,6 +41,9 @@ class Options:
     updates: Annotated[int | None, "most updates of a run; by default the task's"] = None
     batch_size: Annotated[int | None, "sequences in a batch; by default the task's"] = None
     learning_rate: Annotated[float | None, "of Adam, for all cells; by default each cell's"] = None
+    evaluate_every: Annotated[int | None, "updates between two looks at held-out sequences; by default the task's"] = (
+        None
+    )
     clip_norm: Annotated[float, "largest norm of all gradients together"] = 1.0
     seconds: Annotated[float | None, "limit of each run's training time; unlimited by default"] = None
     jobs: Annotated[int, "worker processes of one thread each"] = 2
@@ -48,7 +51,7 @@ class Options:
     json: Annotated[bool, "print JSON"] = False
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "hidden_size", "updates", "batch_size", "jobs"):
+        for name in ("seeds", "hidden_size", "updates", "batch_size", "evaluate_every", "jobs"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"--{name}: {value}, expected at least 1")
@@ -104,7 +107,7 @@ def make_trials(options: Options) -> list[Trial]:
             batch_size=options.batch_size or usual.batch_size,
             learning_rate=options.learning_rate or learning_rate(cell),
             clip_norm=options.clip_norm,
-            evaluate_every=usual.evaluate_every,
+            evaluate_every=options.evaluate_every or usual.evaluate_every,
         )
         for seed in range(options.first_seed, options.first_seed + options.seeds)
         for cell in options.cell_names

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import queue
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -33,49 +35,62 @@ class Listener:
 
 
 def run_trials(
-    trials: Sequence[Trial], folder: Path, *, jobs: int, seconds: float | None, listener: Listener
+    trials: Sequence[Trial],
+    folder: Path,
+    *,
+    jobs: int,
+    seconds: Mapping[str, float],
+    listener: Listener,
+    deadline: float = math.inf,
 ) -> list[Outcome]:
     """The outcomes of all trials, in their order; those that the folder has are read, the others run and are written there.
 
     Args:
         folder: where outcomes and checkpoints lie.
         jobs: worker processes.
-        seconds: limit of each trial; outcomes that an earlier, smaller limit cut short are continued.
+        seconds: limit of a trial's training time by its key, none where it has none; outcomes that an earlier, smaller
+            limit cut short are continued.
+        deadline: by ``time.monotonic``; what is not done by then is saved and left out of what is returned.
     Raises:
         KeyboardInterrupt: after the workers have saved where they are.
     """
     found: dict[str, Outcome] = {}
     for trial in trials:
         known = read_outcome(folder, trial)
-        if known is not None and not (known.ending == "seconds" and (seconds is None or seconds > known.seconds)):
-            found[trial.key] = known
-            listener.done(known, True)
+        if known is None or (known.ending == "seconds" and seconds.get(trial.key, math.inf) > known.seconds):
+            continue
+        found[trial.key] = known
+        listener.done(known, True)
     missing = [trial for trial in trials if trial.key not in found]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
-        found |= _run(missing, folder, min(jobs, len(missing)), seconds, listener)
-    return [found[trial.key] for trial in trials]
+        work = [(trial, seconds.get(trial.key)) for trial in missing]
+        found |= _run(work, folder, min(jobs, len(missing)), listener, deadline)
+    return [found[trial.key] for trial in trials if trial.key in found]
 
 
 def _run(
-    trials: Sequence[Trial], folder: Path, jobs: int, seconds: float | None, listener: Listener
+    work: Sequence[tuple[Trial, float | None]], folder: Path, jobs: int, listener: Listener, deadline: float
 ) -> dict[str, Outcome]:
     # Spawned, not forked: a forked child of a process with torch's threads may hang.
     context = multiprocessing.get_context("spawn")
     stop, points = context.Event(), context.Queue()
     found: dict[str, Outcome] = {}
-    by_key = {trial.key: trial for trial in trials}
+    by_key = {trial.key: trial for trial, _ in work}
     with (
         _environment(dict.fromkeys(_THREADS, "1")),
         ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(stop, points, os.getpid())) as pool,
     ):
-        futures = {pool.submit(_work, trial, folder, seconds) for trial in trials}
+        futures = {pool.submit(_work, trial, folder, limit) for trial, limit in work}
         try:
             while futures:
                 finished, futures = wait(futures, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
                 _hear(points, by_key, listener)
                 for future in finished:
                     _keep(future, found, listener)
+                if time.monotonic() >= deadline and not stop.is_set():
+                    stop.set()
+                    futures = {future for future in futures if not future.cancel()}
         except BaseException:
             stop.set()
             for future in futures:
@@ -86,8 +101,8 @@ def _run(
 
 def _keep(future: Future[Outcome | None], found: dict[str, Outcome], listener: Listener) -> None:
     outcome = future.result()
-    if outcome is None:
-        raise KeyboardInterrupt
+    if outcome is None:  # the time was over, and its place is saved
+        return
     found[outcome.trial.key] = outcome
     listener.done(outcome, False)
 

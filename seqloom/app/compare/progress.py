@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -15,7 +14,6 @@ from seqloom.app.compare.pool import Listener
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from seqloom.data.tasks import SequenceTask
     from seqloom.systems.longterm.trial import Outcome, Trial
 
 __all__ = ["Progress"]
@@ -27,14 +25,12 @@ class Progress:
     """The progress of some trials; a context that takes its bars away at its end.
 
     Args:
-        task: whose metrics are shown.
-        trials: all that will be run or read.
+        total: trials that will be run or read.
         console: where to; the standard error stream by default.
     """
 
-    def __init__(self, task: SequenceTask, trials: Sequence[Trial], console: Console | None = None) -> None:
+    def __init__(self, total: int, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-        self._metric = task.criterion.metric
         self._bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(24),
@@ -44,10 +40,10 @@ class Progress:
             transient=True,
             disable=not self.console.is_terminal,
         )
-        self._all = self._bars.add_task("runs", total=len(trials))
+        self._all = self._bars.add_task("runs", total=total)
         self._running: dict[str, TaskID] = {}
         self._done = 0
-        self._total = len(trials)
+        self._total = total
         self._next_line: dict[str, float] = {}
         self.listener = Listener(self._point, self._finished)
 
@@ -63,7 +59,7 @@ class Progress:
         self.console.print(text)
 
     def _point(self, trial: Trial, point: dict[str, float]) -> None:
-        text = f"{_name(trial)}  loss {point['loss']:.4f}  {self._metric} {point[self._metric]:.4f}"
+        text = f"{_name(trial)}  loss {point['loss']:.4f}  wrong {point['wrong']:.4f}"
         if self.console.is_terminal:
             if trial.key not in self._running:
                 self._running[trial.key] = self._bars.add_task(text, total=trial.updates)
@@ -83,10 +79,12 @@ class Progress:
             "seconds": f"not solved when its time was over, after {outcome.updates:,} updates",
             "diverged": f"diverged after {outcome.updates:,} updates: {outcome.note}",
         }[outcome.ending]
-        scores = f", {self._metric} {outcome.metrics[self._metric]:.4f}" if outcome.metrics else ""
+        scores = (
+            f", loss {outcome.metrics['loss']:.4f}, wrong {outcome.metrics['wrong']:.4f}" if outcome.metrics else ""
+        )
         when = "known already" if known else f"{outcome.seconds:.0f} s"
         self.say(f"{self._done:3}/{self._total} {_name(outcome.trial)}: {ended}{scores} ({when})")
 
 
 def _name(trial: Trial) -> str:
-    return f"{trial.cell} seed {trial.seed}"
+    return f"{trial.task} {trial.options.get('length', '')}".strip() + f" {trial.cell} seed {trial.seed}"

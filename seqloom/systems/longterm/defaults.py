@@ -30,7 +30,7 @@ class TaskDefaults:
 _TASKS = {
     "adding": TaskDefaults(updates=8000),
     "copy": TaskDefaults(updates=6000),
-    "parity": TaskDefaults(updates=4000),
+    "parity": TaskDefaults(updates=4000, evaluate_every=200),  # its held-out sequences are long
     "temporal_order": TaskDefaults(updates=6000),
     "temporal_order_3bit": TaskDefaults(updates=8000),
     "mnist_rows": TaskDefaults(updates=4300, batch_size=64, evaluate_every=215),  # 860 batches are a pass: five of them

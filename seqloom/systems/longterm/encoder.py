@@ -34,7 +34,6 @@ _LAYERS: dict[Arrangement, int] = {"plain": 1, "dilated": 6, "block": 2}
 _KEEPING = {
     "lstm": ("f", "i"),
     "lstm_peephole": ("f", "i"),
-    "lstm_layer_norm": ("f", "i"),
     "cifg": ("f", ""),
     "gru": ("z", ""),
     "gru_before": ("z", ""),

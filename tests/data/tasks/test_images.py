@@ -75,7 +75,7 @@ def test_a_missing_source_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("SEQLOOM_DATA", str(tmp_path))
     load_images.cache_clear()
     task = make_task("mnist_rows", options={"source": "mnist"})
-    with pytest.raises(DataError, match="set SEQLOOM_DATA to the folder that holds mnist/mnist.npz"):
+    with pytest.raises(DataError, match="set SEQLOOM_DATA to the folder that holds mnist"):
         task.batch(1, stream(1, "train"))
 
 
