@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from seqloom.data.batching import batches, evaluation_batches, pad, pad_rows, restore_order
     from seqloom.data.characters import BigramVocabulary, CharacterVocabulary, FlatBatch
+    from seqloom.data.corpus import Corpus, CorpusReport
     from seqloom.data.embeddings import Embeddings, load_embeddings
     from seqloom.data.files import checksum, open_text, write_atomic
-    from seqloom.data.formats import Corpus, CorpusReport, ReadOptions, format_sentences, read
+    from seqloom.data.formats import ReadOptions, format_sentences, read
+    from seqloom.data.joint import joint_tags, joint_words
     from seqloom.data.legality import check_tags, constraints, detect_scheme, illegal_tags
-    from seqloom.data.schemes import SCHEMES, Scheme, Span, convert, spans_from, tags_from
+    from seqloom.data.schemes import DIRECT_LABELS, SCHEMES, Scheme, Span, convert, label_table, spans_from, tags_from
     from seqloom.data.sentences import Sentence
     from seqloom.data.vocabulary import TagVocabulary, Vocabulary
     from seqloom.data.words import tags_to_words, words_to_tags
 
 __all__ = [
+    "DIRECT_LABELS",
     "SCHEMES",
     "BigramVocabulary",
     "CharacterVocabulary",
@@ -43,6 +46,9 @@ __all__ = [
     "evaluation_batches",
     "format_sentences",
     "illegal_tags",
+    "joint_tags",
+    "joint_words",
+    "label_table",
     "load_embeddings",
     "open_text",
     "pad",
@@ -59,11 +65,13 @@ __all__ = [
 _NAMES = {
     "batching": ("batches", "evaluation_batches", "pad", "pad_rows", "restore_order"),
     "characters": ("BigramVocabulary", "CharacterVocabulary", "FlatBatch"),
+    "corpus": ("Corpus", "CorpusReport"),
     "embeddings": ("Embeddings", "load_embeddings"),
     "files": ("checksum", "open_text", "write_atomic"),
-    "formats": ("Corpus", "CorpusReport", "ReadOptions", "format_sentences", "read"),
+    "formats": ("ReadOptions", "format_sentences", "read"),
+    "joint": ("joint_tags", "joint_words"),
     "legality": ("check_tags", "constraints", "detect_scheme", "illegal_tags"),
-    "schemes": ("SCHEMES", "Scheme", "Span", "convert", "spans_from", "tags_from"),
+    "schemes": ("DIRECT_LABELS", "SCHEMES", "Scheme", "Span", "convert", "label_table", "spans_from", "tags_from"),
     "sentences": ("Sentence",),
     "vocabulary": ("TagVocabulary", "Vocabulary"),
     "words": ("tags_to_words", "words_to_tags"),

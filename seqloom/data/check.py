@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from seqloom.data.corpus import Corpus, CorpusReport
 from seqloom.data.files import STDIN, checksum
 from seqloom.data.findings import (
     Finding,
@@ -21,7 +22,7 @@ from seqloom.data.findings import (
     unknown_tokens,
     width_mismatch,
 )
-from seqloom.data.formats import Corpus, CorpusReport, ReadOptions, read
+from seqloom.data.formats import ReadOptions, read
 from seqloom.errors import ConfigError, DataError
 
 __all__ = ["CheckReport", "check"]

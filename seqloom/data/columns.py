@@ -2,7 +2,7 @@
 
 The first token's line decides for the file: with a tab in it, each tab separates two columns, else runs of spaces do.
 Columns that are not asked for, comments and ``-DOCSTART-`` lines are kept in ``Sentence.rows`` and written back as they
-were.
+were. A comment ``# intent = X`` before a sentence is its label.
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from seqloom.data.comments import label_in, with_label
 from seqloom.data.files import open_text
 from seqloom.data.sentences import Sentence
 from seqloom.errors import ConfigError, DataError
@@ -80,7 +81,8 @@ def format_columns(
     """The lines of the input file with other tags in the tag's column; all else is as it was.
 
     Args:
-        sentences: as they were read; those without rows are written as two columns with a tab.
+        sentences: as they were read; those without rows are written as two columns with a tab. Their labels are
+            written into the comment ``# intent = X``, which is added where there is none.
         tags: one sequence for each sentence.
         tag: the column to overwrite, or ``None`` to add one behind the last.
     Raises:
@@ -94,13 +96,14 @@ def format_columns(
         if len(chosen) != len(sentence.tokens):
             raise ValueError(f"{sentence.where()}: {len(chosen)} tags for {len(sentence.tokens)} tokens")
         if not sentence.token_rows:
+            yield from with_label((), sentence.label, 0)
             yield from (f"{token}\t{new}" for token, new in zip(sentence.tokens, chosen, strict=True))
             yield ""
             continue
         rows = list(sentence.rows)
         for index, new in zip(sentence.token_rows, chosen, strict=True):
             rows[index] = with_field(rows[index], tag, new)
-        yield from rows
+        yield from with_label(rows, sentence.label, sentence.token_rows[0])
 
 
 def with_field(row: str, column: int | None, value: str) -> str:
@@ -134,15 +137,19 @@ class _Reader:
     def _clear(self) -> None:
         self.rows = []
         self.line = 0
+        self.label: str | None = None
         self.tokens: list[str] = []
         self.tags: list[str] = []
         self.token_rows: list[int] = []
 
     def add(self, number: int, row: str) -> None:
         fields = row.split("\t") if self.tabs or (not self.width and "\t" in row) else _FIELD.findall(row)
-        if row.startswith("#") and not self.tokens and self._is_comment(row, len(fields)):
-            self.rows.append(row)
-            return
+        if row.startswith("#") and not self.tokens:
+            label = label_in(row, f"{self.source}:{number}", self.label)
+            if label != self.label or self._is_comment(row, len(fields)):
+                self.label = label
+                self.rows.append(row)
+                return
         if not self.width:
             self.tabs, self.width, self.width_line = "\t" in row, len(fields), number
         if len(fields) < self.needed or (self.exact and len(fields) != self.width):
@@ -179,7 +186,14 @@ class _Reader:
             yield self.last
         tags = tuple(self.tags) if self.tag is not None else None
         self.last = Sentence(
-            tuple(self.tokens), tags, self.line, self.source, self.document, tuple(self.rows), tuple(self.token_rows)
+            tuple(self.tokens),
+            tags,
+            line=self.line,
+            source=self.source,
+            document=self.document,
+            rows=tuple(self.rows),
+            token_rows=tuple(self.token_rows),
+            label=self.label,
         )
         self._clear()
 

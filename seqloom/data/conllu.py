@@ -1,7 +1,8 @@
 """CoNLL-U: ten columns, comments, multiword ranges (``3-4``), empty nodes (``8.1``), ``SpaceAfter=No``.
 
-Ranges and empty nodes are no tokens; they stay in ``Sentence.rows`` and are written back. The older CoNLL-X files have
-the same ten columns and are read too. Format: universaldependencies.org/format.html.
+Ranges and empty nodes are no tokens; they stay in ``Sentence.rows`` and are written back. A comment ``# intent = X`` is
+the sentence's label. The older CoNLL-X files have the same ten columns and are read too. Format:
+universaldependencies.org/format.html.
 """
 
 import re
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqloom.data.columns import Lines, with_field
+from seqloom.data.comments import label_in, with_label
 from seqloom.data.files import open_text
 from seqloom.data.sentences import Sentence
 from seqloom.errors import ConfigError, DataError, did_you_mean
@@ -46,6 +48,7 @@ def conllu_sentences(lines: Lines, source: str, *, tag: str = "upos") -> Iterato
             yield from reader.end_sentence()
         elif row.startswith("#"):
             reader.document += row.startswith("# newdoc")
+            reader.label = label_in(row, f"{source}:{number}", reader.label)
             reader.rows.append(row)
         else:
             reader.add(number, row)
@@ -75,7 +78,7 @@ def format_conllu(sentences: Iterable[Sentence], tags: Iterable[Sequence[str]], 
         places = sentence.token_rows if own else range(len(sentence.tokens))
         for index, new in zip(places, chosen, strict=True):
             rows[index] = with_field(rows[index], column, new)
-        yield from rows
+        yield from with_label(rows, sentence.label, next((i for i, row in enumerate(rows) if "\t" in row), 0))
 
 
 def _column(tag: str) -> int:
@@ -102,6 +105,7 @@ class _Reader:
 
     def _clear(self) -> None:
         self.rows: list[str] = []
+        self.label: str | None = None
         self.lines: list[int] = []
         self.tokens: list[str] = []
         self.tags: list[str] = []
@@ -154,5 +158,6 @@ class _Reader:
             rows=tuple(self.rows),
             token_rows=tuple(self.token_rows),
             space_after=tuple(self.spaces),
+            label=self.label,
         )
         self._clear()

@@ -20,7 +20,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from seqloom.data.sources import locate
+from seqloom.data.sources import aligned_files, locate
 from seqloom.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["DAMAGE", "STDIN", "checksum", "open_bytes", "open_text", "write_atomic"]
@@ -91,11 +91,18 @@ def open_bytes(path: str | Path) -> tuple[BinaryIO, str]:
 
 
 def checksum(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes on disk, as ``sha256sum`` prints it."""
+    """The SHA-256 of a file's bytes on disk, as ``sha256sum`` prints it.
+
+    Of three aligned files it is that of their bytes one after the other: ``cat P.seq.in P.seq.out P.label | sha256sum``.
+    """
     if str(path) == STDIN:
         raise DataError("the standard input has no checksum; give the name of a file")
-    with _open_plain(Path(path)) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for file in aligned_files(path) or (Path(path),):
+        with _open_plain(file) as stream:
+            while block := stream.read(_BUFFER):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from seqloom.data.corpus import Corpus
 from seqloom.data.files import open_bytes
-from seqloom.data.formats import Corpus
 from seqloom.data.legality import illegal_tags
 from seqloom.data.schemes import OUTSIDE
 from seqloom.data.sentences import Sentence

@@ -3,25 +3,36 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
+from seqloom.data.aligned import read_aligned
 from seqloom.data.columns import Lines, column_sentences, format_columns, parse_columns
 from seqloom.data.conllu import conllu_sentences, format_conllu
+from seqloom.data.corpus import Corpus, converted, describe, detected
 from seqloom.data.files import STDIN, open_text
-from seqloom.data.jsonl import Misaligned, OnMisaligned, Tokens, format_spans_jsonl, jsonl_sentences
-from seqloom.data.legality import Detection, detect_scheme
-from seqloom.data.schemes import scheme_named, spans_from
+from seqloom.data.joint import character_sentence, format_joint
+from seqloom.data.jsonl import Misaligned, OnMisaligned, format_spans_jsonl, jsonl_sentences
 from seqloom.data.segmented import bmes_sentences, plain_sentences, segmented_sentences
 from seqloom.data.sentences import Sentence
 from seqloom.data.slashed import format_slashed, slashed_sentences
+from seqloom.data.sources import aligned_files
 from seqloom.errors import ConfigError, did_you_mean
 
-__all__ = ["Corpus", "CorpusReport", "Format", "ReadOptions", "detect_format", "format_sentences", "read", "read_lines"]
+__all__ = [
+    "Format",
+    "ReadOptions",
+    "Tokens",
+    "detect_format",
+    "format_sentences",
+    "read",
+    "read_lines",
+]
 
-Format = Literal["auto", "columns", "conllu", "jsonl", "slashed", "segmented", "bmes", "plain"]
+Format = Literal["auto", "columns", "conllu", "jsonl", "slashed", "aligned", "segmented", "bmes", "plain"]
+Tokens = Literal["words", "characters", "joint"]
 
 _PEEK = 200  # lines: enough for a sentence or two of any corpus
 _SPAN_TAG = re.compile(r"O|[BIESMLU](-\S+)?")
@@ -36,8 +47,11 @@ class ReadOptions:
     Attributes:
         columns: of column files, such as ``text=0,tag=-1``; without ``tag`` the file has no tags.
         tag: of CoNLL-U files, the column of the tags, such as ``upos`` or ``xpos``.
-        tokens: of JSON lines without tokens of their own: words and punctuation marks, or characters.
+        tokens: ``words``: as the file has them, and words and punctuation marks of JSON lines without tokens.
+            ``characters``: those of JSON lines without tokens, and of lines of text. ``joint``: the characters of words,
+            with tags that spell the words and their tags, ``B-NN E-NN S-VV``; see `seqloom.data.joint`.
         scheme: of the tags. Empty: recognised from the tags; spans of JSON lines become BIO.
+        convert: the scheme in which tags are handed on, such as ``bioes``. Empty: as they are in the file.
         on_misaligned: what to do with spans of JSON lines that begin or end inside a token.
         encoding: any that Python knows.
     """
@@ -46,92 +60,34 @@ class ReadOptions:
     tag: str = "upos"
     tokens: Tokens = "words"
     scheme: str = ""
+    convert: str = ""
     on_misaligned: OnMisaligned = "error"
     encoding: str = "utf-8"
-
-
-@dataclass(frozen=True, slots=True)
-class CorpusReport:
-    """What a reader found, for people to compare with what they expect.
-
-    Attributes:
-        source: the file.
-        format: in which it was read.
-        reason: how the format was recognised, or that it was given.
-        sentences, tokens, documents: their numbers.
-        labels: how often each tag occurs.
-        spans: how often each label occurs as a span, where the tags spell spans.
-        scheme: what the tags are; ``None`` in a file without tags.
-        misaligned: spans that did not fall on token borders and were left out or expanded.
-    """
-
-    source: str
-    format: str
-    reason: str
-    sentences: int
-    tokens: int
-    documents: int
-    labels: dict[str, int]
-    spans: dict[str, int]
-    scheme: Detection | None
-    misaligned: tuple[Misaligned, ...] = ()
-
-    def rows(self) -> list[tuple[str, str]]:
-        """Name and value of each figure, as text."""
-        rows = [("file", self.source), ("format", f"{self.format} ({self.reason})")]
-        rows.append(("sentences", f"{self.sentences:,}"))
-        rows.append(("tokens", f"{self.tokens:,}"))
-        if self.documents:
-            rows.append(("documents", f"{self.documents:,}"))
-        if self.scheme is not None:
-            rows.append(("tags", self.scheme.reason))
-        for name, counts in (("labels", self.labels), ("spans", self.spans)):
-            if counts:
-                rows.append((name, ", ".join(f"{label} {count:,}" for label, count in counts.items())))
-        rows += [("misaligned", str(span)) for span in self.misaligned]
-        return rows
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same as numbers and strings, for JSON."""
-        return {
-            "source": self.source,
-            "format": self.format,
-            "sentences": self.sentences,
-            "tokens": self.tokens,
-            "documents": self.documents,
-            "labels": self.labels,
-            "spans": self.spans,
-            "scheme": self.scheme.scheme.name if self.scheme and self.scheme.scheme else None,
-            "misaligned": [str(span) for span in self.misaligned],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """The sentences of one file and the report about them."""
-
-    sentences: list[Sentence]
-    report: CorpusReport
-
-    def __len__(self) -> int:
-        return len(self.sentences)
 
 
 def read(path: str | Path, format: str = "auto", options: ReadOptions | None = None) -> Corpus:
     """All sentences of a file.
 
     Args:
-        path: the file, compressed or not, or ``-``.
+        path: the file, compressed or not, or ``-``; or what three files ``.seq.in``, ``.seq.out`` and ``.label`` have
+            in common, as in ``DIR/train``.
         format: one of `Format`; ``auto`` recognises it by the first lines and says so in the report.
     Raises:
         DataError: the file is wrong; names the line.
         ConfigError: an unknown format, encoding, column or scheme.
     """
     chosen = options or ReadOptions()
-    found, reason, lines = _opened(path, format, chosen)
     misaligned: list[Misaligned] = []
-    sentences = list(read_lines(lines, _name(path), found, chosen, misaligned))
-    return Corpus(sentences, _report(_name(path), found, reason, sentences, misaligned, chosen))
+    if format == "aligned" or (format == "auto" and str(path) != STDIN and aligned_files(path)):
+        found, reason = "aligned", "three files with a line for each sentence" if format == "auto" else "as given"
+        sentences = list(_as_tokens(read_aligned(path, chosen.encoding), chosen))
+    else:
+        found, reason, lines = _opened(path, format, chosen)
+        sentences = list(read_lines(lines, _name(path), found, chosen, misaligned))
+    detection = detected(sentences, chosen.scheme)
+    if chosen.convert and detection is not None:
+        sentences, detection = converted(sentences, detection, chosen.convert, _name(path))
+    return Corpus(sentences, describe(_name(path), found, reason, sentences, misaligned, detection))
 
 
 def read_lines(
@@ -141,28 +97,37 @@ def read_lines(
     options: ReadOptions | None = None,
     misaligned: list[Misaligned] | None = None,
 ) -> Iterator[Sentence]:
-    """Sentences of numbered lines in a stated format, one by one."""
+    """Sentences of numbered lines in a stated format, one by one, their tags as they are."""
     chosen = options or ReadOptions()
     places = parse_columns(chosen.columns)
+    is_joint, has_no_words = chosen.tokens == "joint", chosen.tokens == "characters"
     readers: dict[str, Callable[[], Iterator[Sentence]]] = {
         "columns": lambda: column_sentences(lines, source, text=places["text"], tag=places.get("tag")),
         "conllu": lambda: conllu_sentences(lines, source, tag=chosen.tag),
         "jsonl": lambda: jsonl_sentences(
             lines,
             source,
-            tokens=chosen.tokens,
-            scheme=chosen.scheme or "bio",
+            tokens="words" if chosen.tokens == "words" else "characters",
+            scheme=chosen.scheme or ("bmes" if is_joint else "bio"),
             on_misaligned=chosen.on_misaligned,
             misaligned=misaligned,
         ),
         "slashed": lambda: slashed_sentences(lines, source),
-        "segmented": lambda: segmented_sentences(lines, source),
+        "segmented": lambda: (plain_sentences if has_no_words else segmented_sentences)(lines, source),
         "bmes": lambda: bmes_sentences(lines, source),
-        "plain": lambda: plain_sentences(lines, source),
+        "plain": lambda: (segmented_sentences if is_joint else plain_sentences)(lines, source),
     }
+    if format == "aligned":
+        raise ConfigError(
+            "the format 'aligned' is three files; give what their names have in common, such as DIR/train"
+        )
     if format not in readers:
         raise ConfigError(f"{format!r} is not a known format{did_you_mean(format, get_args(Format))}")
-    return readers[format]()
+    return _as_tokens(readers[format](), chosen)
+
+
+def _as_tokens(sentences: Iterator[Sentence], options: ReadOptions) -> Iterator[Sentence]:
+    return map(character_sentence, sentences) if options.tokens == "joint" else sentences
 
 
 def detect_format(lines: Sequence[str]) -> tuple[str, str]:
@@ -208,6 +173,7 @@ def format_sentences(
     format: str,
     options: ReadOptions | None = None,
     scheme: str = "",
+    labels: Iterable[str | None] | None = None,
 ) -> Iterator[str]:
     """The lines of a file in the format of the input, with predicted tags in place of the tags.
 
@@ -215,11 +181,17 @@ def format_sentences(
         sentences: as they were read.
         tags: one sequence for each sentence.
         format: that of the input; ``jsonl`` may be chosen for any input.
+        options: those of reading. Where ``tokens`` is ``joint``, the tags become words with tags again.
         scheme: that of the tags, for the spans of JSON lines; empty for plain tags.
+        labels: of the sentences, in place of those that they have.
     Raises:
         ConfigError: a format that has no place for tags.
     """
     chosen = options or ReadOptions()
+    if labels is not None:
+        sentences = [replace(sentence, label=label) for sentence, label in zip(sentences, labels, strict=True)]
+    if chosen.tokens == "joint" and format != "jsonl":
+        return format_joint(sentences, tags, format, tag=chosen.tag)
     if format == "columns":
         return format_columns(sentences, tags, tag=parse_columns(chosen.columns).get("tag"))
     if format == "conllu":
@@ -228,8 +200,9 @@ def format_sentences(
         return format_spans_jsonl(sentences, tags, scheme)
     if format == "slashed":
         return format_slashed([sentence.tokens for sentence in sentences], tags)
-    if format in ("segmented", "plain"):  # tokens without a place for tags become columns
-        return format_columns([Sentence(sentence.tokens) for sentence in sentences], tags)
+    if format in ("segmented", "plain", "aligned"):  # tokens without a place for tags become columns
+        bare = [Sentence(sentence.tokens, label=sentence.label) for sentence in sentences]
+        return format_columns(bare, tags)
     raise ConfigError(f"{format!r} has no place for tags; choose columns, conllu or jsonl")
 
 
@@ -245,37 +218,3 @@ def _opened(path: str | Path, format: str, options: ReadOptions) -> tuple[str, s
 
 def _name(path: str | Path) -> str:
     return "<stdin>" if str(path) == STDIN else str(path)
-
-
-def _report(
-    source: str,
-    format: str,
-    reason: str,
-    sentences: Sequence[Sentence],
-    misaligned: Sequence[Misaligned],
-    options: ReadOptions,
-) -> CorpusReport:
-    tagged = [sentence.tags for sentence in sentences if sentence.tags is not None]
-    labels = Counter(chain.from_iterable(tagged))
-    detection = detect_scheme(tagged) if tagged else None
-    if detection is not None and options.scheme and detection.scheme is not None:
-        named = scheme_named(options.scheme)
-        detection = Detection(named, f"{named.name} as given", detection.letters, detection.conflicts)
-    spans: Counter[str] = Counter()
-    if detection is not None and detection.scheme is not None:
-        known = detection.scheme.letters | {"O"}
-        for tags in tagged:
-            if all(tag.partition("-")[0] in known for tag in tags):
-                spans.update(span.label for span in spans_from(tags, detection.scheme))
-    return CorpusReport(
-        source=source,
-        format=format,
-        reason=reason,
-        sentences=len(sentences),
-        tokens=sum(map(len, sentences)),
-        documents=sentences[-1].document if sentences else 0,
-        labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),
-        spans=dict(sorted(spans.items(), key=lambda item: (-item[1], item[0]))),
-        scheme=detection,
-        misaligned=tuple(misaligned),
-    )

@@ -2,7 +2,8 @@
 
 ``{"text": "...", "spans": [{"start": 0, "end": 3, "label": "PER"}]}`` - the list may also be called ``entities`` or
 ``label`` and hold ``[start, end, label]`` - or ``{"tokens": [...], "tags": [...]}``, or, for word segmentation,
-``{"text": "...", "words": [{"w": "...", "start": 0, "end": 1}]}``. Offsets count characters (code points) from 0.
+``{"text": "...", "words": [{"w": "...", "start": 0, "end": 1}]}``. Offsets count characters (code points) from 0. The
+label of the whole sentence is a string under ``intent`` or ``label``.
 """
 
 import json
@@ -31,6 +32,7 @@ __all__ = [
 OnMisaligned = Literal["error", "skip", "expand"]
 Tokens = Literal["words", "characters"]
 
+_LABEL_KEYS = ("intent", "label")
 _SPAN_KEYS = ("spans", "entities", "label")
 _EXPECTED = "one JSON object per line"
 
@@ -98,7 +100,7 @@ def jsonl_sentences(
         tags = record.tags(texts, offsets, scheme)
         if misaligned is not None:
             misaligned += record.misaligned
-        yield Sentence(texts, tags, number, source, rows=(line,), offsets=offsets)
+        yield Sentence(texts, tags, number, source, rows=(line,), offsets=offsets, label=record.label())
 
 
 def format_spans_jsonl(
@@ -106,7 +108,8 @@ def format_spans_jsonl(
 ) -> Iterator[str]:
     """One object per sentence with the spans of its tags, offsets counting characters of ``text``.
 
-    The other keys of the input's objects are kept. Plain tags, with ``scheme`` empty, are written as ``tags``.
+    The other keys of the input's objects are kept; a sentence's label takes the place of the object's, or becomes its
+    ``intent``. Plain tags, with ``scheme`` empty, are written as ``tags``.
 
     >>> sentence = Sentence("我在北京", line=1)
     >>> print(*format_spans_jsonl([sentence], [["O", "O", "B-LOC", "I-LOC"]]))
@@ -118,8 +121,10 @@ def format_spans_jsonl(
         record = _original(sentence)
         text = record.get("text", sentence.text)
         offsets = sentence.offsets or word_offsets(text, sentence.tokens)
-        key = next((name for name in _SPAN_KEYS if name in record), "spans")
         result = {"text": text, **record}
+        if sentence.label is not None:
+            result[_label_key(record) or "intent"] = sentence.label
+        key = next((name for name in _SPAN_KEYS if name in record and name != _label_key(record)), "spans")
         if not scheme:
             yield _dumped({**result, "tokens": list(sentence.tokens), "tags": list(chosen)})
             continue
@@ -211,6 +216,16 @@ class _Record:
         except ValueError as problem:
             raise DataError(f"{self.where}: {problem} (counted in tokens)") from None
 
+    def label(self) -> str | None:
+        """That of the whole sentence."""
+        key = _label_key(self.data)
+        if key is None:
+            return None
+        if not isinstance(self.data[key], str) or not self.data[key].strip():
+            raise DataError(f"{self.where}: {key!r} is {self.data[key]!r}; expected the sentence's label as a string")
+        label: str = self.data[key]
+        return label
+
     def _span(self, entry: object) -> tuple[int, int, str]:
         if isinstance(entry, dict):
             entry = [entry.get("start"), entry.get("end"), entry.get("label")]
@@ -240,6 +255,12 @@ class _Record:
             if self.on_misaligned == "skip":
                 return None
         return Span(touched[0], touched[-1] + 1, label)
+
+
+def _label_key(record: dict[str, Any]) -> str | None:
+    """Where the object's sentence label stands: ``label`` may as well hold spans, or a number of no use here."""
+    found = (key for key in _LABEL_KEYS if record.get(key) is not None)
+    return next((key for key in found if key == "intent" or isinstance(record[key], str)), None)
 
 
 def _object(line: str, where: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class Sentence:
         token_rows: for each token the index of its line in ``rows``; empty where the sentence is one line.
         offsets: for each token its first and last-plus-one character in the sentence's text, where the file says so.
         space_after: for each token whether a space follows it in the text, where the file says so.
+        label: of the whole sentence, such as the intent of a request, where the file has one; writers put it back.
     """
 
     tokens: Sequence[str]
@@ -31,6 +32,7 @@ class Sentence:
     token_rows: tuple[int, ...] = ()
     offsets: tuple[tuple[int, int], ...] | None = None
     space_after: tuple[bool, ...] | None = None
+    label: str | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)

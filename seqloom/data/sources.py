@@ -1,13 +1,19 @@
-"""Data that come inside installed packages, named as ``package:NAME/path/inside``; the package's code is never run."""
+"""What the name of a data source stands for, where it is not simply a file's.
+
+- ``package:NAME/path/inside``: a file inside an installed package, whose code is never run.
+- ``PREFIX``: the three files ``PREFIX.seq.in``, ``PREFIX.seq.out``, ``PREFIX.label``, or those names in the folder PREFIX.
+"""
 
 import importlib.util
 from pathlib import Path
 
 from seqloom.errors import DataError
 
-__all__ = ["locate"]
+__all__ = ["aligned_files", "locate"]
 
 _PREFIX = "package:"
+_PARTS = ("seq.in", "seq.out", "label")
+_PACKINGS = ("", ".gz", ".xz", ".bz2")
 
 
 def locate(path: str | Path) -> str | Path:
@@ -28,3 +34,29 @@ def locate(path: str | Path) -> str | Path:
     if not file.is_file():
         raise DataError(f"{name}: the package {package!r} at {file.parent} has no file {file.name!r}")
     return file
+
+
+def aligned_files(prefix: str | Path) -> tuple[Path, Path, Path] | None:
+    """The files of tokens, tags and sentence labels that have a prefix, each as it is or else compressed.
+
+    Returns:
+        ``None`` where not even one of them exists, or where the prefix is a file itself.
+    Raises:
+        DataError: some of them are missing; names the first.
+    """
+    if Path(prefix).is_file():
+        return None
+    for separator in (".", "/"):
+        found = [_packed(f"{prefix}{separator}{part}") for part in _PARTS]
+        tokens, tags, labels = found
+        if tokens is not None and tags is not None and labels is not None:
+            return tokens, tags, labels
+        if any(found):
+            missing = _PARTS[found.index(None)]
+            there = next(file for file in found if file is not None)
+            raise DataError(f"{prefix}{separator}{missing}: there is no such file beside {there}; all three are needed")
+    return None
+
+
+def _packed(name: str) -> Path | None:
+    return next((file for packing in _PACKINGS if (file := Path(name + packing)).is_file()), None)
