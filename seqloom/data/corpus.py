@@ -121,11 +121,11 @@ def converted(
     changed = []
     for sentence in sentences:
         if sentence.tags is not None:
-            try:
-                tags = convert(sentence.tags, detection.scheme, chosen, table)
-            except ValueError as problem:
-                raise DataError(f"{sentence.where()}: {problem}") from None
-            sentence = replace(sentence, tags=tuple(tags))
+            for index, tag in enumerate(sentence.tags):
+                if not detection.scheme.has(tag):
+                    where = sentence.where(index)
+                    raise DataError(f"{where}: tag {tag!r} is not a tag of the scheme {detection.scheme.name}")
+            sentence = replace(sentence, tags=tuple(convert(sentence.tags, detection.scheme, chosen, table)))
         changed.append(sentence)
     letters = Counter(chosen.split(tag)[0] for sentence in changed for tag in sentence.tags or ())
     return changed, Detection(chosen, f"{detection.reason}; converted to {chosen.name}", dict(letters), 0)

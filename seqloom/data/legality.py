@@ -27,7 +27,7 @@ def illegal_tags(tags: Sequence[str], scheme: Scheme | str) -> list[tuple[int, s
     legal = _rule(chosen)
     found = []
     for index, (before, tag) in enumerate(pairwise((None, *tags, None))):
-        if tag is not None and not _belongs(tag, chosen):
+        if tag is not None and not chosen.has(tag):
             found.append((index, f"{tag!r} is not a tag of the scheme {chosen.name}"))
         elif not legal(before, tag):
             found.append(_describe(index, before, tag, chosen))
@@ -60,7 +60,7 @@ def constraints(
     """
     chosen = as_scheme(scheme)
     for index, tag in enumerate(tags):
-        if not _belongs(tag, chosen):
+        if not chosen.has(tag):
             raise ValueError(f"tags[{index}] is {tag!r}, which is not a tag of the scheme {chosen.name}")
     legal = _rule(chosen)
     between = np.array([[legal(before, tag) for tag in tags] for before in tags], bool).reshape(len(tags), len(tags))
@@ -116,7 +116,7 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> Detection:
     else:
         return Detection(None, "plain tags: no position letters", {}, 0)
     legal = _rule(chosen)
-    unknown = sum(count for tag, count in distinct.items() if not _belongs(tag, chosen))
+    unknown = sum(count for tag, count in distinct.items() if not chosen.has(tag))
     conflicts = unknown + sum(count for pair, count in bigrams.items() if not legal(*pair))
     if conflicts:
         reason += "; 1 place breaks it" if conflicts == 1 else f"; {conflicts} places break it"
@@ -143,10 +143,6 @@ def _is_direct(tags: Iterable[str]) -> bool:
     labels = {letter: {tag[1:] for tag in names if tag[0] == letter} for letter in "BME"}
     usual = set().union(*labels.values()) <= set(DIRECT_LABELS)
     return usual or (bool(labels["M"] and labels["E"]) and labels["M"] | labels["E"] <= labels["B"])
-
-
-def _belongs(tag: str, scheme: Scheme) -> bool:
-    return tag == OUTSIDE or scheme.split(tag)[0] in scheme.letters
 
 
 def _choose(letters: set[str], bigrams: Counter[tuple[str | None, str | None]]) -> tuple[Scheme, str]:

@@ -87,6 +87,10 @@ class Scheme:
             return split_tag(tag)
         return tag[:1], tag[1:]
 
+    def has(self, tag: str) -> bool:
+        """Whether a tag belongs to the scheme."""
+        return tag == OUTSIDE or self.split(tag)[0] in self.letters
+
 
 SCHEMES = {
     scheme.name: scheme

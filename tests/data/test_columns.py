@@ -1,10 +1,13 @@
 """Column files: read as they are, written back as they were."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seqloom.data.columns import format_columns, parse_columns, read_columns
+from seqloom.data.sentences import Sentence
 from seqloom.errors import ConfigError, DataError
 
 GOLDEN = """\
@@ -85,6 +88,42 @@ def test_comments_before_a_sentence_are_kept(file):
     assert "\n".join(format_columns(sentences, [["X"], ["Y", "X"]])) + "\n" == text
 
 
+INTENTS = """\
+-DOCSTART- X O
+
+# id = 1
+# intent = Play Music
+play VB O
+jazz NN B-genre
+
+#intent=GetWeather
+rain NN O
+
+# NN O
+
+"""
+
+
+def test_an_intent_before_a_sentence_is_its_label(file):
+    sentences = list(read_columns(file(INTENTS)))
+    assert [sentence.label for sentence in sentences] == ["Play Music", "GetWeather", None]
+    tags = [sentence.tags for sentence in sentences]
+    assert "\n".join(format_columns(sentences, tags)) + "\n" == INTENTS
+    others = [replace(sentence, label=label) for sentence, label in zip(sentences, "ABC", strict=True)]
+    lines = list(format_columns(others, tags))
+    assert lines == [
+        "-DOCSTART- X O", "", "# id = 1", "# intent = A", "play VB O", "jazz NN B-genre", "",
+        "# intent = B", "rain NN O", "", "# intent = C", "# NN O", "",
+    ]  # fmt: skip
+    (again,) = read_columns(file("\n".join(format_columns([Sentence(("a",), label="A")], [["X"]]))))
+    assert (again.tokens, again.label) == (("a",), "A")
+
+
+def test_an_intent_is_a_comment_in_files_of_as_many_columns_too(file):
+    first, second = read_columns(file("a b c O\n\n# intent = X\n# b c O\n"))
+    assert (first.label, second.label, second.tokens) == (None, "X", ("#",))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -96,6 +135,8 @@ def test_comments_before_a_sentence_are_kept(file):
         ("a\t\n", r"t\.conll:1: the tag's column is empty"),
         ("\n\n", r"has no sentences; expected columns"),
         ("", r"is empty; expected columns"),
+        ("# intent =\na X\n", r"t\.conll:1: the intent is empty"),
+        ("a X\n\n# intent = A\n# intent = B\na X\n", r"t\.conll:4: the sentence has the intent 'A' already"),
     ],
 )
 def test_wrong_lines_are_named(file, text, message):

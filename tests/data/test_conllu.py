@@ -67,6 +67,16 @@ def test_sentences_from_elsewhere_become_ten_columns(file):
     assert (again[0].tokens, again[0].tags, again[0].space_after) == (("a", "b"), ("X", "Y"), (False, True))
 
 
+def test_an_intent_before_a_sentence_is_its_label(file):
+    text = GOLDEN.replace("# text = I", "# intent = Ask\n# text = I")
+    first, second = read_conllu(file(text))
+    assert (first.label, second.label) == ("Ask", None)
+    assert "\n".join(format_conllu([first, second], [first.tags, second.tags])) + "\n" == text
+    ranged = Sentence(("a",), rows=("# id = 1", row("1-2", "ab"), row(1, "a")), token_rows=(2,), label="Tell")
+    assert list(format_conllu([ranged], [["X"]]))[:2] == ["# id = 1", "# intent = Tell"]
+    assert next(format_conllu([Sentence(("a",), label="Tell")], [["X"]])) == "# intent = Tell"
+
+
 def test_missing_tags_are_no_class(file):
     (untagged,) = read_conllu(file(row(1, "a", "_") + "\n" + row(2, "b", "_") + "\n"))
     assert untagged.tags is None

@@ -70,6 +70,38 @@ def test_predictions_are_written_in_the_format_of_the_input(tmp_path):
         format_sentences(sentences, tags, "bmes")
 
 
+def test_tags_are_converted_while_they_are_read(tmp_path):
+    path = tmp_path / "t.conll"
+    path.write_text("EU I-ORG\nsays O\n\nPeter I-PER\nB. I-PER\nAnn B-PER\n")
+    corpus = read(path, options=ReadOptions(convert="bioes"))
+    assert [sentence.tags for sentence in corpus.sentences] == [("S-ORG", "O"), ("B-PER", "E-PER", "S-PER")]
+    assert corpus.report.scheme is not None
+    assert corpus.report.to_dict()["scheme"] == "bioes"
+    assert corpus.report.scheme.reason.startswith("IOB1: ")
+    assert corpus.report.scheme.reason.endswith("converted to bioes")
+    assert corpus.report.spans == {"PER": 2, "ORG": 1}
+    direct = read(path, options=ReadOptions(convert="direct"))
+    assert [sentence.tags for sentence in direct.sentences] == [("BO", "O"), ("BN", "EN", "BN")]
+    lines = format_sentences(direct.sentences, [sentence.tags or () for sentence in direct.sentences], "columns")
+    path.write_text("\n".join(lines))
+    assert read(path, options=ReadOptions(convert="iob1")).sentences[1].tags == ("I-PER", "I-PER", "B-PER")
+    assert read(path, options=ReadOptions(convert="direct")).sentences == read(path).sentences
+
+
+def test_tags_that_spell_no_spans_are_not_converted(tmp_path):
+    path = tmp_path / "t.conll"
+    path.write_text("a\tNN\nb\tVB\n")
+    with pytest.raises(DataError, match=r"t\.conll: the tags spell no spans and cannot become bioes"):
+        read(path, options=ReadOptions(convert="bioes"))
+    with pytest.raises(ConfigError, match="not a known tagging scheme"):
+        read(path, options=ReadOptions(convert="bieos"))
+    path.write_text("a O\nb O\n")
+    assert read(path, options=ReadOptions(convert="bioes")).sentences[0].tags == ("O", "O")
+    path.write_text("a B-X\nb M-X\nc I-X\n")
+    with pytest.raises(DataError, match=r"t\.conll:3: tag 'I-X' is not a tag of the scheme bmes"):
+        read(path, options=ReadOptions(convert="bioes"))
+
+
 def test_wrong_files_and_names_are_refused(tmp_path):
     path = tmp_path / "t"
     path.write_text("")

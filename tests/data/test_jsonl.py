@@ -1,6 +1,7 @@
 """JSON lines: offsets count characters, and no span is lost in silence."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -75,6 +76,8 @@ def test_white_space_at_a_border_is_no_mistake():
         ({"tokens": ["a"], "tags": ["X", "Y"]}, r"'tags' is not a list of 1 strings"),
         ({"tokens": ["a", 3]}, r"entry that is no word"),
         ({"tokens": ["a"], "spans": [[0, 1, "X"]]}, r"needs a 'text'"),
+        ({"text": "ab", "intent": 3}, r"'intent' is 3; expected the sentence's label as a string"),
+        ({"text": "ab", "label": " "}, r"'label' is ' '; expected the sentence's label"),
         ({"text": "ab", "words": ["a", "c"]}, r"word 'c' is not at character 1"),
         ({"text": "ab", "words": [{"w": "ab", "start": 1, "end": 3}]}, r"said to stand at \[1, 3\); it is at \[0, 2\)"),
     ],
@@ -119,6 +122,28 @@ def test_predictions_keep_the_other_keys_of_the_input():
     }
     (line,) = format_spans_jsonl(read({"text": "a b"}), [["X", "Y"]], scheme="")
     assert json.loads(line) == {"text": "a b", "tokens": ["a", "b"], "tags": ["X", "Y"]}
+
+
+def test_the_label_of_a_sentence_is_read_and_put_back():
+    records = (
+        {"text": "play jazz", "spans": [[5, 9, "genre"]], "intent": "PlayMusic"},
+        {"text": "rain", "label": "GetWeather", "tags": ["O"], "tokens": ["rain"]},
+        {"text": "rain", "label": [[0, 4, "X"]], "intent": "GetWeather"},
+        {"text": "rain", "label": 3},
+    )
+    sentences = read(*records)
+    assert [sentence.label for sentence in sentences] == ["PlayMusic", "GetWeather", "GetWeather", None]
+    assert sentences[2].tags == ("B-X",)
+    others = [replace(sentence, label="New") for sentence in sentences]
+    written = [json.loads(line) for line in format_spans_jsonl(others, [s.tags or ("O",) for s in sentences])]
+    assert [(record.get("intent"), record.get("label")) for record in written] == [
+        ("New", None),
+        (None, "New"),
+        ("New", [{"start": 0, "end": 4, "label": "X", "text": "rain"}]),
+        ("New", []),
+    ]
+    assert [sentence.label for sentence in read(*written)] == ["New"] * 4
+    assert json.loads(next(format_spans_jsonl([Sentence(("a",), label="New")], [["O"]])))["intent"] == "New"
 
 
 def test_words_are_written_with_offsets_into_the_given_text():
