@@ -1,12 +1,17 @@
-"""``seqloom evaluate``: the scores of one or several models on data."""
+"""``seqloom evaluate``: the scores of one or several models on data, what the difference is worth, and the worst errors."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from seqloom.app.command import parse
 from seqloom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from seqloom.systems.comparison import Difference
+    from seqloom.systems.family import Evaluation
 
 SUMMARY = "score one or several models on data, with the exact decoding of predict"
 
@@ -17,29 +22,79 @@ class EvaluateOptions:
 
     models: Annotated[tuple[str, ...], "model directories, and last the data file"]
     json: Annotated[Path | None, "also write the scores and their details to this file"] = None
+    errors: Annotated[Path | None, "also write the sentences with errors to this file as TSV, the worst first"] = None
+    samples: Annotated[int, "resampled tests by which models are compared; 0 compares nothing"] = 10_000
+    seed: Annotated[int, "of the resampling"] = 0
 
 
 def run(argv: list[str]) -> int:
-    """Prints one row of scores per model."""
+    """Prints one row of scores per model, how they are counted, and how the others differ from the first model."""
     options = parse(EvaluateOptions, argv, verb="evaluate", summary=SUMMARY, positional=("models",))
     if len(options.models) < 2:
         raise ConfigError(
             "seqloom evaluate needs a model directory and a data file: seqloom evaluate RUN/model test.txt"
         )
+    if options.samples < 0:
+        raise ConfigError(f"--samples: {options.samples} is not a number of samples; expected 0 or more")
     from seqloom.app.tables import print_comparison
     from seqloom.data.files import checksum, write_atomic
     from seqloom.systems.family import load, system
 
     *models, data = options.models
-    rows, described = [], []
+    evaluations, wrong = [], []
     for path in models:
         model = load(path)
         verbs = system(model.system).verbs_module()
-        evaluation = verbs.evaluate(model, data)
-        rows.append((path, evaluation.metrics))
-        described.append({"model": path, **evaluation.to_dict()})
-    print_comparison(rows, "model")
+        evaluations.append((path, verbs.evaluate(model, data)))
+        if options.errors is not None:
+            if not hasattr(verbs, "errors"):
+                raise ConfigError(f"--errors: {path} is a {model.system}, which lists no errors")
+            wrong.append((path, verbs.errors(model, data)))
+    print_comparison([(path, evaluation.metrics) for path, evaluation in evaluations], "model")
+    for signature in dict.fromkeys(evaluation.signature for _, evaluation in evaluations if evaluation.signature):
+        print(signature)
+    differences = list(_differences(evaluations, options)) if options.samples else []
+    for path, difference in differences:
+        print(f"{models[0]} against {path}: {difference}")
+    if options.errors is not None:
+        write_atomic(options.errors, "".join(_tsv(wrong)))
     if options.json is not None:
-        report = {"data": data, "sha256": checksum(data), "models": described}
+        described = [{"model": path, **evaluation.to_dict()} for path, evaluation in evaluations]
+        report: dict[str, Any] = {"data": data, "sha256": checksum(data), "models": described}
+        if differences:
+            compared = [{"model": models[0], "against": path, **found.to_dict()} for path, found in differences]
+            report["differences"] = compared
         write_atomic(options.json, json.dumps(report, ensure_ascii=False, indent=1))
     return 0
+
+
+def _differences(
+    evaluations: Sequence[tuple[str, "Evaluation"]], options: EvaluateOptions
+) -> Iterator[tuple[str, "Difference"]]:
+    """The first model against each other one, by every metric that can be resampled and that both have."""
+    from seqloom.systems.comparison import paired_bootstrap
+
+    (_, first), *others = evaluations
+    for path, other in others:
+        for metric, ratio in first.ratios.items():
+            # Models that read different columns of the file, or another number of its sentences, have no pairs.
+            if metric in other.ratios and other.ratios[metric].shape == ratio.shape and len(ratio):
+                yield (
+                    path,
+                    paired_bootstrap(metric, ratio, other.ratios[metric], samples=options.samples, seed=options.seed),
+                )
+
+
+def _tsv(errors: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> Iterator[str]:
+    """A head and the rows; with several models, the model comes first."""
+    several = len(errors) > 1
+    head = next((list(rows[0]) for _, rows in errors if rows), [])
+    yield "\t".join([*(["model"] if several else []), *head]) + "\n"
+    for path, rows in errors:
+        for row in rows:
+            yield "\t".join(map(_cell, [*([path] if several else []), *row.values()])) + "\n"
+
+
+def _cell(value: Any) -> str:
+    """A value without tabs and line ends, which would make another cell of it."""
+    return f"{value:.4f}" if isinstance(value, float) else str(value).translate({9: " ", 10: " ", 13: " "})

@@ -3,9 +3,11 @@
 import importlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, cast
+
+from numpy.typing import NDArray
 
 from seqloom.errors import ConfigError, ModelError, did_you_mean
 from seqloom.systems.directory import ModelDirectory, read_model
@@ -26,14 +28,25 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores on a data set, and what a report shows of them; every part but the metrics may be empty."""
+    """Scores on a data set, and what a report shows of them; every part but the metrics may be empty.
+
+    Attributes:
+        metrics: the scores by name.
+        details: what a report shows beside them.
+        ratios: of metrics that are a ratio of sums over sentences, each sentence's (S, 2) numerator and denominator:
+            what says whether one model is better than another by more than luck.
+        signature: what must be quoted with the scores, since it changes them: how they are counted.
+    """
 
     metrics: Mapping[str, float]
     details: Mapping[str, Any]
+    ratios: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    signature: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """For strict JSON: a metric without a base, such as the recall of unknown words where there are none, is null."""
-        return {"metrics": known_numbers(self.metrics), **self.details}
+        signed = {"signature": self.signature} if self.signature else {}
+        return {"metrics": known_numbers(self.metrics), **signed, **self.details}
 
 
 def known_numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
@@ -61,7 +74,8 @@ class Verbs(Protocol):
     """What the command line does with a system; each system has a module of these names.
 
     A system with recurrent layers may add ``diagnostic_batch(model, path, limit)`` for ``seqloom diagnose``: the training
-    loss on some data, as :class:`seqloom.learning.diagnosis.DiagnosticBatch` says.
+    loss on some data, as :class:`seqloom.learning.diagnosis.DiagnosticBatch` says; and ``errors(model, path)`` for
+    ``seqloom evaluate --errors``: a row of named values for each sentence that it gets wrong, the worst first.
     """
 
     PredictOptions: type
@@ -82,22 +96,27 @@ class Verbs(Protocol):
 
 @dataclass(frozen=True)
 class System:
-    """A named system: where its configuration, its model and its verbs are, by the names of this package."""
+    """A named system: where its configuration, its model and its verbs are, by the names of this package.
+
+    ``baseline`` is the class of its models without a network, whose configuration names a ``method``, where those are
+    a class of their own.
+    """
 
     family: str
     summary: str
     config: str
     model: str
     verbs: str
+    baseline: str = ""
 
     def config_class(self) -> type:
         """The dataclass of its recipes."""
         found: type = _resolve(self.config)
         return found
 
-    def model_class(self) -> type[Model]:
-        """The class of its models."""
-        found: type[Model] = _resolve(self.model)
+    def model_class(self, method: str | None = None) -> type[Model]:
+        """The class of its models; ``method`` is what the configuration of one names, where it does."""
+        found: type[Model] = _resolve(self.baseline if self.baseline and method is not None else self.model)
         return found
 
     def verbs_module(self) -> Verbs:
@@ -119,6 +138,7 @@ SYSTEMS: dict[str, System] = {
         "seqloom.systems.tagger.config:TaggerConfig",
         "seqloom.systems.tagger.tagger:Tagger",
         "seqloom.systems.tagger.verbs",
+        "seqloom.systems.tagger.baselines.model:BaselineTagger",
     ),
     "longterm": System(
         "Classifier",
@@ -156,7 +176,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     name = directory.setting("system")
     if name not in SYSTEMS:
         raise ModelError(f"{directory.path / 'config.yaml'}: system {name!r} is not one of {', '.join(SYSTEMS)}")
-    return SYSTEMS[name].model_class().from_directory(directory)
+    return SYSTEMS[name].model_class(directory.config.get("method")).from_directory(directory)
 
 
 def held_out(items: Sequence[Any], share: float) -> tuple[Sequence[Any], Sequence[Any]]:

@@ -8,9 +8,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seqloom.data.schemes import Scheme, as_scheme, spans_from
 
-__all__ = ["Counts", "Mode", "SpanScores", "TokenScores", "aligned", "score_spans", "score_tokens", "token_scores"]
+__all__ = [
+    "TOKEN_SIGNATURE",
+    "Counts",
+    "Mode",
+    "SpanScores",
+    "TokenScores",
+    "aligned",
+    "score_spans",
+    "score_tokens",
+    "sentence_ratios",
+    "token_scores",
+]
+
+TOKEN_SIGNATURE = "accuracy of tokens, punctuation included"
 
 Mode = Literal["conlleval", "strict"]
 Tags = Sequence[str]
@@ -173,6 +189,25 @@ def score_spans(
         right.update(span.label for span in truth & guess)
     labels = {label: Counts(right[label], given[label], wanted[label]) for label in sorted(wanted | given)}
     return SpanScores(chosen.name, mode, Counts(right.total(), given.total(), wanted.total()), labels)
+
+
+def sentence_ratios(
+    gold: Iterable[Tags], predicted: Iterable[Tags], scheme: Scheme | str | None = None
+) -> dict[str, NDArray[np.int64]]:
+    """Each sentence's part of the numerator and the denominator of a metric, (S, 2): what a bootstrap resamples.
+
+    >>> {name: ratio.tolist() for name, ratio in sentence_ratios([["B-X", "O"]], [["B-X", "B-X"]], "bio").items()}
+    {'accuracy': [[1, 2]], 'span_f1': [[2, 3]]}
+    """
+    pairs = list(aligned(gold, predicted))
+    rows = [(sum(map(str.__eq__, one, other)), len(one)) for one, other in pairs]
+    found = {"accuracy": np.array(rows, dtype=np.int64).reshape(-1, 2)}
+    if scheme is not None:
+        chosen = as_scheme(scheme)
+        sides = [(set(spans_from(one, chosen)), set(spans_from(other, chosen))) for one, other in pairs]
+        rows = [(2 * len(truth & guess), len(truth) + len(guess)) for truth, guess in sides]
+        found["span_f1"] = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    return found
 
 
 def aligned(gold: Iterable[Tags], predicted: Iterable[Tags]) -> Iterator[tuple[Tags, Tags]]:

@@ -63,11 +63,15 @@ class LengthRow:
 
 @dataclass(frozen=True, slots=True)
 class WorstSentence:
-    """A sentence with errors: where it stands and, for each error, the token's index, gold and given tag."""
+    """A sentence with errors: where it stands and, for each error, the token's index, gold and given tag.
+
+    ``index`` is its place among the sentences of the report.
+    """
 
     where: str
     text: str
     errors: tuple[tuple[int, str, str], ...]
+    index: int
 
     def to_dict(self) -> dict[str, Any]:
         """The same, for JSON."""
@@ -83,6 +87,7 @@ class TagReport:
         spans, strict_spans: spans in the CoNLL scorer's mode and in the strict one; ``None`` for plain tags.
         seen, unseen: tokens whose form occurs in the training data, and the others; ``None`` where it is not known.
         seen_spans, unseen_spans: recall of the spans whose text is a span of the training data, and of the others.
+        labels: the labels of whole sentences, such as intents; ``None`` where there are none.
         lengths: the scores by sentence length.
         worst: the sentences with the most errors.
     """
@@ -94,12 +99,13 @@ class TagReport:
     unseen: TokenScores | None = None
     seen_spans: Recall | None = None
     unseen_spans: Recall | None = None
+    labels: TokenScores | None = None
     lengths: tuple[LengthRow, ...] = ()
     worst: tuple[WorstSentence, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Rates and counts, for JSON."""
-        names = ("tokens", "spans", "strict_spans", "seen", "unseen", "seen_spans", "unseen_spans")
+        names = ("tokens", "spans", "strict_spans", "seen", "unseen", "seen_spans", "unseen_spans", "labels")
         parts = {name: getattr(self, name) for name in names}
         return {
             **{name: part.to_dict() for name, part in parts.items() if part is not None},
@@ -115,6 +121,7 @@ def tag_report(
     *,
     known_tokens: Collection[str] | None = None,
     known_spans: Collection[str] | None = None,
+    labels: tuple[Sequence[str], Sequence[str]] | None = None,
     worst: int = 20,
 ) -> TagReport:
     """Everything about predicted tags of sentences that have gold tags.
@@ -126,6 +133,7 @@ def tag_report(
         scheme: in which both are written, or ``None`` for plain tags.
         known_tokens: the forms of the training data (a set), for the split into seen and unseen ones.
         known_spans: the texts of the training data's spans (`span_texts`), for the recall of seen and unseen ones.
+        labels: the gold and the predicted label of each sentence, where sentences have labels.
         worst: how many sentences to list.
     Raises:
         ValueError: a sentence has no gold tags, or not one predicted tag per token; names the sentence.
@@ -149,6 +157,7 @@ def tag_report(
         unseen=unseen,
         seen_spans=seen_spans,
         unseen_spans=unseen_spans,
+        labels=score_tokens(zip(labels[0]), zip(labels[1])) if labels is not None else None,
         lengths=_by_length(gold, predicted, scheme),
         worst=_worst(sentences, gold, predicted, worst),
     )
@@ -217,9 +226,9 @@ def _worst(
     sentences: Sequence[Sentence], gold: Sequence[Tags], predicted: Sequence[Tags], number: int
 ) -> tuple[WorstSentence, ...]:
     found = []
-    for sentence, expected, given in zip(sentences, gold, predicted, strict=True):
+    for index, (sentence, expected, given) in enumerate(zip(sentences, gold, predicted, strict=True)):
         pairs = enumerate(zip(expected, given, strict=True))
-        errors = tuple((index, one, other) for index, (one, other) in pairs if one != other)
+        errors = tuple((place, one, other) for place, (one, other) in pairs if one != other)
         if errors:
-            found.append(WorstSentence(sentence.where(), sentence.text, errors))
+            found.append(WorstSentence(sentence.where(), sentence.text, errors, index))
     return tuple(sorted(found, key=lambda sentence: -len(sentence.errors))[:number])

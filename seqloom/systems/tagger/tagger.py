@@ -2,7 +2,8 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
@@ -22,8 +23,10 @@ from seqloom.systems.card import model_card
 from seqloom.systems.directory import ModelDirectory, fill_model, write_model
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus
+from seqloom.systems.tagger.explanation import Explanation, Move, rank_tags
 from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 from seqloom.systems.tagger.network import TaggerNetwork
+from seqloom.systems.tagger.streaming import by_block
 
 __all__ = ["Adjustment", "Tagger"]
 
@@ -136,6 +139,68 @@ class Tagger:
         """
         given = [sentence if isinstance(sentence, str) else list(sentence) for sentence in sentences]
         return [self.tags.names(path.tolist()) for path in self.decode(given)]
+
+    def stream(self, sentences: Iterable[Tokens]) -> Iterator[list[str]]:
+        """The tags of each sentence of any iterable, however long, a block of sentences at a time."""
+        return by_block(sentences, self.predict)
+
+    def predict_with_marginals(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], NDArray[np.float64]]]:
+        """The tags of each sentence and the (T, K) probabilities of all tags, from one pass of the network."""
+
+        def both(emissions: Tensor, lengths: Tensor) -> list[tuple[list[str], NDArray[np.float64]]]:
+            paths, _ = self.network.crf.decode(emissions, lengths)
+            values = self.network.crf.marginals(emissions, lengths).cpu().numpy()
+            return [
+                (self.tags.names(path[:length].tolist()), row[:length])
+                for path, row, length in zip(paths.cpu(), values, lengths.tolist(), strict=True)
+            ]
+
+        return self._by_batch(sentences, None, both)
+
+    def n_best(self, sentences: Sequence[Tokens], k: int) -> list[list[tuple[list[str], float]]]:
+        """Up to k taggings of each sentence, best first, with their log-probabilities in nats."""
+        return [
+            [(self.tags.names(path.tolist()), value) for path, value in ranked] for ranked in self.k_best(sentences, k)
+        ]
+
+    def explain(self, tokens: Tokens, k: int = 3) -> Explanation:
+        """How the tags of one sentence came about: scores, moves between tags, probabilities, the k best taggings."""
+
+        def parts(emissions: Tensor, lengths: Tensor) -> list[tuple[Tensor, Tensor, float]]:
+            total = self.network.crf.log_partition(emissions, lengths)
+            return [(emissions[0], self.network.crf.marginals(emissions, lengths)[0], float(total))]
+
+        (ranked,) = self.k_best([tokens], k)
+        ((emissions, marginals, log_partition),) = self._by_batch([tokens], None, parts)
+        path = ranked[0][0].tolist()
+        moves = self._moves(path, emissions)
+        return Explanation(
+            tokens=tuple(tokens),
+            tags=tuple(self.tags.names(path)),
+            alternatives=tuple((tuple(self.tags.names(some.tolist())), value) for some, value in ranked),
+            top=rank_tags(self.tags.entries, marginals.cpu().numpy(), emissions.cpu().numpy()),
+            moves=moves,
+            score=sum(move.emission + move.transition for move in moves),
+            log_partition=log_partition,
+        )
+
+    def _moves(self, path: Sequence[int], emissions: Tensor) -> tuple[Move, ...]:
+        if not path:
+            return ()
+        transitions, start, end = (part.detach().cpu() for part in self.network.crf.potentials())
+        names = self.tags.names(path)
+        paid = [float(start[path[0]]), *(float(transitions[a, b]) for a, b in pairwise(path)), float(end[path[-1]])]
+        given = [*(float(emissions[place, tag]) for place, tag in enumerate(path)), 0.0]
+        return tuple(map(Move, ["", *names], [*names, ""], given, paid))
+
+    @property
+    def known_tokens(self) -> frozenset[str] | None:
+        """The tokens of the training data, where the model has kept them all."""
+        feature = self.features.tokens.get("token")
+        if feature is None or self.config.minimum_count > 1:
+            return None
+        counts = feature.vocabulary.counts[len(SPECIALS) :]
+        return frozenset(entry for entry, count in zip(feature.vocabulary.entries, counts, strict=True) if count)
 
     def _by_batch(
         self, sentences: Sequence[Tokens], adjust: Adjustment | None, decode: Callable[[Tensor, Tensor], list[Decoded]]

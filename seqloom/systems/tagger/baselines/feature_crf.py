@@ -1,0 +1,188 @@
+"""Conditional random field over hand-made features of words, trained by crfsuite: the strongest tagger without a network."""
+
+import math
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from seqloom.data.vocabulary import TagVocabulary, Vocabulary
+from seqloom.errors import ConfigError, ModelError, SeqloomError
+from seqloom.systems.tagger.baselines.method import Ids, Probabilities, Stored, TaggedCorpus, Tokens
+from seqloom.systems.tagger.features import _shape as word_shape
+
+__all__ = ["FeatureCRF", "word_features"]
+
+_WINDOW = 2
+_LONGEST_AFFIX = 4
+# Characters that crfsuite's UTF-8 C strings cannot hold; they are read as the replacement character.
+_UNSPEAKABLE = re.compile("[\x00\ud800-\udfff]")
+_BORDERS = ("\x02\x02", "\x02", "\x03", "\x03\x03")  # beyond the sentence, by their distance
+
+
+def _own_features(token: str) -> list[str]:
+    sizes = range(1, min(_LONGEST_AFFIX, len(token)) + 1)
+    return [
+        "b",  # how frequent each tag is
+        f"l{token.lower()}",
+        f"h{word_shape(token)}",
+        *(f"p{token[:size]}" for size in sizes),
+        *(f"s{token[-size:]}" for size in sizes),
+    ]
+
+
+def word_features(tokens: Tokens) -> list[list[str]]:
+    """The features of each token of a sentence.
+
+    Lower case, shape, prefixes and suffixes of 1 to 4 characters; the words from two places before to two places
+    behind, and the two pairs of the word and a neighbour.
+
+    >>> print(*word_features(["Ada", "x"])[0][:9])
+    b lada hXx pA pAd pAda sa sda sAda
+    """
+    spoken = [_UNSPEAKABLE.sub("\ufffd", token) for token in tokens]
+    padded = [*_BORDERS[:2], *spoken, *_BORDERS[2:]]
+    cache: dict[str, list[str]] = {}
+    features = []
+    for place, token in enumerate(spoken, start=_WINDOW):
+        own = cache.get(token)
+        if own is None:
+            own = cache[token] = _own_features(token)
+        around = [
+            f"{shift:+d}{padded[place + shift]}" if shift else f"0{token}" for shift in range(-_WINDOW, _WINDOW + 1)
+        ]
+        pairs = [f"<{padded[place - 1]} {token}", f">{token} {padded[place + 1]}"]
+        features.append([*own, *around, *pairs])
+    return features
+
+
+Algorithm = Literal["lbfgs", "perceptron"]
+
+
+def _library() -> Any:
+    try:
+        import pycrfsuite  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise SeqloomError('the feature CRF needs sklearn-crfsuite: pip install "seqloom[baselines]"') from error
+    return pycrfsuite
+
+
+class FeatureCRF:
+    """A linear-chain CRF with the features of `word_features` (Lafferty et al. 2001; Ratnaparkhi's features, 1996).
+
+    Args:
+        tags: number of tags K. crfsuite knows them by their ids, so that any string can be a tag.
+        model: the bytes of a ``.crfsuite`` file.
+    Raises:
+        ModelError: the bytes are no crfsuite model.
+        SeqloomError: crfsuite is not installed.
+    """
+
+    def __init__(self, tags: int, model: bytes) -> None:
+        # crfsuite reads sizes and offsets from the header unchecked: a cut file must not reach it.
+        if len(model) < 48 or model[:4] != b"lCRF" or int.from_bytes(model[4:8], "little") != len(model):
+            raise ModelError(f"the feature CRF's {len(model)} bytes are not an intact crfsuite model; train it again")
+        self.tags, self.model = tags, model
+        self._tagger = _library().Tagger()
+        self._tagger.open_inmemory(model)
+        self._labels: list[str] = self._tagger.labels()
+        if not all(label.isdecimal() and int(label) < tags for label in self._labels):
+            raise ModelError(f"the feature CRF's model has other tags than its {tags}; train it again")
+        self._lock = threading.Lock()  # a tagger holds the sentence that it works on
+
+    @classmethod
+    def fit(
+        cls,
+        corpus: TaggedCorpus,
+        *,
+        c2: float = 0.5,
+        iterations: int = 10,
+        algorithm: Algorithm = "perceptron",
+        progress: Callable[[str], None] | None = None,
+    ) -> Self:
+        """Train on the sentences, which are handed to crfsuite one by one.
+
+        Args:
+            c2: strength of the L2 penalty, typically 0.1 to 1; of L-BFGS alone.
+            iterations: at most so many; L-BFGS takes 100 to 200 to converge, the perceptron about 10.
+            algorithm: ``lbfgs``, maximum likelihood under the penalty, or ``perceptron``, the averaged structured
+                perceptron (Collins 2002), which takes a tenth of the time and knows no penalty. Its scores are no
+                log-probabilities by their training, so what it calls a probability is not calibrated.
+            progress: called with each line of crfsuite's log.
+        Raises:
+            ConfigError: an argument is out of range.
+        Cost: about 2 KB of memory per token; time per iteration grows with tokens times tags squared.
+        """
+        if not (c2 >= 0 and math.isfinite(c2)):
+            raise ConfigError(f"c2 is {c2}; expected a number from 0 up")
+        if iterations < 1:
+            raise ConfigError(f"iterations is {iterations}; expected at least 1")
+        trainer = _trainer(progress)
+        trainer.select("ap" if algorithm == "perceptron" else "lbfgs")
+        shared = {"max_iterations": iterations, "feature.minfreq": 1.0}
+        trainer.set_params(shared if algorithm == "perceptron" else {**shared, "c1": 0.0, "c2": c2})
+        names = list(map(str, corpus.targets.tolist()))
+        end = 0
+        for tokens in corpus.sentences:
+            begin, end = end, end + len(tokens)
+            if begin < end:
+                trainer.append(word_features(tokens), names[begin:end])
+        with tempfile.TemporaryDirectory(prefix="seqloom-") as folder:
+            path = Path(folder) / "model.crfsuite"
+            trainer.train(str(path))
+            return cls(len(corpus.tags), path.read_bytes())
+
+    def tag(self, sentences: Sequence[Tokens]) -> list[Ids]:
+        """(T,) the most probable tags."""
+        return [path for path, _ in map(self._best, sentences)]
+
+    def _best(self, tokens: Tokens) -> tuple[Ids, float]:
+        if not len(tokens):
+            return np.zeros(0, dtype=np.int64), 0.0
+        with self._lock:
+            self._tagger.set(word_features(tokens))
+            found = self._tagger.tag()
+            probability = self._tagger.probability(found)
+        return np.array(list(map(int, found)), dtype=np.int64), math.log(max(probability, 5e-324))
+
+    def marginals(self, sentences: Sequence[Tokens]) -> list[Probabilities]:
+        """(T, K) the posterior probability of every tag at every token."""
+        return list(map(self._posterior, sentences))
+
+    def _posterior(self, tokens: Tokens) -> Probabilities:
+        posterior = np.zeros((len(tokens), self.tags))
+        if len(tokens):
+            with self._lock:
+                self._tagger.set(word_features(tokens))
+                for label in self._labels:
+                    column = [self._tagger.marginal(label, place) for place in range(len(tokens))]
+                    posterior[:, int(label)] = column
+        return posterior
+
+    def k_best(self, sentences: Sequence[Tokens], k: int) -> list[list[tuple[Ids, float]]]:
+        """The one best tag path of each sentence with its log-probability (crfsuite keeps no second best)."""
+        return [[self._best(tokens)] for tokens in sentences]
+
+    def stored(self) -> Stored:
+        """The bytes of crfsuite's file."""
+        return Stored({"model": np.frombuffer(self.model, dtype=np.uint8)}, {})
+
+    @classmethod
+    def restored(cls, words: Vocabulary, tags: TagVocabulary, stored: Stored) -> Self:
+        """The method that `stored` described."""
+        return cls(len(tags), stored.arrays["model"].astype(np.uint8).tobytes())
+
+
+def _trainer(progress: Callable[[str], None] | None) -> Any:
+    library = _library()
+
+    class Trainer(library.Trainer):  # type: ignore[name-defined]
+        def message(self, message: str) -> None:
+            if progress is not None and message.strip():
+                progress(message.strip())
+
+    return Trainer(algorithm="lbfgs", verbose=False)

@@ -1,0 +1,156 @@
+"""A tagger without a network as a model: the same verbs as the neural tagger, in one directory. No torch is imported."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from seqloom.data.schemes import convert
+from seqloom.data.sentences import Sentence
+from seqloom.data.vocabulary import TagVocabulary, Vocabulary
+from seqloom.errors import ModelError, SeqloomError
+from seqloom.systems.card import model_card
+from seqloom.systems.directory import ModelDirectory, fill_model, write_model
+from seqloom.systems.tagger.baselines import methods
+from seqloom.systems.tagger.baselines.config import StatisticsConfig
+from seqloom.systems.tagger.baselines.method import BaselineMethod, Ids, Probabilities, Stored, TaggedCorpus, Tokens
+from seqloom.systems.tagger.explanation import Explanation, rank_tags
+from seqloom.systems.tagger.streaming import by_block
+
+__all__ = ["BaselineTagger"]
+
+
+class BaselineTagger:
+    """Tags tokens by one of the methods without a network.
+
+    These decode without constraints. Where tags spell spans, what breaks the scheme is respelled as the CoNLL scorer
+    reads it (`spans_from`), so predicted tags are always legal and their lenient scores are the method's own.
+
+    Args:
+        method: its name.
+        words: the training words with their counts.
+        tags: the tags, and thereby their ids.
+        implementation: the method itself.
+        scheme: how tags spell spans, or None.
+
+    Attributes:
+        about: how the model was made.
+        reading: how its data were read, and hence how files are read at prediction.
+    """
+
+    system = "tagger"
+
+    def __init__(
+        self, method: str, words: Vocabulary, tags: TagVocabulary, implementation: BaselineMethod, scheme: str | None
+    ):
+        self.method, self.words, self.tags = method, words, tags
+        self.implementation, self.scheme = implementation, scheme
+        self.about: dict[str, Any] = {}
+        self.reading: dict[str, Any] = {}
+
+    @classmethod
+    def fit(
+        cls,
+        method: str,
+        sentences: Sequence[Sentence],
+        scheme: str | None = None,
+        settings: StatisticsConfig | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> Self:
+        """A tagger fitted on tagged sentences.
+
+        Raises:
+            ConfigError: there is no such method, or a setting is out of range.
+            DataError: a sentence has no tags, or there is no token at all.
+        """
+        corpus = TaggedCorpus.of(sentences)
+        return cls(method, corpus.words, corpus.tags, methods.fit(method, corpus, settings, progress), scheme)
+
+    @property
+    def known_tokens(self) -> frozenset[str]:
+        """The tokens of the training data."""
+        return frozenset(self.words.entries)
+
+    def predict(self, sentences: Iterable[Tokens]) -> list[list[str]]:
+        """The tags of each sentence, as :meth:`Tagger.predict`."""
+        return [self.spelled(path) for path in self.implementation.tag(list(sentences))]
+
+    def stream(self, sentences: Iterable[Tokens]) -> Iterator[list[str]]:
+        """The tags of each sentence of any iterable, in bounded memory, as :meth:`Tagger.stream`."""
+        return by_block(sentences, self.predict)
+
+    def predict_with_marginals(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], Probabilities]]:
+        """The tags of each sentence and the (T, K) probabilities of all tags."""
+        return list(zip(self.predict(sentences), self.marginals(sentences), strict=True))
+
+    def marginals(self, sentences: Sequence[Tokens]) -> list[Probabilities]:
+        """The (T, K) probability of every tag at every token, over all tag sequences, illegal ones too."""
+        return self.implementation.marginals(sentences)
+
+    def n_best(self, sentences: Sequence[Tokens], k: int) -> list[list[tuple[list[str], float]]]:
+        """Up to k taggings of each sentence, best first, with their log-probabilities in nats."""
+        return [
+            [(self.spelled(path), value) for path, value in ranked]
+            for ranked in self.implementation.k_best(sentences, k)
+        ]
+
+    def explain(self, tokens: Tokens, k: int = 3) -> Explanation:
+        """How the tags of one sentence came about: each token's most probable tags, and the k best taggings."""
+        (ranked,), (marginals,) = self.n_best([tokens], k), self.marginals([tokens])
+        return Explanation(
+            tokens=tuple(tokens),
+            tags=tuple(self.predict([tokens])[0]),
+            alternatives=tuple((tuple(tags), value) for tags, value in ranked),
+            top=rank_tags(self.tags.entries, marginals),
+        )
+
+    def spelled(self, path: Ids) -> list[str]:
+        """The tags of a path, spelled as the scheme demands."""
+        tags = self.tags.names(path.tolist())
+        return tags if self.scheme is None else convert(tags, self.scheme, self.scheme)
+
+    def fill(self, directory: Path) -> None:
+        """Writes the files of the model into an existing, empty directory."""
+        card = model_card(
+            f"Tagger of {len(self.tags)} tags, method {self.method}",
+            "One tag for each token.",
+            self.about,
+            "```\nseqloom predict MODEL FILE\n```\nFILE is read as the training data were, its tags left out or ignored.",
+        )
+        stored = self.implementation.stored()
+        config: dict[str, Any] = {"system": self.system, "method": self.method, "scheme": self.scheme}
+        config |= {"reading": self.reading, "about": self.about}
+
+        def vocabularies(folder: Path) -> None:
+            for name, vocabulary in {"words": self.words, **stored.vocabularies}.items():
+                vocabulary.save(folder / f"{name}.json")
+            self.tags.save(folder / "tags.json")
+
+        fill_model(directory, config, stored.arrays, card, vocabularies)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the model directory; a reader finds the old one or the new one, never half of one."""
+        write_model(path, self.fill)
+
+    @classmethod
+    def from_directory(cls, directory: ModelDirectory) -> Self:
+        """The tagger of a model directory.
+
+        Raises:
+            ModelError: something is missing or does not fit together.
+        """
+        method = directory.setting("method")
+        files = {file.stem: file for file in directory.vocab.glob("*.json") if file.stem != "tags"}
+        words, tags = Vocabulary.load(directory.vocab / "words.json"), TagVocabulary.load(directory.vocab / "tags.json")
+        stored = Stored(
+            directory.tensors, {name: Vocabulary.load(file) for name, file in files.items() if name != "words"}
+        )
+        try:
+            implementation = methods.restore(method, words, tags, stored)
+        except (KeyError, ValueError, IndexError, TypeError) as error:
+            if isinstance(error, SeqloomError):
+                raise
+            raise ModelError(f"{directory.path}: the model of method {method!r} is damaged ({error})") from None
+        tagger = cls(method, words, tags, implementation, directory.setting("scheme"))
+        tagger.about, tagger.reading = directory.config.get("about", {}), directory.config.get("reading", {})
+        return tagger

@@ -1,0 +1,243 @@
+"""What ``seqloom predict`` does with a tagger: sentences in, tags out in the form that was asked for, block by block."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqloom.data.formats import ReadOptions, detect_format, format_sentences, read_lines
+from seqloom.data.offsets import word_offsets
+from seqloom.data.schemes import spans_from
+from seqloom.data.sentences import Sentence
+from seqloom.errors import ConfigError
+from seqloom.systems.tagger.highlighting import Highlight, page_end, page_start, paragraph
+from seqloom.systems.tagger.scoring import AnyTagger
+from seqloom.systems.tagger.streaming import blocks
+
+__all__ = ["Entity", "PredictOptions", "entities", "predict", "read_options"]
+
+_PEEK = 200  # lines that tell the format
+
+Tags = Sequence[str]
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How files are tagged and written."""
+
+    format: Annotated[
+        Literal["native", "plain", "json", "inline", "html"],
+        "the input's own format with the tags put in, 'token/tag' lines, JSON lines with offsets and probabilities, "
+        "text with [LABEL spans] marked, or a page with coloured spans",
+    ] = "native"
+    nbest: Annotated[int, "how many taggings of each sentence, best first (plain, json and explain)"] = 1
+    explain: Annotated[bool, "say for each sentence how its tags came about, as text or (--format json) JSON lines"] = (
+        False
+    )
+    read_as: Annotated[
+        Literal["auto", "columns", "conllu", "jsonl", "slashed", "segmented", "plain"], "the format of the input"
+    ] = "auto"
+    columns: Annotated[
+        str, "of column files, which column holds what, such as text=0,tag=3; without tag, one is added"
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A span of a sentence: its label, its text, where it stands, and how sure the model is.
+
+    Attributes:
+        start, end: offsets of its first and last-plus-one character in the sentence's text.
+        score: the smallest of the marginal probabilities of its tokens' tags. The span's own probability is at most
+            that, and a product would call long spans unlikely for their length alone. Not calibrated.
+    """
+
+    type: str
+    text: str
+    start: int
+    end: int
+    score: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        score = {} if self.score is None else {"score": round(self.score, 6)}
+        return {"type": self.type, "text": self.text, "start": self.start, "end": self.end, **score}
+
+
+def read_options(reading: Mapping[str, Any]) -> ReadOptions:
+    """How a model's files are read."""
+    names = ("columns", "tag", "tokens", "scheme", "on_misaligned", "encoding")
+    return ReadOptions(**{name: reading[name] for name in names if name in reading})
+
+
+def entities(
+    sentence: Sentence, tags: Tags, scheme: str, chances: NDArray[np.floating[Any]] | None = None
+) -> tuple[str, list[Entity]]:
+    """The sentence's text and the entities that its tags spell.
+
+    Args:
+        chances: (T,) the marginal probability of each token's tag, for the scores.
+
+    >>> entities(Sentence(["in", "New", "York"]), ["O", "B-LOC", "I-LOC"], "bio", np.array([1, 0.9, 0.8]))[1]
+    [Entity(type='LOC', text='New York', start=3, end=11, score=0.8)]
+    """
+    text, offsets = _placed(sentence)
+    found = []
+    for first, end, label in spans_from(tags, scheme):
+        start, stop = offsets[first][0], offsets[end - 1][1]
+        score = None if chances is None else float(chances[first:end].min())
+        found.append(Entity(label, text[start:stop], start, stop, score))
+    return text, found
+
+
+def predict(model: AnyTagger, lines: Iterable[str], options: PredictOptions) -> Iterator[str]:
+    """The lines of the input with a tag for each token; tags that the input has are ignored and replaced.
+
+    No more than a block of sentences is held at a time, so the input may be a stream of any length.
+    """
+    _check(model, options)
+    numbered = iter(enumerate(lines, start=1))
+    head = list(islice(numbered, _PEEK))
+    found = detect_format([line for _, line in head])[0] if options.read_as == "auto" else options.read_as
+    chosen = read_options(model.reading)
+    if options.columns:
+        chosen = replace(chosen, columns=options.columns)
+    elif found == "columns" and head and _is_untagged(head, chosen):
+        chosen = replace(chosen, columns="text=0")
+    if found == "plain":
+        found = "segmented"
+    write = _writer(model, options, found, chosen)
+    if options.format == "html" and not options.explain:
+        yield from page_start(_labels(model))
+    # An empty input has no first line that could be wrong: nothing in gives nothing out.
+    sentences = read_lines(chain(head, numbered), "input", found, chosen) if head else iter(())
+    for block in blocks(sentences):
+        yield from write(block)
+    if options.format == "html" and not options.explain:
+        yield from page_end()
+
+
+def _check(model: AnyTagger, options: PredictOptions) -> None:
+    if options.nbest < 1:
+        raise ConfigError(f"--nbest: {options.nbest} is not a number of taggings; expected 1 or more")
+    if options.explain and options.format not in ("native", "plain", "json"):
+        raise ConfigError(f"--explain is written as text or with --format json, not as {options.format}")
+    if options.nbest > 1 and not options.explain and options.format not in ("plain", "json"):
+        raise ConfigError(
+            "--nbest above 1 needs --format plain or --format json: the other formats have one tag per token"
+        )
+    if options.format == "inline" and model.scheme is None:
+        raise ConfigError("--format inline marks spans, and this model's tags spell none; choose --format plain")
+
+
+def _writer(
+    model: AnyTagger, options: PredictOptions, format: str, reading: ReadOptions
+) -> Callable[[Sequence[Sentence]], Iterator[str]]:
+    """What turns a block of sentences into lines."""
+    if options.explain:
+        return lambda block: _explained(model, block, options)
+    if options.nbest > 1:
+        return lambda block: _ranked(model, block, options)
+    if options.format == "native":
+        return lambda block: format_sentences(block, model.predict(_tokens(block)), format, reading, model.scheme or "")
+    if options.format == "json":
+        return lambda block: _json(model, block)
+    shapes = {"plain": _plain, "inline": _inline, "html": _html}
+    shape = shapes[options.format]
+    return lambda block: (
+        shape(sentence, tags, model.scheme) for sentence, tags in zip(block, model.predict(_tokens(block)), strict=True)
+    )
+
+
+def _tokens(block: Sequence[Sentence]) -> list[Sequence[str]]:
+    return [sentence.tokens for sentence in block]
+
+
+def _placed(sentence: Sentence) -> tuple[str, Sequence[tuple[int, int]]]:
+    """The sentence's text, as its file has it where it says so, and where its tokens stand."""
+    row = sentence.rows[0] if len(sentence.rows) == 1 and sentence.offsets is not None else ""
+    stated = json.loads(row).get("text") if row.lstrip().startswith("{") else None
+    text = stated if isinstance(stated, str) else sentence.text
+    return text, sentence.offsets or word_offsets(text, sentence.tokens)
+
+
+def _is_untagged(numbered: Sequence[tuple[int, str]], options: ReadOptions) -> bool:
+    """Whether a column file has the tokens alone: a model's users have no tags yet."""
+    first = next((line for _, line in numbered if line.strip()), "")
+    return len(first.split()) == 1 and "tag=" in options.columns
+
+
+def _plain(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
+    return " ".join(f"{token}/{tag}" for token, tag in zip(sentence.tokens, tags, strict=True))
+
+
+def _inline(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
+    text, found = entities(sentence, tags, scheme or "")
+    parts, at = [], 0
+    for entity in found:
+        label = f"{entity.type} " if entity.type else ""
+        parts += [text[at : entity.start], f"[{label}{entity.text}]"]
+        at = entity.end
+    return "".join([*parts, text[at:]]).replace("\n", " ")
+
+
+def _html(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
+    if scheme is not None:
+        text, found = entities(sentence, tags, scheme)
+        return paragraph(text, [Highlight(entity.start, entity.end, entity.type) for entity in found])
+    text, offsets = _placed(sentence)
+    return paragraph(text, [Highlight(*place, tag) for place, tag in zip(offsets, tags, strict=True)])
+
+
+def _labels(model: AnyTagger) -> list[str]:
+    """The labels of the spans that a model can find, or all its tags."""
+    tags = model.tags.entries
+    if model.scheme is None:
+        return sorted(tags)
+    scheme = model.scheme
+    return sorted({span.label for tag in tags for span in spans_from([tag], scheme)})
+
+
+def _json(model: AnyTagger, block: Sequence[Sentence]) -> Iterator[str]:
+    number = {tag: index for index, tag in enumerate(model.tags.entries)}
+    for sentence, (tags, marginals) in zip(block, model.predict_with_marginals(_tokens(block)), strict=True):
+        chances = np.array([marginals[place, number[tag]] if tag in number else 0.0 for place, tag in enumerate(tags)])
+        text, found = entities(sentence, tags, model.scheme, chances) if model.scheme else (_placed(sentence)[0], None)
+        described: dict[str, Any] = {"text": text, "tokens": list(sentence.tokens), "tags": tags}
+        described["probabilities"] = [round(float(chance), 6) for chance in chances]
+        if found is not None:
+            described["entities"] = [entity.to_dict() for entity in found]
+        yield _dumped(described)
+
+
+def _ranked(model: AnyTagger, block: Sequence[Sentence], options: PredictOptions) -> Iterator[str]:
+    for sentence, readings in zip(block, model.n_best(_tokens(block), options.nbest), strict=True):
+        if options.format == "json":
+            ranked = [{"tags": tags, "score": value} for tags, value in readings]
+            yield _dumped({"tokens": list(sentence.tokens), "n_best": ranked})
+        else:
+            yield from (f"{value:.4f}\t{_plain(sentence, tags, None)}" for tags, value in readings)
+
+
+def _explained(model: AnyTagger, block: Sequence[Sentence], options: PredictOptions) -> Iterator[str]:
+    # A single tagging would leave nothing to compare with.
+    count = options.nbest if options.nbest > 1 else 3
+    for sentence in block:
+        explanation = model.explain(sentence.tokens, count)
+        if options.format == "json":
+            yield _dumped(explanation.to_dict())
+        else:
+            yield from explanation.lines()
+
+
+def _dumped(record: dict[str, Any]) -> str:
+    text = json.dumps(record, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can spell
+        return json.dumps(record)
+    return text

@@ -1,0 +1,150 @@
+"""Features that are a function of the token, computed once for each distinct token of a corpus."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, count
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqloom.data.characters import CharacterVocabulary
+from seqloom.data.vocabulary import SPECIALS, Vocabulary, ordered_by_count
+
+__all__ = [
+    "FUNCTIONS",
+    "CharactersFeature",
+    "Distinct",
+    "Ids",
+    "TokenFeature",
+    "Tokens",
+    "digits_as_zero",
+    "distinct_tokens",
+]
+
+Tokens = Sequence[str]
+Ids = NDArray[np.int64]
+
+# A long word's two ends say most about it, and one freak of 10,000 characters must not cost a batch its memory.
+LONGEST_SPELLING = 24
+
+_DIGIT = re.compile(r"\d")
+
+
+def _shape(token: str) -> str:
+    """Classes of characters with repetitions removed: ``IBM-2020`` is ``X-d``, ``Peter`` is ``Xx``."""
+    shape: list[str] = []
+    for character in token:
+        if character.isupper():
+            kind = "X"
+        elif character.islower():
+            kind = "x"
+        elif character.isdigit():
+            kind = "d"
+        elif character.isalpha():
+            kind = "c"
+        else:
+            kind = character
+        if not shape or shape[-1] != kind:
+            shape.append(kind)
+    return "".join(shape)
+
+
+def _capitalisation(token: str) -> str:
+    """How capitals are used (Wang et al. 2015, section 2.1).
+
+    >>> [_capitalisation(token) for token in ("the", "IBM", "Rome", "iPhone", "42")]
+    ['lower', 'upper', 'leading', 'mixed', 'none']
+    """
+    if token.islower():
+        return "lower"
+    if token.isupper():
+        # One capital letter is a leading one: "A" begins more sentences than it abbreviates names.
+        return "upper" if sum(map(str.isalpha, token)) > 1 else "leading"
+    if token[:1].isupper() and token[1:].islower():
+        return "leading"
+    return "mixed" if any(map(str.isupper, token)) else "none"
+
+
+def _prefix(size: int) -> Callable[[str], str]:
+    return lambda token: token[:size]
+
+
+def _suffix(size: int) -> Callable[[str], str]:
+    return lambda token: token[-size:]
+
+
+FUNCTIONS: dict[str, Callable[[str], str]] = {
+    "token": str,
+    "lowercase": str.lower,
+    "capitalisation": _capitalisation,
+    "shape": _shape,
+    **{f"prefix{size}": _prefix(size) for size in range(1, 6)},
+    **{f"suffix{size}": _suffix(size) for size in range(1, 6)},
+}
+
+
+def digits_as_zero(token: str) -> str:
+    """The token with every digit as 0 (Lample et al. 2016).
+
+    >>> digits_as_zero("1998-05")
+    '0000-00'
+    """
+    return _DIGIT.sub("0", token)
+
+
+class Distinct(NamedTuple):
+    """The distinct tokens of a corpus in the order of their first places, and for each of its N tokens which it is."""
+
+    tokens: list[str]
+    index: Ids
+
+
+def distinct_tokens(sentences: Sequence[Tokens]) -> Distinct:
+    """The distinct tokens of sentences laid end to end.
+
+    >>> distinct_tokens([["a", "b"], ["a"]])
+    Distinct(tokens=['a', 'b'], index=array([0, 1, 0]))
+    """
+    numbers: defaultdict[str, int] = defaultdict(count().__next__)
+    total = sum(map(len, sentences))
+    index = np.fromiter(map(numbers.__getitem__, chain.from_iterable(sentences)), np.int64, total)
+    return Distinct(list(numbers), index)
+
+
+class TokenFeature:
+    """One value per token, by a function of the token; values not seen in training share the unknown entry."""
+
+    def __init__(self, name: str, vocabulary: Vocabulary):
+        self.name, self.vocabulary = name, vocabulary
+        self._function = FUNCTIONS[name]
+
+    @classmethod
+    def fit(cls, name: str, counted: Mapping[str, int], minimum_count: int) -> Self:
+        """The values of the counted training tokens, a value of the spelling ``<unk>`` left to the unknown entry."""
+        function, counts = FUNCTIONS[name], Counter[str]()
+        for token, number in counted.items():
+            counts[function(token)] += number
+        for special in SPECIALS:
+            counts.pop(special, None)
+        kept = ordered_by_count(counts, minimum_count)
+        return cls(name, Vocabulary(kept, [counts[value] for value in kept]))
+
+    def encode(self, tokens: Sequence[str]) -> Ids:
+        """(U,) ids of U tokens."""
+        return self.vocabulary.lookup(list(map(self._function, tokens)))
+
+
+class CharactersFeature:
+    """The spelling of a token, for a network over its characters (Ling et al. 2015; Lample et al. 2016)."""
+
+    def __init__(self, vocabulary: CharacterVocabulary):
+        self.vocabulary = vocabulary
+
+    def spell(self, tokens: Sequence[str]) -> tuple[Ids, Ids]:
+        """(N,) character ids of U tokens laid end to end, and (U + 1,) where each begins; long ones keep their two ends."""
+        half = LONGEST_SPELLING // 2
+        short = [token if len(token) <= LONGEST_SPELLING else token[:half] + token[-half:] for token in tokens]
+        ids, offsets = self.vocabulary.encode_batch(short)
+        return ids, offsets
