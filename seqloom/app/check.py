@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from rich.text import Text
 
@@ -11,13 +11,14 @@ from seqloom.app.command import parse
 from seqloom.app.terminal import facts, print_json, show, table
 from seqloom.data.check import CheckReport, check
 from seqloom.data.findings import Severity
-from seqloom.data.formats import Format, ReadOptions
+from seqloom.data.formats import Format, ReadOptions, Tokens
 
 __all__ = ["SUMMARY", "run"]
 
 SUMMARY = "look for problems in data before any training"
 
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_COUNTED = {"labels": "label", "spans": "span", "sentence labels": "sentence label"}  # tables instead of rows
 _LABELS_SHOWN = 30
 _BAR = 24
 
@@ -26,7 +27,7 @@ _BAR = 24
 class Options:
     """Options of the verb."""
 
-    data: Annotated[Path, "the file to check, compressed or not"]
+    data: Annotated[Path, "the file to check, compressed or not; or DIR/NAME of NAME.seq.in, NAME.seq.out, NAME.label"]
     train: Annotated[Path | None, "training file to compare it with: shared sentences, unknown labels and tokens"] = (
         None
     )
@@ -35,7 +36,12 @@ class Options:
     encoding: Annotated[str, "character encoding of the files"] = "utf-8"
     columns: Annotated[str, "of column files: which column holds what, 0 the first, -1 the last"] = "text=0,tag=-1"
     tag: Annotated[str, "of CoNLL-U files: the column of the tags, such as upos or xpos"] = "upos"
-    tokens: Annotated[Literal["words", "characters"], "of JSON lines without tokens: what a token is"] = "words"
+    tokens: Annotated[Tokens, "words, the characters of a text, or joint: characters tagged with word and tag"] = (
+        "words"
+    )
+    embeddings: Annotated[Path | None, "word vectors (word2vec or GloVe); reports how many of the words they have"] = (
+        None
+    )
     limit: Annotated[int, "findings of a kind to list for each file"] = 10
     json: Annotated[bool, "print JSON"] = False
 
@@ -55,7 +61,7 @@ def run(argv: list[str]) -> int:
         scheme=options.scheme,
         encoding=options.encoding,
     )
-    report = check(paths, options.as_, reading, limit=options.limit)
+    report = check(paths, options.as_, reading, limit=options.limit, embeddings=options.embeddings)
     if options.json:
         print_json(report.to_dict())
     else:
@@ -65,13 +71,16 @@ def run(argv: list[str]) -> int:
 
 def _print(report: CheckReport) -> None:
     for split, corpus in report.corpora.items():
-        rows = [(name, value) for name, value in corpus.rows() if name not in ("labels", "spans")]
+        rows = [(name, value) for name, value in corpus.rows() if name not in _COUNTED]
         rows.append(("sha256", report.checksums.get(split, "")))
         show(facts(rows))
-        for name, counts in (("label", corpus.labels), ("span", corpus.spans)):
+        for name, counts in zip(_COUNTED.values(), (corpus.labels, corpus.spans, corpus.sentence_labels), strict=True):
             if counts:
                 show("")
                 show(table((name, "count", "share", ""), _distribution(counts), right=("count", "share")))
+        show("")
+    if report.coverage is not None:
+        show(facts(report.coverage.rows()))
         show("")
     if report.findings:
         found = [(Text(one.severity, style=_STYLES[one.severity]), one.where, one.message) for one in report.findings]

@@ -6,23 +6,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from seqloom.data.comparisons import (
+    foreign_labels,
+    mixed_schemes,
+    repeated_sentences,
+    unknown_tokens,
+    width_mismatch,
+)
 from seqloom.data.corpus import Corpus, CorpusReport
+from seqloom.data.embeddings import Coverage, load_embeddings
 from seqloom.data.files import STDIN, checksum
 from seqloom.data.findings import (
     Finding,
     Severity,
-    foreign_labels,
     label_troubles,
     line_troubles,
     listed,
     long_sentences,
-    mixed_schemes,
-    repeated_sentences,
     tag_troubles,
-    unknown_tokens,
-    width_mismatch,
 )
 from seqloom.data.formats import ReadOptions, read
+from seqloom.data.sources import aligned_files
 from seqloom.errors import ConfigError, DataError
 
 __all__ = ["CheckReport", "check"]
@@ -39,11 +43,13 @@ class CheckReport:
         corpora: the counts of each file that could be read, by split.
         findings: errors first, then warnings, then notes.
         checksums: the SHA-256 of each file, by split.
+        coverage: how the training file's words, or else the first file's, are found among word vectors.
     """
 
     corpora: dict[str, CorpusReport]
     findings: tuple[Finding, ...]
     checksums: dict[str, str]
+    coverage: Coverage | None = None
 
     def count(self, severity: Severity) -> int:
         """How many findings are of this severity."""
@@ -63,6 +69,7 @@ class CheckReport:
         return {
             "corpora": {split: report.to_dict() for split, report in self.corpora.items()},
             "checksums": self.checksums,
+            "embeddings": self.coverage.to_dict() if self.coverage is not None else None,
             "findings": [finding.to_dict() for finding in self.findings],
             "errors": self.count("error"),
             "warnings": self.count("warning"),
@@ -71,7 +78,12 @@ class CheckReport:
 
 
 def check(
-    paths: Mapping[str, str | Path], format: str = "auto", options: ReadOptions | None = None, *, limit: int = 10
+    paths: Mapping[str, str | Path],
+    format: str = "auto",
+    options: ReadOptions | None = None,
+    *,
+    limit: int = 10,
+    embeddings: str | Path | None = None,
 ) -> CheckReport:
     """Check the files of a training, without stopping at the first trouble.
 
@@ -80,7 +92,9 @@ def check(
             others are compared with.
         format: as for `read`.
         limit: how many findings of a kind to list for each file.
+        embeddings: a file of word vectors, to report how many words it has.
     Raises:
+        DataError: the file of word vectors is wrong.
         ConfigError: no file, the standard input, or an unknown format, encoding, column or scheme.
 
     Of a file whose lines cannot be read, the first such line is reported; a reader cannot know where the next
@@ -97,17 +111,37 @@ def check(
             corpora[split] = read(path, format, chosen)
         except DataError as problem:
             findings.append(_finding_of(problem, str(path)))
-        if Path(path).is_file():
+        files = _files(path)
+        if files:
             checksums[split] = checksum(path)
-            found = corpora[split].report.format if split in corpora else format
-            keeps_empty_lines = found in ("segmented", "plain")
-            findings += _lines(path, chosen.encoding, keeps_empty_lines, limit)
+        found = corpora[split].report.format if split in corpora else format
+        for file in files:
+            findings += _lines(file, chosen.encoding, found in ("segmented", "plain"), limit)
     for split, corpus in corpora.items():
         findings += listed(_alone(corpus), limit)
         findings += listed(_compared(split, corpus, corpora.get("train")), limit)
     findings += mixed_schemes(corpora)
     findings.sort(key=lambda finding: _ORDER[finding.severity])
-    return CheckReport({split: corpus.report for split, corpus in corpora.items()}, tuple(findings), checksums)
+    coverage = _coverage(corpora, embeddings) if embeddings is not None else None
+    return CheckReport(
+        {split: corpus.report for split, corpus in corpora.items()}, tuple(findings), checksums, coverage
+    )
+
+
+def _files(path: str | Path) -> tuple[Path, ...]:
+    """The files behind a name, none where reading could not find them either."""
+    try:
+        return aligned_files(path) or ((Path(path),) if Path(path).is_file() else ())
+    except DataError:
+        return ()
+
+
+def _coverage(corpora: Mapping[str, Corpus], path: str | Path) -> Coverage | None:
+    corpus = corpora.get("train") or next(iter(corpora.values()), None)
+    if corpus is None:
+        return None
+    words = dict.fromkeys(token for sentence in corpus.sentences for token in sentence.tokens)
+    return load_embeddings(path, list(words)).coverage
 
 
 def _lines(path: str | Path, encoding: str, keeps_empty_lines: bool, limit: int) -> list[Finding]:

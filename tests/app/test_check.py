@@ -48,6 +48,18 @@ def test_the_json_has_counts_and_findings(data, capsys):
     assert all({"severity", "where", "message"} <= set(finding) for finding in found["findings"])
 
 
+def test_three_files_and_the_words_of_vectors_are_described(tmp_path, capsys):
+    for name, text in (("seq.in", "play Jazz\n"), ("seq.out", "O B-genre\n"), ("label", "PlayMusic\n")):
+        (tmp_path / f"train.{name}").write_text(text, encoding="utf-8")
+    (tmp_path / "vectors.txt").write_text("play 1 2\njazz 1 2\n", encoding="utf-8")
+    assert check.run([str(tmp_path / "train"), "--embeddings", str(tmp_path / "vectors.txt")]) == 0
+    printed = capsys.readouterr().out
+    for expected in ("aligned", "sentence label", "PlayMusic", "lower case", "1 (50.0 %)"):
+        assert expected in printed, expected
+    assert check.run([str(tmp_path / "train"), "--tokens", "joint"]) == 2
+    assert "train.seq.out:1" in capsys.readouterr().out
+
+
 def test_labels_cannot_steer_the_terminal(data, capsys):
     data.write_text("a\tX\x1b[31m\nb\t[bold]Y\n\nc\tX\x1b[31m\n\n", encoding="utf-8")
     check.run([str(data), "--as", "columns"])

@@ -1,12 +1,13 @@
 """The check finds each planted trouble, at its line, and says nothing about clean files."""
 
+import hashlib
 import json
 
 import pytest
 
 from seqloom.data.check import check
 from seqloom.data.formats import ReadOptions
-from seqloom.errors import ConfigError
+from seqloom.errors import ConfigError, DataError
 
 CLEAN = "EU\tB-ORG\nsays\tO\n\nAda\tB-PER\nLee\tI-PER\n.\tO\n"
 
@@ -57,6 +58,12 @@ def test_clean_files_have_notes_only(files):
         ("a\tO\n" * 1001 + "b\tB-PER\n", "warning", "long sentences", "dev:1", "1,002 tokens in one sentence"),
         ("é\tO\n".encode() + b"\xe9\tB-PER\n", "error", "encoding", "dev:2", "1 of 2 lines"),
         (b"\xe9\tB-PER\n", "error", "encoding", "dev:1", "none of the 1 lines"),
+        (b"caf\xe9\tB-PER\n", "error", "reading", "dev:1", "byte 0xE9 at offset 3 is not utf-8; if the file"),
+        ("\ufeffEU\tB-ORG\na\tO\n", "note", "byte-order mark", "dev:1", "begins with a byte-order mark, which is left out"),
+        ("a\tO\r\nb\tB-PER\r\n", "note", "line ends", "dev", "the lines end in \\r\\n"),
+        ("a\tB-X\nb\tM-X\nc\tE-X\nd\tI-X\n", "error", "schemes", "dev:4", "letters B, E, I, M belong to no one scheme"),
+        ("a\tO\nb\tI-X\n\n" * 3 + "c\tB-X\n\n" * 9, "warning", "schemes", "dev", "3 places break the scheme bio, for 12 spans"),
+        ("# intent = X\na\tO\nb\tB-PER\n\nc\tO\n", "warning", "labels", "dev:5", "1 sentences have no label"),
     ],
 )  # fmt: skip
 def test_each_trouble_is_found_at_its_place(files, dev, severity, kind, where, message):
@@ -64,6 +71,52 @@ def test_each_trouble_is_found_at_its_place(files, dev, severity, kind, where, m
     matching = [place for place, text in found(report, severity, kind) if message in text]
     assert matching == [where]
     assert report.is_usable == (report.count("error") == 0)
+
+
+def test_a_byte_order_mark_and_foreign_line_ends_change_nothing(files):
+    plain = check(files(train=CLEAN))
+    marked = check(files(train="\ufeff" + CLEAN.replace("\n", "\r\n")))
+    assert marked.corpora == plain.corpora
+    assert marked.is_usable
+
+
+def test_labels_of_sentences_that_training_has_not_seen_are_errors(files):
+    train = "# intent = Play\na\tO\nb\tB-X\n\n# intent = Ask\nb\tO\n"
+    report = check(files(train=train, dev="# intent = Aks\na\tO\nb\tB-X\n"))
+    (where, message) = found(report, "error", "labels")[0]
+    assert (where, message) == (
+        "dev:2",
+        "sentence label 'Aks' (1 times in dev) does not occur in the training file; did you mean 'Ask'?",
+    )
+    assert report.to_dict()["corpora"]["train"]["sentence_labels"] == {"Ask": 1, "Play": 1}
+
+
+def test_three_files_are_checked_as_one(files, tmp_path):
+    parts = {"train.seq.in": "play jazz\n", "train.seq.out": "O B-genre\n", "train.label": "Play\n"}
+    files(**parts)
+    report = check({"train": tmp_path / "train"})
+    assert report.is_usable
+    assert report.corpora["train"].format == "aligned"
+    assert report.checksums["train"] == hashlib.sha256("".join(parts.values()).encode()).hexdigest()
+    files(**{"train.seq.in": "play jazz\x07\n"})
+    assert found(check({"train": tmp_path / "train"}), "warning", "control characters")[0][0] == "train.seq.in:1"
+    files(**{"train.seq.out": "O\n"})
+    broken = check({"train": tmp_path / "train"})
+    assert found(broken, "error", "reading")[0][0] == "train.seq.out:1"
+    (tmp_path / "train.label").unlink()
+    missing = check({"train": tmp_path / "train"})
+    assert "train.label: there is no such file" in "".join(found(missing, "error", "reading")[0])
+
+
+def test_the_coverage_of_word_vectors_counts_each_way_of_looking_up(files, tmp_path):
+    vectors = tmp_path / "vectors"
+    vectors.write_text("EU 1 2\nsays 1 2\nada 1 2\nx0 1 2\n")
+    report = check(files(train=CLEAN + "\nX1\tO\n"), embeddings=vectors)
+    assert report.coverage is not None
+    assert (report.coverage.exact, report.coverage.lower, report.coverage.digits) == (2, 1, 1)
+    assert report.to_dict()["embeddings"]["missing"] == 2
+    with pytest.raises(DataError, match="no such file"):
+        check(files(train=CLEAN), embeddings=tmp_path / "nothing")
 
 
 def test_findings_are_limited_and_the_rest_counted(files):
