@@ -92,7 +92,7 @@ class Explanation:
                 for token, tag, best in zip(self.tokens, tags, self.tags, strict=True)
                 if tag != best or rank == 1
             ]
-            yield f"{rank}. probability {np.exp(value):.4f} (log {value:.3f}): {' '.join(differing)}"
+            yield f"{rank}. probability {np.exp(value):.4f} (log {value:.3f}): {' '.join(differing)}".rstrip()
         yield ""
 
     def _rows(self) -> Iterator[list[str]]:

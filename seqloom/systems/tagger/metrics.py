@@ -192,9 +192,15 @@ def score_spans(
 
 
 def sentence_ratios(
-    gold: Iterable[Tags], predicted: Iterable[Tags], scheme: Scheme | str | None = None
+    gold: Iterable[Tags],
+    predicted: Iterable[Tags],
+    scheme: Scheme | str | None = None,
+    labels: tuple[Tags, Tags] | None = None,
 ) -> dict[str, NDArray[np.int64]]:
     """Each sentence's part of the numerator and the denominator of a metric, (S, 2): what a bootstrap resamples.
+
+    Args:
+        labels: the gold and the predicted label of each sentence, where sentences have labels.
 
     >>> {name: ratio.tolist() for name, ratio in sentence_ratios([["B-X", "O"]], [["B-X", "B-X"]], "bio").items()}
     {'accuracy': [[1, 2]], 'span_f1': [[2, 3]]}
@@ -207,6 +213,9 @@ def sentence_ratios(
         sides = [(set(spans_from(one, chosen)), set(spans_from(other, chosen))) for one, other in pairs]
         rows = [(2 * len(truth & guess), len(truth) + len(guess)) for truth, guess in sides]
         found["span_f1"] = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    if labels is not None:
+        rows = [(one == other, 1) for one, other in zip(*labels, strict=True)]
+        found["label_accuracy"] = np.array(rows, dtype=np.int64).reshape(-1, 2)
     return found
 
 

@@ -70,7 +70,7 @@ class Entity:
 
 def read_options(reading: Mapping[str, Any]) -> ReadOptions:
     """How a model's files are read."""
-    names = ("columns", "tag", "tokens", "scheme", "on_misaligned", "encoding")
+    names = ("columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding")
     return ReadOptions(**{name: reading[name] for name in names if name in reading})
 
 
@@ -143,7 +143,9 @@ def _writer(
     if options.nbest > 1:
         return lambda block: _ranked(model, block, options)
     if options.format == "native":
-        return lambda block: format_sentences(block, model.predict(_tokens(block)), format, reading, model.scheme or "")
+        return lambda block: format_sentences(
+            _labelled(model, block), model.predict(_tokens(block)), format, reading, model.scheme or ""
+        )
     if options.format == "json":
         return lambda block: _json(model, block)
     shapes = {"plain": _plain, "inline": _inline, "html": _html}
@@ -155,6 +157,12 @@ def _writer(
 
 def _tokens(block: Sequence[Sentence]) -> list[Sequence[str]]:
     return [sentence.tokens for sentence in block]
+
+
+def _labelled(model: AnyTagger, block: Sequence[Sentence]) -> Sequence[Sentence]:
+    """The sentences with the labels that the model gives them, where it gives any."""
+    labels = model.predict_labels(_tokens(block))
+    return block if labels is None else [replace(one, label=label) for one, label in zip(block, labels, strict=True)]
 
 
 def _placed(sentence: Sentence) -> tuple[str, Sequence[tuple[int, int]]]:
@@ -204,11 +212,15 @@ def _labels(model: AnyTagger) -> list[str]:
 
 def _json(model: AnyTagger, block: Sequence[Sentence]) -> Iterator[str]:
     number = {tag: index for index, tag in enumerate(model.tags.entries)}
-    for sentence, (tags, marginals) in zip(block, model.predict_with_marginals(_tokens(block)), strict=True):
+    labels: Sequence[str | None] = model.predict_labels(_tokens(block)) or [None] * len(block)
+    found_tags = model.predict_with_marginals(_tokens(block))
+    for sentence, label, (tags, marginals) in zip(block, labels, found_tags, strict=True):
         chances = np.array([marginals[place, number[tag]] if tag in number else 0.0 for place, tag in enumerate(tags)])
         text, found = entities(sentence, tags, model.scheme, chances) if model.scheme else (_placed(sentence)[0], None)
         described: dict[str, Any] = {"text": text, "tokens": list(sentence.tokens), "tags": tags}
         described["probabilities"] = [round(float(chance), 6) for chance in chances]
+        if label is not None:
+            described["label"] = label
         if found is not None:
             described["entities"] = [entity.to_dict() for entity in found]
         yield _dumped(described)

@@ -43,6 +43,10 @@ class AnyTagger(Protocol):
         """The tags of each sentence."""
         ...
 
+    def predict_labels(self, sentences: Sequence[Tokens]) -> list[str] | None:
+        """The label of each whole sentence, such as an intent; None where the model gives none."""
+        ...
+
     def predict_with_marginals(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], NDArray[np.float64]]]:
         """The tags of each sentence and the (T, K) probabilities of all tags."""
         ...
@@ -72,11 +76,13 @@ def score(
         known: the tokens of the training data, for accuracy on unknown ones.
         known_spans: the texts of the spans of the training data (`span_texts`), for the recall of unseen ones.
     """
+    tokens = [sentence.tokens for sentence in sentences]
     start = time.perf_counter()
-    predicted = tagger.predict([sentence.tokens for sentence in sentences])
+    predicted = tagger.predict(tokens)
     seconds = time.perf_counter() - start
+    labels = _labels(tagger, sentences, tokens)
     scheme = scheme_named(tagger.scheme) if tagger.scheme is not None else None
-    report = tag_report(sentences, predicted, scheme, known_tokens=known, known_spans=known_spans)
+    report = tag_report(sentences, predicted, scheme, known_tokens=known, known_spans=known_spans, labels=labels)
     metrics = {**_metrics(report), "tokens_per_second": report.tokens.tokens / max(seconds, 1e-9)}
     classes = report.spans.labels if report.spans is not None else report.tokens.tags
     details = {
@@ -99,7 +105,16 @@ def score(
     }
     gold = [sentence.tags or () for sentence in sentences]
     signature = TOKEN_SIGNATURE if report.spans is None else f"{report.spans.signature}; {TOKEN_SIGNATURE}"
-    return Evaluation(metrics, details, sentence_ratios(gold, predicted, scheme), signature)
+    return Evaluation(metrics, details, sentence_ratios(gold, predicted, scheme, labels), signature)
+
+
+def _labels(
+    tagger: AnyTagger, sentences: Sequence[Sentence], tokens: Sequence[Tokens]
+) -> tuple[list[str], list[str]] | None:
+    """Gold and predicted labels of the sentences, where both the file and the model have them."""
+    gold = [sentence.label for sentence in sentences if sentence.label is not None]
+    predicted = tagger.predict_labels(tokens) if len(gold) == len(sentences) else None
+    return None if predicted is None else (gold, predicted)
 
 
 def _metrics(report: TagReport) -> dict[str, float]:

@@ -22,7 +22,7 @@ from seqloom.losses.constraints import Constraints
 from seqloom.systems.card import model_card
 from seqloom.systems.directory import ModelDirectory, fill_model, write_model
 from seqloom.systems.tagger.config import TaggerModelConfig
-from seqloom.systems.tagger.encoding import EncodedCorpus
+from seqloom.systems.tagger.encoding import EncodedCorpus, TaggerBatch
 from seqloom.systems.tagger.explanation import Explanation, Move, rank_tags
 from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 from seqloom.systems.tagger.network import TaggerNetwork
@@ -47,6 +47,7 @@ class Tagger:
         features: the fitted features.
         tags: the tags, and thereby their ids.
         scheme: the scheme whose illegal transitions are never predicted, or None.
+        labels: the labels of whole sentences, where these have any.
 
     Attributes:
         about: how the model was made.
@@ -55,8 +56,15 @@ class Tagger:
 
     system = "tagger"
 
-    def __init__(self, config: TaggerModelConfig, features: FeatureSet, tags: TagVocabulary, scheme: str | None):
-        self.config, self.features, self.tags, self.scheme = config, features, tags, scheme
+    def __init__(
+        self,
+        config: TaggerModelConfig,
+        features: FeatureSet,
+        tags: TagVocabulary,
+        scheme: str | None,
+        labels: TagVocabulary | None = None,
+    ):
+        self.config, self.features, self.tags, self.scheme, self.labels = config, features, tags, scheme, labels
         self.about: dict[str, Any] = {}
         self.reading: dict[str, Any] = {}
         if scheme is None:
@@ -65,7 +73,7 @@ class Tagger:
         else:
             between, start, end = (torch.from_numpy(mask) for mask in constraints(tags.entries, scheme))
             allowed = Constraints(start, between, end)
-        self.network = TaggerNetwork(config, features.sizes(), allowed, len(tags))
+        self.network = TaggerNetwork(config, features.sizes(), allowed, len(tags), len(labels) if labels else 0)
 
     def load_embeddings(self) -> dict[str, str]:
         """Puts the pretrained vectors of the configuration into the tables; says for each how many were found.
@@ -140,6 +148,26 @@ class Tagger:
         given = [sentence if isinstance(sentence, str) else list(sentence) for sentence in sentences]
         return [self.tags.names(path.tolist()) for path in self.decode(given)]
 
+    def predict_labels(self, sentences: Sequence[Tokens]) -> list[str] | None:
+        """The label of each whole sentence; None where training sentences had none."""
+        found = self.predict_with_labels(sentences)
+        return None if self.labels is None else [label for _, label in found if label is not None]
+
+    def predict_with_labels(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], str | None]]:
+        """The tags of each sentence and its label, from one pass of the network; no labels where training had none."""
+
+        def both(indices: Ids, batch: TaggerBatch) -> list[tuple[list[str], str | None]]:
+            emissions, scores = self.network.outputs(batch)
+            paths, _ = self.network.crf.decode(emissions, batch.lengths)
+            none: list[str | None] = [None] * len(paths)
+            labels = none if scores is None or self.labels is None else self.labels.names(scores.argmax(1).tolist())
+            return [
+                (self.tags.names(path[:length]), label)
+                for path, length, label in zip(paths.tolist(), batch.lengths.tolist(), labels, strict=True)
+            ]
+
+        return self._run(sentences, both)
+
     def stream(self, sentences: Iterable[Tokens]) -> Iterator[list[str]]:
         """The tags of each sentence of any iterable, however long, a block of sentences at a time."""
         return by_block(sentences, self.predict)
@@ -197,7 +225,7 @@ class Tagger:
     def known_tokens(self) -> frozenset[str] | None:
         """The tokens of the training data, where the model has kept them all."""
         feature = self.features.tokens.get("token")
-        if feature is None or self.config.minimum_count > 1:
+        if feature is None or self.config.minimum_count > 1 or self.features.zero_digits:
             return None
         counts = feature.vocabulary.counts[len(SPECIALS) :]
         return frozenset(entry for entry, count in zip(feature.vocabulary.entries, counts, strict=True) if count)
@@ -205,6 +233,14 @@ class Tagger:
     def _by_batch(
         self, sentences: Sequence[Tokens], adjust: Adjustment | None, decode: Callable[[Tensor, Tensor], list[Decoded]]
     ) -> list[Decoded]:
+        def decoded(indices: Ids, batch: TaggerBatch) -> list[Decoded]:
+            emissions = self.network.emissions(batch)
+            return decode(emissions if adjust is None else adjust(indices, emissions), batch.lengths)
+
+        return self._run(sentences, decoded)
+
+    def _run(self, sentences: Sequence[Tokens], decode: Callable[[Ids, TaggerBatch], list[Decoded]]) -> list[Decoded]:
+        """What each sentence becomes, in batches of sentences of like length: ``decode`` is given their indices too."""
         corpus = EncodedCorpus(self.features, sentences)
         device = next(self.network.parameters()).device
         plan = evaluation_batches(corpus.lengths, tokens=PREDICTION_TOKENS)
@@ -212,13 +248,7 @@ class Tagger:
         self.network.eval()
         try:
             with torch.inference_mode():
-                results = []
-                for indices in plan:
-                    batch = corpus.batch(indices).to(device)
-                    emissions = self.network.emissions(batch)
-                    if adjust is not None:
-                        emissions = adjust(indices, emissions)
-                    results.append(decode(emissions, batch.lengths))
+                results = [decode(indices, corpus.batch(indices).to(device)) for indices in plan]
         finally:
             self.network.train(training)
         return restore_order(plan, results)
@@ -250,6 +280,8 @@ class Tagger:
         """Writes the vocabularies of features and tags."""
         self.features.save(folder)
         self.tags.save(folder / "tags.json")
+        if self.labels is not None:
+            self.labels.save(folder / "labels.json")
 
     @classmethod
     def from_directory(cls, directory: ModelDirectory) -> Self:
@@ -264,8 +296,11 @@ class Tagger:
         except TypeError as error:
             raise ModelError(f"{where}: 'model' does not describe a tagger ({error}); the file is damaged") from None
         names = [name for name, size in config.features.items() if size > 0]
-        features = FeatureSet.load(directory.vocab, names, fold_digits=config.fold_digits)
-        tagger = cls(config, features, TagVocabulary.load(directory.vocab / "tags.json"), directory.setting("scheme"))
+        folding = {"fold_digits": config.fold_digits, "zero_digits": config.zero_digits}
+        features = FeatureSet.load(directory.vocab, names, **folding)
+        tags, file = TagVocabulary.load(directory.vocab / "tags.json"), directory.vocab / "labels.json"
+        labels = TagVocabulary.load(file) if file.exists() else None
+        tagger = cls(config, features, tags, directory.setting("scheme"), labels)
         tagger.about = directory.config.get("about", {})
         tagger.reading = directory.config.get("reading", {})
         expected = tagger.network.state_dict()

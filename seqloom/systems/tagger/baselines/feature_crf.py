@@ -13,10 +13,11 @@ import numpy as np
 from seqloom.data.vocabulary import TagVocabulary, Vocabulary
 from seqloom.errors import ConfigError, ModelError, SeqloomError
 from seqloom.systems.tagger.baselines.method import Ids, Probabilities, Stored, TaggedCorpus, Tokens
-from seqloom.systems.tagger.features import _shape as word_shape
+from seqloom.systems.tagger.token_features import FUNCTIONS
 
 __all__ = ["FeatureCRF", "word_features"]
 
+_SHAPE = FUNCTIONS["shape"]
 _WINDOW = 2
 _LONGEST_AFFIX = 4
 # Characters that crfsuite's UTF-8 C strings cannot hold; they are read as the replacement character.
@@ -29,7 +30,7 @@ def _own_features(token: str) -> list[str]:
     return [
         "b",  # how frequent each tag is
         f"l{token.lower()}",
-        f"h{word_shape(token)}",
+        f"h{_SHAPE(token)}",
         *(f"p{token[:size]}" for size in sizes),
         *(f"s{token[-size:]}" for size in sizes),
     ]

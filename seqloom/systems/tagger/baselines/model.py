@@ -24,7 +24,8 @@ class BaselineTagger:
     """Tags tokens by one of the methods without a network.
 
     These decode without constraints. Where tags spell spans, what breaks the scheme is respelled as the CoNLL scorer
-    reads it (`spans_from`), so predicted tags are always legal and their lenient scores are the method's own.
+    reads it (`spans_from`), so predicted tags are always legal and their lenient scores are the method's own. The
+    probability of a respelled tag is what the method gave to that spelling.
 
     Args:
         method: its name.
@@ -74,6 +75,10 @@ class BaselineTagger:
     def predict(self, sentences: Iterable[Tokens]) -> list[list[str]]:
         """The tags of each sentence, as :meth:`Tagger.predict`."""
         return [self.spelled(path) for path in self.implementation.tag(list(sentences))]
+
+    def predict_labels(self, sentences: Sequence[Tokens]) -> list[str] | None:
+        """None: these methods give whole sentences no label."""
+        return None
 
     def stream(self, sentences: Iterable[Tokens]) -> Iterator[list[str]]:
         """The tags of each sentence of any iterable, in bounded memory, as :meth:`Tagger.stream`."""
