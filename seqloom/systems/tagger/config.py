@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from seqloom.learning.config import TrainingConfig
+from seqloom.systems.tagger.baselines.config import Baseline, StatisticsConfig
 
 __all__ = ["TaggerConfig", "TaggerDataConfig", "TaggerModelConfig"]
 
@@ -18,13 +19,22 @@ class TaggerModelConfig:
 
     Args:
         features: feature name -> embedding size; 0 leaves the feature out. ``seqloom systems`` lists the features.
-        embeddings: feature -> file of pretrained vectors of that size (word2vec or GloVe); pairs of characters are
-            looked up as words of two. The vectors are trained on with the rest.
+        embeddings: feature -> file of pretrained vectors of that size (word2vec or GloVe), such as
+            ``--model.embeddings.token FILE``; pairs of characters are looked up as words of two. Only the vectors of
+            training values are read and kept, and they are trained on with the rest.
         minimum_count: values of a feature seen less often in training share the unknown entry.
         pair_dropout: probability that any pair of neighbouring characters is read as unknown during training, so that
             the network does not lean on pairs that new words will not have.
-        fold_digits: read every digit as 0 and every Latin letter as a (features of characters).
+        fold_digits: of sentences of characters, read every digit as 0 and every Latin letter as a.
+        zero_digits: of other tokens, read every digit as 0.
         unknown_rate: probability that a value seen once is read as unknown during training, which trains that entry.
+        word_dropout: alpha of the probability alpha / (alpha + count) that a token or its lower-case form is read as
+            unknown during training, in the place of ``unknown_rate`` for these two; 0 switches it off.
+        spelling: how the feature ``characters`` reads a token: the two final states of a bidirectional LSTM, or the
+            maximum of a convolution over its characters.
+        spelling_embedding: embedding size of a character of a spelling.
+        spelling_width: characters that a filter of the convolution sees.
+        spelling_dropout: dropout on the embedded characters of a spelling.
         cell: name of the recurrent cell.
         hidden_size: units per direction.
         layers: recurrent layers.
@@ -33,7 +43,10 @@ class TaggerModelConfig:
         dropout_input: dropout on the embedded features.
         dropout: dropout between recurrent layers.
         dropout_output: dropout on the encoder's output.
+        hidden_scores: units of a tanh layer between the encoder and the scores; 0 leaves it out.
         dropout_state: dropout on the recurrent state, one mask per sentence.
+        sentence_label: ``auto`` also predicts a label for the whole sentence, such as an intent, where training sentences
+            have one; ``off`` never does.
         output: ``crf`` scores whole tag sequences, ``softmax`` each token alone; both decode under legal transitions.
         backend: what runs the recurrence; ``auto`` takes the fastest that is right.
     """
@@ -42,8 +55,14 @@ class TaggerModelConfig:
     embeddings: dict[str, str] = field(default_factory=dict)
     minimum_count: int = 1
     unknown_rate: float = 0.5
+    word_dropout: float = 0.0
     pair_dropout: float = 0.0
     fold_digits: bool = False
+    zero_digits: bool = False
+    spelling: Literal["lstm", "cnn"] = "lstm"
+    spelling_embedding: int = 25
+    spelling_width: int = 3
+    spelling_dropout: float = 0.0
     cell: str = "lstm"
     hidden_size: int = 128
     layers: int = 1
@@ -53,6 +72,8 @@ class TaggerModelConfig:
     dropout: float = 0.0
     dropout_output: float = 0.3
     dropout_state: float = 0.0
+    hidden_scores: int = 0
+    sentence_label: Literal["auto", "off"] = "auto"
     output: Literal["crf", "softmax"] = "crf"
     backend: str = "auto"
 
@@ -70,8 +91,10 @@ class TaggerDataConfig:
         format: how files are read; ``auto`` recognises the format and says so.
         columns: of column files, which column holds what: 0 is the first, -1 the last.
         tag: of CoNLL-U files, the column of the tags, such as ``upos`` or ``xpos``.
-        tokens: of JSON lines without tokens of their own: words and punctuation marks, or characters.
+        tokens: of JSON lines without tokens of their own: words and punctuation marks, or characters; ``joint`` reads
+            tagged words as characters whose tags spell the words and their tags, as B-NN E-NN.
         scheme: of tags that spell spans; illegal transitions are then never predicted. Empty: recognised from the tags.
+        convert: the scheme in which the model learns and predicts spans, such as ``bioes``. Empty: that of the file.
         on_misaligned: what to do with spans of JSON lines that begin or end inside a token.
         encoding: character encoding.
         limit: use only the first sentences of every file, for a dry run; none uses all.
@@ -83,11 +106,12 @@ class TaggerDataConfig:
     test: str | None = None
     held_out: float = 0.1
     held_out_test: float = 0.0
-    format: Literal["auto", "columns", "conllu", "jsonl", "slashed"] = "auto"
+    format: Literal["auto", "columns", "conllu", "jsonl", "slashed", "aligned"] = "auto"
     columns: str = "text=0,tag=-1"
     tag: str = "upos"
-    tokens: Literal["words", "characters"] = "words"
+    tokens: Literal["words", "characters", "joint"] = "words"
     scheme: str = ""
+    convert: str = ""
     on_misaligned: Literal["error", "skip", "expand"] = "error"
     encoding: str = "utf-8"
     limit: int | None = None
@@ -101,16 +125,22 @@ def _default_training() -> TrainingConfig:
 
 @dataclass(frozen=True)
 class TaggerConfig:
-    """A tagger: data, network, training.
+    """A tagger: method, data, network, training.
 
     Args:
         system: always ``tagger``.
+        method: the network, or a method without one.
         data: which data, and how they are read.
         model: the network.
-        training: its training.
+        statistics: settings of the methods without a network.
+        training: the training of the network.
+        baselines: methods without a network, fitted on the same data and scored on the same test beside the method.
     """
 
     system: Literal["tagger"] = "tagger"
+    method: Literal["network", "most_frequent", "hmm", "crf"] = "network"
     data: TaggerDataConfig = field(default_factory=TaggerDataConfig)
     model: TaggerModelConfig = field(default_factory=TaggerModelConfig)
+    statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
     training: TrainingConfig = field(default_factory=_default_training)
+    baselines: tuple[Baseline, ...] = ()

@@ -9,10 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqloom.data.vocabulary import UNKNOWN
+from seqloom.data.batching import pad_rows
+from seqloom.data.sentences import Sentence
+from seqloom.data.vocabulary import IGNORED, UNKNOWN, TagVocabulary
 from seqloom.systems.tagger.features import PAIRS, FeatureSet, Ids, Tokens
 
-__all__ = ["EncodedCorpus", "Spelling", "TaggerBatch"]
+__all__ = ["EncodedCorpus", "Spelling", "TaggerBatch", "label_ids", "sentence_labels"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,14 @@ class Spelling:
 
 @dataclass(frozen=True)
 class TaggerBatch:
-    """Padded sentences: (B, T) ids per feature, (B,) lengths, (B, T) tags for training, spellings where wanted."""
+    """Padded sentences: (B, T) ids per feature, (B,) lengths, spellings where wanted; for training (B, T) tags and, where
+    sentences are labelled, (B,) labels."""
 
     ids: dict[str, Tensor]
     lengths: Tensor
     targets: Tensor | None = None
     spelling: Spelling | None = None
+    labels: Tensor | None = None
 
     def to(self, device: torch.device | str) -> "TaggerBatch":
         """The same batch on another device."""
@@ -39,8 +43,9 @@ class TaggerBatch:
             self.spelling.ids.to(device), self.spelling.lengths.to(device), self.spelling.index.to(device)
         )
         targets = None if self.targets is None else self.targets.to(device)
+        labels = None if self.labels is None else self.labels.to(device)
         ids = {name: values.to(device) for name, values in self.ids.items()}
-        return TaggerBatch(ids, self.lengths.to(device), targets, spelling)
+        return TaggerBatch(ids, self.lengths.to(device), targets, spelling, labels)
 
 
 class EncodedCorpus:
@@ -51,6 +56,7 @@ class EncodedCorpus:
         sentences: the sentences.
         targets: (N,) the tag ids of all their tokens, one after the other.
         training_words: the words of each sentence, where these are the sentences that a lexicon was fitted on.
+        labels: (S,) the label ids of the sentences; :data:`~seqloom.data.vocabulary.IGNORED` where one has none.
     """
 
     def __init__(
@@ -59,20 +65,19 @@ class EncodedCorpus:
         sentences: Sequence[Tokens],
         targets: Ids | None = None,
         training_words: Sequence[Sequence[str]] | None = None,
+        labels: Ids | None = None,
     ):
         self.offsets: Ids = np.zeros(len(sentences) + 1, dtype=np.int64)
         np.cumsum([len(sentence) for sentence in sentences], out=self.offsets[1:])
         self.lengths: Ids = np.diff(self.offsets)
-        self.targets = targets
-        self._flat = features.encode(sentences, training_words=training_words)
-        self._seen_once = {name: features.seen_once(name) for name in self._flat}
+        self.targets, self.labels = targets, labels
+        distinct = features.distinct(sentences)
+        self._flat = features.encode(sentences, training_words=training_words, distinct=distinct)
         self._features = features
-        self._distinct: list[str] = []
-        if features.spelling is not None:
-            index: dict[str, int] = {}
-            order = [index.setdefault(token, len(index)) for sentence in sentences for token in sentence]
-            self._spelled: Ids = np.array(order, dtype=np.int64)
-            self._distinct = list(index)
+        self._rates: dict[tuple[str, float, float], NDArray[np.float64]] = {}
+        self._spelled: tuple[Ids, Ids, Ids] | None = None
+        if features.spelling is not None and distinct is not None:
+            self._spelled = (*features.spelling.spell(distinct.tokens), distinct.which)
 
     def batch(
         self,
@@ -80,13 +85,15 @@ class EncodedCorpus:
         unknown_rate: float = 0.0,
         pair_dropout: float = 0.0,
         random: np.random.Generator | None = None,
+        word_dropout: float = 0.0,
     ) -> TaggerBatch:
         """The sentences of these indices, padded to the longest of them.
 
         Args:
             unknown_rate: probability that a value which training has seen once is read as unknown.
-            pair_dropout: probability that any pair of characters is read as unknown.
+            pair_dropout: probability that any pair of tokens is read as unknown.
             random: where these chances come from; without it nothing is left to chance.
+            word_dropout: alpha of the probability alpha / (alpha + count) that a word is read as unknown.
         """
         starts, lengths = self.offsets[indices], self.lengths[indices]
         columns = np.arange(int(lengths.max(initial=0)))
@@ -95,20 +102,44 @@ class EncodedCorpus:
         ids = {}
         for name, flat in self._flat.items():
             values = flat[place]
-            if unknown_rate > 0.0 and random is not None:
-                values[self._seen_once[name][values] & (random.random(values.shape) < unknown_rate)] = UNKNOWN
+            if (unknown_rate > 0.0 or word_dropout > 0.0) and random is not None:
+                rates = self._unknown_rates(name, unknown_rate, word_dropout)
+                values[random.random(values.shape) < rates[values]] = UNKNOWN
             if pair_dropout > 0.0 and random is not None and name in PAIRS:
                 values[random.random(values.shape) < pair_dropout] = UNKNOWN
             ids[name] = _padded(values, real)
         targets = None if self.targets is None else _padded(self.targets[place], real)
-        return TaggerBatch(ids, torch.from_numpy(lengths), targets, self._spelling(place, real))
+        labels = None if self.labels is None else torch.from_numpy(self.labels[indices])
+        return TaggerBatch(ids, torch.from_numpy(lengths), targets, self._spelling(place, real), labels)
+
+    def _unknown_rates(self, name: str, unknown_rate: float, word_dropout: float) -> NDArray[np.float64]:
+        key = (name, unknown_rate, word_dropout)
+        if key not in self._rates:
+            self._rates[key] = self._features.unknown_rates(*key)
+        return self._rates[key]
 
     def _spelling(self, place: Ids, real: NDArray[np.bool_]) -> Spelling | None:
-        if self._features.spelling is None:
+        if self._spelled is None:
             return None
-        which, index = np.unique(self._spelled[place], return_inverse=True)
-        ids, lengths = self._features.spelling.spell([self._distinct[token] for token in which])
+        characters, offsets, which = self._spelled
+        rows, index = np.unique(which[place], return_inverse=True)
+        ids, lengths = pad_rows(characters, offsets, rows)
         return Spelling(torch.from_numpy(ids), torch.from_numpy(lengths), _padded(index, real))
+
+
+def sentence_labels(sentences: Sequence[Sentence]) -> tuple[TagVocabulary, Ids] | tuple[None, None]:
+    """The labels of training sentences and (S,) the id of each; nothing where fewer than two labels are told apart."""
+    given = [sentence.label for sentence in sentences if sentence.label is not None]
+    if len(set(given)) < 2:
+        return None, None
+    labels = TagVocabulary.build(given)
+    return labels, label_ids(sentences, labels)
+
+
+def label_ids(sentences: Sequence[Sentence], labels: TagVocabulary) -> Ids:
+    """(S,) the label of each sentence; :data:`~seqloom.data.vocabulary.IGNORED` where it has none that is known."""
+    number = {name: index for index, name in enumerate(labels.entries)}
+    return np.array([number.get(sentence.label or "", IGNORED) for sentence in sentences], dtype=np.int64)
 
 
 def _padded(values: Ids, real: NDArray[np.bool_]) -> Tensor:

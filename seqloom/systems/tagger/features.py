@@ -23,8 +23,8 @@ from seqloom.systems.tagger.token_features import (
     Ids,
     TokenFeature,
     Tokens,
-    distinct_tokens,
     digits_as_zero,
+    distinct_tokens,
 )
 
 __all__ = ["FEATURES", "PAIRS", "CharactersFeature", "FeatureSet", "Ids", "Tokens"]
@@ -111,7 +111,7 @@ class FeatureSet:
         features = cls(names, tokens, characters, None, lexicon, **folding)
         if any(pair in names for pair in PAIRS):
             batch = features._tokens(sentences, features.distinct(sentences))
-            features.bigrams = BigramVocabulary.build(batch, len(features._vocabulary("token")), minimum_count)
+            features.bigrams = BigramVocabulary.build(batch, len(features._token_vocabulary()), minimum_count)
         return features
 
     def distinct(self, sentences: Sequence[Tokens]) -> Distinct | None:
@@ -120,7 +120,7 @@ class FeatureSet:
             return None
         known = distinct_tokens(sentences)
         if self.zero_digits and not self.of_characters:
-            return Distinct(list(map(digits_as_zero, known.tokens)), known.index)
+            return Distinct(list(map(digits_as_zero, known.tokens)), known.which)
         return known
 
     def sizes(self) -> dict[str, int]:
@@ -143,10 +143,8 @@ class FeatureSet:
     def values(self, name: str) -> list[str]:
         """The value of every id from the first real one on, as a file of word vectors would spell it."""
         if name in PAIRS and self.bigrams is not None:
-            vocabulary = self._vocabulary("token")
-            if not isinstance(vocabulary, BigramVocabulary):
-                left, right = (vocabulary.names(ids.tolist()) for ids in self.bigrams.pairs())
-                return [first + second for first, second in zip(left, right, strict=True)]
+            left, right = (self._token_vocabulary().names(ids.tolist()) for ids in self.bigrams.pairs())
+            return [first + second for first, second in zip(left, right, strict=True)]
         if name in self.tokens:
             return self.tokens[name].vocabulary.entries
         if name == "token" and self.characters is not None:
@@ -183,7 +181,7 @@ class FeatureSet:
         if known is not None:
             for name, feature in self.tokens.items():
                 if name not in flat:
-                    flat[name] = feature.encode(known.tokens)[known.index]
+                    flat[name] = feature.encode(known.tokens)[known.which]
         return {name: flat[name] for name in self.names if name != "characters"}
 
     def save(self, folder: Path) -> None:
@@ -214,11 +212,17 @@ class FeatureSet:
         known = distinct_tokens(sentences) if known is None else known
         offsets = np.zeros(len(sentences) + 1, dtype=np.int64)
         np.cumsum(list(map(len, sentences)), out=offsets[1:])
-        return FlatBatch(self.tokens["token"].encode(known.tokens)[known.index], offsets)
+        return FlatBatch(self.tokens["token"].encode(known.tokens)[known.which], offsets)
 
     def _counts(self, name: str) -> Ids:
         """(size,) how often training has seen the value of each id; 0 where that is nothing to go by."""
         return np.zeros(LexiconFeature.size, np.int64) if name == "lexicon" else self._vocabulary(name).counts
+
+    def _token_vocabulary(self) -> Vocabulary | CharacterVocabulary:
+        found = self.tokens["token"].vocabulary if "token" in self.tokens else self.characters
+        if found is None:
+            raise ValueError("the feature 'token' has no vocabulary")
+        return found
 
     def _vocabulary(self, name: str) -> Vocabulary | CharacterVocabulary | BigramVocabulary:
         if name in self.tokens:
@@ -254,6 +258,6 @@ def _counted(sentences: Sequence[Tokens], zeros: bool) -> Counter[str]:
     """How often each token occurs, in the order of the first places."""
     known = distinct_tokens(sentences)
     counted = Counter[str]()
-    for token, number in zip(known.tokens, np.bincount(known.index).tolist(), strict=True):
+    for token, number in zip(known.tokens, np.bincount(known.which).tolist(), strict=True):
         counted[digits_as_zero(token) if zeros else token] += number
     return counted

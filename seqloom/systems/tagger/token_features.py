@@ -21,6 +21,7 @@ __all__ = [
     "Tokens",
     "digits_as_zero",
     "distinct_tokens",
+    "word_shape",
 ]
 
 Tokens = Sequence[str]
@@ -32,7 +33,7 @@ LONGEST_SPELLING = 24
 _DIGIT = re.compile(r"\d")
 
 
-def _shape(token: str) -> str:
+def word_shape(token: str) -> str:
     """Classes of characters with repetitions removed: ``IBM-2020`` is ``X-d``, ``Peter`` is ``Xx``."""
     shape: list[str] = []
     for character in token:
@@ -79,7 +80,7 @@ FUNCTIONS: dict[str, Callable[[str], str]] = {
     "token": str,
     "lowercase": str.lower,
     "capitalisation": _capitalisation,
-    "shape": _shape,
+    "shape": word_shape,
     **{f"prefix{size}": _prefix(size) for size in range(1, 6)},
     **{f"suffix{size}": _suffix(size) for size in range(1, 6)},
 }
@@ -98,14 +99,14 @@ class Distinct(NamedTuple):
     """The distinct tokens of a corpus in the order of their first places, and for each of its N tokens which it is."""
 
     tokens: list[str]
-    index: Ids
+    which: Ids
 
 
 def distinct_tokens(sentences: Sequence[Tokens]) -> Distinct:
     """The distinct tokens of sentences laid end to end.
 
     >>> distinct_tokens([["a", "b"], ["a"]])
-    Distinct(tokens=['a', 'b'], index=array([0, 1, 0]))
+    Distinct(tokens=['a', 'b'], which=array([0, 1, 0]))
     """
     numbers: defaultdict[str, int] = defaultdict(count().__next__)
     total = sum(map(len, sentences))

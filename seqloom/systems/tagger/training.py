@@ -57,7 +57,9 @@ class TaggerTask:
     def batch(self, description: Description) -> TaggerBatch:
         epoch, number, indices = description
         random = np.random.default_rng([self._config.seed, epoch, number])
-        return self._corpus.batch(indices, self._model.unknown_rate, self._model.pair_dropout, random)
+        return self._corpus.batch(
+            indices, self._model.unknown_rate, self._model.pair_dropout, random, self._model.word_dropout
+        )
 
     def loss(self, batch: TaggerBatch) -> Tensor:
         loss: Tensor = self.module(batch)

@@ -129,7 +129,7 @@ def _train_network(
     import torch
 
     from seqloom.learning.loop import train as fit
-    from seqloom.systems.tagger.encoding import EncodedCorpus
+    from seqloom.systems.tagger.encoding import EncodedCorpus, sentence_labels
     from seqloom.systems.tagger.features import FeatureSet
     from seqloom.systems.tagger.tagger import Tagger
     from seqloom.systems.tagger.training import TaggerTask
@@ -138,7 +138,12 @@ def _train_network(
     names = [name for name, size in config.model.features.items() if size > 0]
     tokens = [sentence.tokens for sentence in data["train"]]
     tags = TagVocabulary.build(chain.from_iterable(sentence.tags or () for sentence in data["train"]))
-    tagger = Tagger(config.model, FeatureSet.fit(names, tokens, config.model.minimum_count), tags, scheme)
+    model = config.model
+    features = FeatureSet.fit(
+        names, tokens, model.minimum_count, fold_digits=model.fold_digits, zero_digits=model.zero_digits
+    )
+    labels, label_ids = sentence_labels(data["train"]) if config.model.sentence_label == "auto" else (None, None)
+    tagger = Tagger(config.model, features, tags, scheme, labels)
     tagger.reading = _reading(config.data)
     found = tagger.load_embeddings()
     tagger.about = about | ({"embeddings": found} if found else {})
@@ -147,7 +152,7 @@ def _train_network(
     def evaluate_dev() -> dict[str, float]:
         return dict(score(tagger, data["dev"]).metrics)
 
-    corpus = EncodedCorpus(tagger.features, tokens, targets)
+    corpus = EncodedCorpus(tagger.features, tokens, targets, labels=label_ids)
     task = TaggerTask(tagger, corpus, config.training, evaluate_dev, tagger.fill)
     monitor = "span_f1" if scheme is not None else "accuracy"
     settings = (
@@ -178,7 +183,10 @@ def _fit(method: str, config: TaggerConfig, sentences: Sequence[Sentence], schem
 
 def _reading(config: TaggerDataConfig) -> dict[str, Any]:
     reading = asdict(config)
-    return {key: reading[key] for key in ("format", "columns", "tag", "tokens", "on_misaligned", "encoding")}
+    return {
+        key: reading[key]
+        for key in ("format", "columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding")
+    }
 
 
 def _row(evaluation: Evaluation) -> dict[str, float | None]:
@@ -213,10 +221,11 @@ def diagnostic_batch(model: "Tagger | BaselineTagger", path: str, limit: int) ->
     if isinstance(model, BaselineTagger):
         raise ConfigError(f"a tagger of method {model.method!r} has no recurrent layer to diagnose")
     from seqloom.learning.diagnosis import DiagnosticBatch
-    from seqloom.systems.tagger.encoding import EncodedCorpus
+    from seqloom.systems.tagger.encoding import EncodedCorpus, label_ids
 
     sentences = read_sentences(path, model.reading)[0][:limit]
     targets = np.concatenate([model.tags.lookup_sentence(sentence) for sentence in sentences])
-    corpus = EncodedCorpus(model.features, [sentence.tokens for sentence in sentences], targets)
+    labels = None if model.labels is None else label_ids(sentences, model.labels)
+    corpus = EncodedCorpus(model.features, [sentence.tokens for sentence in sentences], targets, labels=labels)
     batch = corpus.batch(np.arange(len(sentences)))
     return DiagnosticBatch(model.network, lambda: model.network(batch), len(sentences))
