@@ -10,7 +10,7 @@ __all__ = ["TrainingConfig"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "optimiser": ("adam", "adamw", "sgd", "adagrad"),
-    "schedule": ("constant", "linear", "cosine", "halve_on_plateau"),
+    "schedule": ("constant", "linear", "cosine", "halve_on_plateau", "inverse"),
     "mode": ("max", "min"),
     "device": ("auto", "cpu", "cuda"),
     "precision": ("32-true", "bf16-mixed"),
@@ -57,9 +57,10 @@ class TrainingConfig:
     """Strength of an L1 penalty: each update moves the numbers of matrices by rate * l1 towards zero, which they reach."""
     orthogonality: float = 0.0
     """Strength of ||U'U - I||^2 over the square recurrent matrices, gate by gate: holds memory where decay shortens it."""
-    schedule: Literal["constant", "linear", "cosine", "halve_on_plateau"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "halve_on_plateau", "inverse"] = "constant"
     """``linear`` and ``cosine`` fall to zero at the end; ``halve_on_plateau`` halves after ``plateau_patience`` epochs
-    without a better metric."""
+    without a better metric; ``inverse`` divides by 1 + ``decay`` * epochs done (Ma & Hovy 2016, section 3.2)."""
+    decay: float = 0.05
     warmup_steps: int = 0
     """Steps over which the learning rate first rises linearly."""
     plateau_patience: float = 1.0
@@ -102,7 +103,7 @@ class TrainingConfig:
             self._require(name, at_least=1)
         for name in ("batch_tokens", "warmup_steps", "threads", "clip_norm", "clip_value", "patience"):
             self._require(name, at_least=0)
-        for name in ("momentum", "weight_decay", "l1", "orthogonality"):
+        for name in ("momentum", "weight_decay", "l1", "orthogonality", "decay"):
             self._require(name, at_least=0)
         self._require("checkpoint_seconds", at_least=0)
         self._require("diagnose_every", at_least=0)

@@ -27,6 +27,8 @@ def learning_rate(config: TrainingConfig, *, step: int, progress: float, halving
         rate *= 0.5 * (1.0 + math.cos(math.pi * progress))
     elif config.schedule == "halve_on_plateau":
         rate *= 0.5**halvings
+    elif config.schedule == "inverse":
+        rate /= 1.0 + config.decay * progress * config.epochs
     if step < config.warmup_steps:
         rate *= (step + 1) / config.warmup_steps
     return rate

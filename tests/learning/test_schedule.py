@@ -11,6 +11,7 @@ from seqloom.learning.schedule import learning_rate
         ("linear", [1.0, 0.5, 0.0]),
         ("cosine", [1.0, 0.5, 0.0]),
         ("halve_on_plateau", [0.25, 0.25, 0.25]),
+        ("inverse", [1.0, 0.8, 1 / 1.5]),  # after 0, 5 and 10 epochs
     ],
 )
 def test_a_schedule_depends_on_progress_and_plateaus_alone(schedule: str, expected: list[float]) -> None:
