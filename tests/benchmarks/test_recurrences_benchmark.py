@@ -40,7 +40,7 @@ def test_all_runs_together_fit_the_budget_at_worst_and_a_large_budget_changes_no
 def test_the_reported_budget_leaves_every_limit_as_it_is(benchmark):
     runs = len(benchmark.CELLS)
     worst = sum(experiment.seconds * experiment.seeds * runs for experiment in benchmark.EXPERIMENTS)
-    assert (60 * 85 - benchmark.START_SECONDS) * 2 >= worst
+    assert worst <= (60 * 85 - benchmark.START_SECONDS) * 2
 
 
 def test_a_run_of_the_benchmark_writes_its_page_and_keeps_its_runs(benchmark, tmp_path, monkeypatch, capsys):

@@ -12,7 +12,7 @@ from seqloom.app.command import parse
 from seqloom.app.compare.plan import Options, make_trials
 from seqloom.app.compare.pool import run_trials
 from seqloom.app.compare.progress import Progress
-from seqloom.app.compare.results import CellResult, summarise
+from seqloom.app.compare.results import CellResult, finite, summarise
 from seqloom.app.machine import describe_machine
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def comparison(options: Options) -> tuple[SequenceTask, list[Outcome]]:
 
 
 def results_table(task: SequenceTask, results: list[CellResult]) -> RenderableType:
-    """A row for each cell."""
+    """A row for each cell, and one for the best predictor that remembers nothing."""
     from seqloom.app.terminal import table
     from seqloom.app.wording import number
 
@@ -87,19 +87,22 @@ def results_table(task: SequenceTask, results: list[CellResult]) -> RenderableTy
         for result in results
     ]
     columns = list(rows[0])
+    nothing = {"cell": "remembers nothing", metric: number(_chance(task, metric)), "loss": number(task.chance)}
+    rows.append({**dict.fromkeys(columns, ""), **nothing})
     return table(columns, [list(row.values()) for row in rows], right=columns[1:])
 
 
-def explanation(task: SequenceTask) -> str:
-    """What the columns mean, and what remembering nothing would give."""
-    from seqloom.app.wording import number
+def _chance(task: SequenceTask, metric: str) -> float:
+    return task.chance if metric == "loss" else task.chance_wrong
 
+
+def explanation(task: SequenceTask) -> str:
+    """What the columns mean."""
     held = "mean squared error" if task.kind == "real" else "nats per asked step"
     source = "; the images are scikit-learn's digits" if getattr(task, "source", "") == "digits" else ""
     return (
         f"solved: {task.criterion} on held-out sequences; updates: median of the solved seeds; loss: {held}, the median "
-        f"of the seeds, as {task.criterion.metric} is; seconds: of the processor, for a run; "
-        f"who remembers nothing: loss {number(task.chance)}, wrong {number(task.chance_wrong)}{source}"
+        f"of the seeds, as {task.criterion.metric} is; seconds: of the processor, for a run{source}"
     )
 
 
@@ -123,7 +126,7 @@ def write_comparison(
     }
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "comparison.json"]
-    write_atomic(written[0], json.dumps(described, indent=1))
+    write_atomic(written[0], json.dumps(finite(described), indent=1, allow_nan=False))
     drawing = ""
     if matplotlib_is_there():
         drawing = draw_curves(task, outcomes)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from seqloom.data.tasks import SequenceTask
     from seqloom.systems.longterm.trial import Outcome, Trial
 
-__all__ = ["CellResult", "read_outcome", "summarise", "write_outcome"]
+__all__ = ["CellResult", "finite", "read_outcome", "summarise", "write_outcome"]
 
 
 def read_outcome(folder: Path, trial: Trial) -> Outcome | None:
@@ -63,10 +63,17 @@ class CellResult:
 
     def to_dict(self) -> dict[str, Any]:
         """For strict JSON: what is not a number is null."""
-        return {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in vars(self).items()
-        }
+        values: dict[str, Any] = finite(vars(self))
+        return values
+
+
+def finite(value: Any) -> Any:
+    """A value for strict JSON: what is no finite number becomes null, at any depth."""
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def summarise(task: SequenceTask, outcomes: Sequence[Outcome]) -> list[CellResult]:
