@@ -11,7 +11,7 @@ from typing import NamedTuple
 __all__ = ["Highlight", "chip_colours", "page_end", "page_start", "paragraph"]
 
 # Saturation and lightness of a chip and of the text on it, in light and in dark themes.
-_CHIP = {"light": (70, 86), "dark": (45, 24)}
+_CHIP = {"light": (70, 86), "dark": (45, 20)}
 _INK = {"light": "#1d2426", "dark": "#eef2f1"}
 _PAPER = {"light": "#fdfdfc", "dark": "#14191a"}
 _GOLDEN_ANGLE = 137.508  # neighbours in the list of labels get hues far apart, however many labels there are

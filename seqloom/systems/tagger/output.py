@@ -105,7 +105,7 @@ def predict(model: AnyTagger, lines: Iterable[str], options: PredictOptions) -> 
     found = detect_format([line for _, line in head])[0] if options.read_as == "auto" else options.read_as
     chosen = read_options(model.reading)
     if options.columns:
-        chosen = replace(chosen, columns=options.columns)
+        found, chosen = "columns", replace(chosen, columns=options.columns)
     elif found == "columns" and head and _is_untagged(head, chosen):
         chosen = replace(chosen, columns="text=0")
     if found == "plain":

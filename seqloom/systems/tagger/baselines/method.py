@@ -43,6 +43,9 @@ class TaggedCorpus:
         tokens = [sentence.tokens for sentence in sentences]
         if not any(map(len, tokens)):
             raise DataError("the training sentences hold no token; expected tagged sentences")
+        bare = next((sentence for sentence in sentences if sentence.tags is None), None)
+        if bare is not None:
+            raise DataError(f"{bare.where()}: the sentence has no tags; expected one per token")
         tags = TagVocabulary.build(chain.from_iterable(sentence.tags or () for sentence in sentences))
         targets = np.concatenate([tags.lookup_sentence(sentence) for sentence in sentences])
         lengths = np.array([len(sentence) for sentence in tokens], dtype=np.int64)
