@@ -86,9 +86,11 @@ def _differences(
 
 
 def _tsv(errors: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> Iterator[str]:
-    """A head and the rows; with several models, the model comes first."""
+    """A head and the rows, nothing where there is no error; with several models, the model comes first."""
     several = len(errors) > 1
-    head = next((list(rows[0]) for _, rows in errors if rows), [])
+    head = next((list(rows[0]) for _, rows in errors if rows), None)
+    if head is None:
+        return
     yield "\t".join([*(["model"] if several else []), *head]) + "\n"
     for path, rows in errors:
         for row in rows:

@@ -1,5 +1,6 @@
 """Scores equal seqeval's and scikit-learn's, and the examples counted by hand."""
 
+import random
 import warnings
 
 import numpy as np
@@ -8,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import precision_recall_fscore_support as as_conlleval
 from seqeval.metrics.v1 import precision_recall_fscore_support as as_strict
-from seqeval.scheme import BILOU, IOB2, IOBES
+from seqeval.scheme import BILOU, IOB1, IOB2, IOBES
 from sklearn.metrics import accuracy_score, confusion_matrix
 from sklearn.metrics import precision_recall_fscore_support as by_tag
 
-from seqloom.systems.tagger.metrics import Counts, score_spans, score_tokens
+from seqloom.systems.tagger.metrics import Counts, score_spans, score_tokens, sentence_ratios
 
 SCHEMES = {"bio": (IOB2, "BI"), "bioes": (IOBES, "BIES"), "bilou": (BILOU, "BILU")}
 
@@ -53,6 +54,38 @@ def test_span_scores_equal_those_of_seqeval(name, mode, data):
     )
     each = [(c.precision, c.recall, c.f1, c.support) for _, c in sorted(ours.labels.items())]
     np.testing.assert_allclose(np.array(each).T, seqeval_scores(gold, predicted, None, scheme))
+
+
+def _without_lost_spans(tags):
+    """seqeval's strict IOB1 loses a whole span of one B where an illegal B of another label follows; ours keeps it."""
+    kept = tags[:1]
+    for tag in tags[1:]:
+        lost = kept[-1].startswith("B") and tag.startswith("B") and kept[-1] != tag
+        kept.append(tag.replace("B", "I", 1) if lost else tag)
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("bio", "conlleval"), ("iob1", "conlleval"), ("bioes", "conlleval"), *((n, "strict") for n in ("iob1", *SCHEMES))],
+)
+def test_a_thousand_random_cases_score_as_in_seqeval(name, mode):
+    draw = random.Random(name + mode)
+    letters = "BI" if name == "iob1" else SCHEMES[name][1]
+    names = ["O", "O", *(f"{letter}-{label}" for letter in letters for label in ("X", "Y", "Z-1"))]
+    # seqeval's strict reading needs the scheme; its default one takes the letters as they come.
+    scheme = None if mode == "conlleval" else IOB1 if name == "iob1" else SCHEMES[name][0]
+    for _ in range(1000):
+        lengths = [draw.randint(1, 8) for _ in range(draw.randint(1, 3))]
+        gold = [draw.choices(names, k=length) for length in lengths]
+        predicted = [[draw.choice([tag, draw.choice(names)]) for tag in tags] for tags in gold]
+        if scheme is IOB1:
+            gold, predicted = ([_without_lost_spans(tags) for tags in side] for side in (gold, predicted))
+        ours = score_spans(gold, predicted, name, mode).overall
+        expected = (0.0, 0.0, 0.0)
+        if ours.predicted or ours.support:
+            expected = seqeval_scores(gold, predicted, "micro", scheme)[:3]
+        assert (ours.precision, ours.recall, ours.f1) == pytest.approx(expected), (gold, predicted)
 
 
 @pytest.mark.filterwarnings("ignore:A single label")
@@ -105,3 +138,15 @@ def test_sides_of_different_length_are_refused():
         score_tokens([["N"], ["N"]], [["N"]])
     with pytest.raises(ValueError, match="sentence 1 has 2 predicted tags for 1"):
         score_spans([["O"], ["O"]], [["O"], ["O", "O"]], "bio")
+
+
+@settings(deadline=None, max_examples=60)
+@given(pairs(st.sampled_from(tags_of("bio"))))
+def test_the_parts_of_sentences_add_up_to_the_scores(both):
+    gold, predicted = both
+    labels = (["a"] * len(gold), ["ab"[len(tags) % 2] for tags in gold])
+    sums = {name: ratio.sum(0) for name, ratio in sentence_ratios(gold, predicted, "bio", labels).items()}
+    assert sums["accuracy"][0] / sums["accuracy"][1] == score_tokens(gold, predicted).accuracy
+    spans = score_spans(gold, predicted, "bio").overall
+    assert sums["span_f1"].tolist() == [2 * spans.correct, spans.predicted + spans.support]
+    assert sums["label_accuracy"].tolist() == [labels[1].count("a"), len(gold)]
