@@ -143,9 +143,7 @@ def _writer(
     if options.nbest > 1:
         return lambda block: _ranked(model, block, options)
     if options.format == "native":
-        return lambda block: format_sentences(
-            _labelled(model, block), model.predict(_tokens(block)), format, reading, model.scheme or ""
-        )
+        return lambda block: _native(model, block, format, reading)
     if options.format == "json":
         return lambda block: _json(model, block)
     shapes = {"plain": _plain, "inline": _inline, "html": _html}
@@ -159,10 +157,11 @@ def _tokens(block: Sequence[Sentence]) -> list[Sequence[str]]:
     return [sentence.tokens for sentence in block]
 
 
-def _labelled(model: AnyTagger, block: Sequence[Sentence]) -> Sequence[Sentence]:
-    """The sentences with the labels that the model gives them, where it gives any."""
-    labels = model.predict_labels(_tokens(block))
-    return block if labels is None else [replace(one, label=label) for one, label in zip(block, labels, strict=True)]
+def _native(model: AnyTagger, block: Sequence[Sentence], format: str, reading: ReadOptions) -> Iterator[str]:
+    found = model.predict_with_labels(_tokens(block))
+    # A label that the file has stays where the model has none to put in its place.
+    labelled = [replace(one, label=label or one.label) for one, (_, label) in zip(block, found, strict=True)]
+    yield from format_sentences(labelled, [tags for tags, _ in found], format, reading, model.scheme or "")
 
 
 def _placed(sentence: Sentence) -> tuple[str, Sequence[tuple[int, int]]]:

@@ -47,6 +47,10 @@ class AnyTagger(Protocol):
         """The label of each whole sentence, such as an intent; None where the model gives none."""
         ...
 
+    def predict_with_labels(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], str | None]]:
+        """The tags of each sentence and its label, or None where the model gives none."""
+        ...
+
     def predict_with_marginals(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], NDArray[np.float64]]]:
         """The tags of each sentence and the (T, K) probabilities of all tags."""
         ...
@@ -76,11 +80,11 @@ def score(
         known: the tokens of the training data, for accuracy on unknown ones.
         known_spans: the texts of the spans of the training data (`span_texts`), for the recall of unseen ones.
     """
-    tokens = [sentence.tokens for sentence in sentences]
     start = time.perf_counter()
-    predicted = tagger.predict(tokens)
+    found = tagger.predict_with_labels([sentence.tokens for sentence in sentences])
     seconds = time.perf_counter() - start
-    labels = _labels(tagger, sentences, tokens)
+    predicted = [tags for tags, _ in found]
+    labels = _labels(sentences, [label for _, label in found])
     scheme = scheme_named(tagger.scheme) if tagger.scheme is not None else None
     report = tag_report(sentences, predicted, scheme, known_tokens=known, known_spans=known_spans, labels=labels)
     metrics = {**_metrics(report), "tokens_per_second": report.tokens.tokens / max(seconds, 1e-9)}
@@ -108,13 +112,11 @@ def score(
     return Evaluation(metrics, details, sentence_ratios(gold, predicted, scheme, labels), signature)
 
 
-def _labels(
-    tagger: AnyTagger, sentences: Sequence[Sentence], tokens: Sequence[Tokens]
-) -> tuple[list[str], list[str]] | None:
+def _labels(sentences: Sequence[Sentence], predicted: Sequence[str | None]) -> tuple[list[str], list[str]] | None:
     """Gold and predicted labels of the sentences, where both the file and the model have them."""
     gold = [sentence.label for sentence in sentences if sentence.label is not None]
-    predicted = tagger.predict_labels(tokens) if len(gold) == len(sentences) else None
-    return None if predicted is None else (gold, predicted)
+    given = [label for label in predicted if label is not None]
+    return (gold, given) if sentences and len(gold) == len(given) == len(sentences) else None
 
 
 def _metrics(report: TagReport) -> dict[str, float]:

@@ -150,8 +150,9 @@ class Tagger:
 
     def predict_labels(self, sentences: Sequence[Tokens]) -> list[str] | None:
         """The label of each whole sentence; None where training sentences had none."""
-        found = self.predict_with_labels(sentences)
-        return None if self.labels is None else [label for _, label in found if label is not None]
+        if self.labels is None:
+            return None
+        return [label for _, label in self.predict_with_labels(sentences) if label is not None]
 
     def predict_with_labels(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], str | None]]:
         """The tags of each sentence and its label, from one pass of the network; no labels where training had none."""

@@ -19,7 +19,6 @@ from seqloom.errors import ConfigError, DataError
 from seqloom.learning.launch import first_process
 from seqloom.systems.card import about_training
 from seqloom.systems.family import Evaluation, known_numbers, load, split_data
-from seqloom.systems.tagger.baselines.config import StatisticsConfig
 from seqloom.systems.tagger.baselines.model import BaselineTagger
 from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig
 from seqloom.systems.tagger.output import PredictOptions, predict, read_options
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from seqloom.systems.tagger.tagger import Tagger
 
 __all__ = ["PredictOptions", "diagnostic_batch", "errors", "evaluate", "predict", "train"]
-
-NETWORK = "network"
 
 
 def read_sentences(path: str, reading: dict[str, Any]) -> tuple[list[Sentence], str | None]:
@@ -86,21 +83,20 @@ def train(config: TaggerConfig, run: Path, *, resume: bool, command: str) -> Any
     about = about_training(
         command, config.training.seed, {name: {"file": file, "sha256": checksum(file)} for name, file in files.items()}
     )
-    method: str = getattr(config, "method", NETWORK)
     tagger: AnyTagger
-    if method == NETWORK:
+    if config.method == "network":
         tagger = _train_network(config, run, data, scheme, about, resume)
     else:
-        tagger = _fit(method, config, data["train"], scheme)
+        tagger = _fit(config.method, config, data["train"], scheme)
         tagger.about = about
     if not first_process():
         return tagger
     known = {token for sentence in data["train"] for token in sentence.tokens}
     known_spans = span_texts(data["train"], scheme) if scheme is not None else None
     evaluation = score(tagger, data["test"], known, known_spans)
-    name = f"{config.model.cell} {config.model.output}" if method == NETWORK else method
+    name = f"{config.model.cell} {config.model.output}" if config.method == "network" else config.method
     baselines = [{"method": name, **_row(evaluation)}]
-    for other in getattr(config, "baselines", ()):
+    for other in config.baselines:
         fitted = _fit(other, config, data["train"], scheme)
         baselines.append({"method": other, **_row(score(fitted, data["test"], known, known_spans))})
     tagger.about = {**tagger.about, "scores": known_numbers(evaluation.metrics)}
@@ -128,6 +124,7 @@ def _train_network(
 ) -> "Tagger":
     import torch
 
+    from seqloom.data.embeddings import first_words
     from seqloom.learning.loop import train as fit
     from seqloom.systems.tagger.encoding import EncodedCorpus, sentence_labels
     from seqloom.systems.tagger.features import FeatureSet
@@ -142,6 +139,9 @@ def _train_network(
     features = FeatureSet.fit(
         names, tokens, model.minimum_count, fold_digits=model.fold_digits, zero_digits=model.zero_digits
     )
+    if model.extra_vectors:
+        for name in set(model.embeddings) & {"token", "lowercase"}:
+            features.know(name, first_words(model.embeddings[name], model.extra_vectors))
     labels, label_ids = sentence_labels(data["train"]) if config.model.sentence_label == "auto" else (None, None)
     tagger = Tagger(config.model, features, tags, scheme, labels)
     tagger.reading = _reading(config.data)
@@ -169,14 +169,14 @@ def _train_network(
 def _fit(method: str, config: TaggerConfig, sentences: Sequence[Sentence], scheme: str | None) -> BaselineTagger:
     """Fits a method without a network, and says on the standard error stream how far it is."""
     print(f"fitting {method} on {len(sentences):,} sentences", file=sys.stderr, flush=True)
-    settings: StatisticsConfig = getattr(config, "statistics", StatisticsConfig())
+    limit = config.statistics.iterations
 
     def progress(line: str) -> None:
         found = re.search(r"Iteration #(\d+)", line)
         if found and int(found.group(1)) % 10 == 0:
-            print(f"{method}: iteration {found.group(1)} of at most {settings.iterations}", file=sys.stderr, flush=True)
+            print(f"{method}: iteration {found.group(1)} of at most {limit}", file=sys.stderr, flush=True)
 
-    tagger = BaselineTagger.fit(method, sentences, scheme, settings, progress)
+    tagger = BaselineTagger.fit(method, sentences, scheme, config.statistics, progress)
     tagger.reading = _reading(config.data)
     return tagger
 

@@ -19,11 +19,9 @@ class Stub:
     def __init__(self, answers, tags, scheme=None, labels=None):
         self.answers, self.tags, self.scheme, self.labels = answers, TagVocabulary(tags), scheme, labels
 
-    def predict(self, sentences):
-        return [self.answers[tuple(sentence)][0] for sentence in sentences]
-
-    def predict_labels(self, sentences):
-        return self.labels
+    def predict_with_labels(self, sentences):
+        labels = self.labels or [None] * len(sentences)
+        return [(self.answers[tuple(sentence)][0], label) for sentence, label in zip(sentences, labels, strict=True)]
 
     def predict_with_marginals(self, sentences):
         return [(tags, np.array(rows)) for tags, rows in (self.answers[tuple(sentence)] for sentence in sentences)]

@@ -80,6 +80,10 @@ class BaselineTagger:
         """None: these methods give whole sentences no label."""
         return None
 
+    def predict_with_labels(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], str | None]]:
+        """The tags of each sentence, with None for its label."""
+        return [(tags, None) for tags in self.predict(sentences)]
+
     def stream(self, sentences: Iterable[Tokens]) -> Iterator[list[str]]:
         """The tags of each sentence of any iterable, in bounded memory, as :meth:`Tagger.stream`."""
         return by_block(sentences, self.predict)

@@ -4,7 +4,6 @@ import json
 import random
 import subprocess
 import sys
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ import seqloom
 from seqloom.data.legality import illegal_tags
 from seqloom.data.sentences import Sentence
 from seqloom.errors import ConfigError, DataError, ModelError
-from seqloom.systems.tagger.baselines.config import BASELINES, StatisticsConfig
+from seqloom.systems.tagger.baselines.config import BASELINES
 from seqloom.systems.tagger.baselines.model import BaselineTagger
 from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig
 from seqloom.systems.tagger.verbs import PredictOptions, diagnostic_batch, evaluate, predict, train
@@ -89,19 +88,12 @@ def test_a_damaged_directory_is_named(tagger, tmp_path):
         seqloom.load(tmp_path / "model")
 
 
-@dataclass(frozen=True)
-class Config(TaggerConfig):
-    """A tagger's configuration with the keys of the methods without a network."""
-
-    method: str = "hmm"
-    statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
-    baselines: tuple[str, ...] = ()
-
-
 def test_a_method_is_trained_scored_and_used_like_a_network(tmp_path, capsys):
     data = tmp_path / "train.conll"
     data.write_text("".join("".join(f"{word} {tag}\n" for word, tag in row) + "\n" for row in ROWS), encoding="utf-8")
-    config = Config(data=TaggerDataConfig(train=str(data), held_out=0.3), baselines=("most_frequent", "crf"))
+    config = TaggerConfig(
+        method="hmm", data=TaggerDataConfig(train=str(data), held_out=0.3), baselines=("most_frequent", "crf")
+    )
     train(config, tmp_path / "run", resume=False, command="test")
     report = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))
     assert report["method"] == "hmm"
