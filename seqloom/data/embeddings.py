@@ -4,7 +4,8 @@ Only the rows that a vocabulary asks for are kept, so a file of gigabytes costs 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import chain
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from seqloom.data.files import DAMAGE, open_bytes
 from seqloom.errors import DataError
 
-__all__ = ["Coverage", "Embeddings", "load_embeddings"]
+__all__ = ["Coverage", "Embeddings", "first_words", "load_embeddings"]
 
 _HEADER = re.compile(rb"(\d+) +(\d+) *\r?\n")
 _DIGIT = re.compile(r"\d")
@@ -101,11 +102,30 @@ def load_embeddings(path: str | Path, words: Sequence[str]) -> Embeddings:
     return _gather(forms, table, size)
 
 
+def first_words(path: str | Path, count: int) -> list[str]:
+    """The first words of a file of word vectors, which are the most frequent ones of the text it was made from.
+
+    Words that are not UTF-8, and words that come again, are passed over.
+
+    Raises:
+        DataError: as `load_embeddings`.
+    """
+    table = _First(count)
+    stream, name = open_bytes(path)
+    with stream:
+        try:
+            _read(stream, name, table)
+        except DAMAGE as problem:
+            raise DataError(f"{name} is damaged or cut short ({problem}); fetch it again") from problem
+    return list(table.words)
+
+
 class _Table:
     """The vectors that are wanted, filled while the file goes by; words stay bytes, so no encoding can be wrong."""
 
     def __init__(self, wanted: Iterable[str]) -> None:
         self.vectors: dict[bytes, NDArray[np.float32] | None] = dict.fromkeys(map(_encoded, wanted))
+        self.is_asked_for: Callable[[bytes], bool] = self.vectors.__contains__
         self.entries = self.duplicates = 0
 
     def wants(self, word: bytes) -> bool:
@@ -116,6 +136,22 @@ class _Table:
             self.duplicates += 1
             return False
         return True
+
+
+class _First(_Table):
+    """No vector is wanted; the first words are kept."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(())
+        self.count, self.words = count, dict[str, None]()
+        self.is_asked_for = lambda word: True
+
+    def wants(self, word: bytes) -> bool:
+        self.entries += 1
+        if len(self.words) < self.count:
+            with suppress(UnicodeDecodeError):
+                self.words[word.decode("utf-8")] = None
+        return False
 
 
 def _read(stream: BinaryIO, name: str, table: _Table) -> int:
@@ -148,7 +184,7 @@ def _read_text(lines: Iterable[bytes], name: str, table: _Table, size: int, firs
     for number, line in enumerate(lines, start=first_line):
         line = line.strip()
         # Most lines are of words that nobody asked for: found without taking their numbers apart.
-        if line.count(b" ") == size and (word := line[: line.index(b" ")]) and word not in table.vectors:
+        if line.count(b" ") == size and (word := line[: line.index(b" ")]) and not table.is_asked_for(word):
             table.entries += 1
             continue
         fields = _fields(line)

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from seqloom.data.embeddings import load_embeddings
+from seqloom.data.embeddings import first_words, load_embeddings
 from seqloom.errors import DataError
 
 WORDS = ["the", "new york", "Der", "B2", "B00", "zzz", "\u00a0", "北京"]
@@ -104,3 +104,10 @@ def test_long_vectors_are_recognised_as_text(file):
 def test_broken_files_say_where(file, content, message):
     with pytest.raises(DataError, match=message):
         load_embeddings(file(content), WORDS)
+
+
+@pytest.mark.parametrize("write", [lambda e: as_text(e, True), lambda e: as_text(e, False), as_binary])
+def test_the_first_words_are_those_of_the_file_in_its_order(file, write):
+    path = file(write([("the", [8, 8, 8]), *FILE.items()]))
+    assert first_words(path, 3) == ["the", "new york", "der"]
+    assert first_words(path, 100) == list(FILE)

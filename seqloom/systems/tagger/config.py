@@ -22,6 +22,8 @@ class TaggerModelConfig:
         embeddings: feature -> file of pretrained vectors of that size (word2vec or GloVe), such as
             ``--model.embeddings.token FILE``; pairs of characters are looked up as words of two. Only the vectors of
             training values are read and kept, and they are trained on with the rest.
+        extra_vectors: so many of the first vectors of a file of words are kept too where training has not seen their
+            words, which the model then knows; such files begin with the most frequent words.
         minimum_count: values of a feature seen less often in training share the unknown entry.
         pair_dropout: probability that any pair of neighbouring characters is read as unknown during training, so that
             the network does not lean on pairs that new words will not have.
@@ -53,6 +55,7 @@ class TaggerModelConfig:
 
     features: dict[str, int] = field(default_factory=_default_features)
     embeddings: dict[str, str] = field(default_factory=dict)
+    extra_vectors: int = 0
     minimum_count: int = 1
     unknown_rate: float = 0.5
     word_dropout: float = 0.0

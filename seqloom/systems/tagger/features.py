@@ -5,7 +5,7 @@ are encoded together, as one flat array, so that a corpus costs a few array oper
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.characters import BigramVocabulary, CharacterVocabulary, FlatBatch
-from seqloom.data.vocabulary import Vocabulary
+from seqloom.data.vocabulary import UNKNOWN, Vocabulary
 from seqloom.errors import ConfigError, did_you_mean
 from seqloom.systems.tagger.lexicon import LexiconFeature
 from seqloom.systems.tagger.token_features import (
@@ -114,6 +114,11 @@ class FeatureSet:
             features.bigrams = BigramVocabulary.build(batch, len(features._token_vocabulary()), minimum_count)
         return features
 
+    def know(self, name: str, words: Iterable[str]) -> None:
+        """Adds words that training has not seen to a feature, for which there are vectors from elsewhere."""
+        if feature := self.tokens.get(name):
+            feature.know(map(digits_as_zero, words) if self.zero_digits else words)
+
     def distinct(self, sentences: Sequence[Tokens]) -> Distinct | None:
         """The distinct tokens of sentences as the features read them; None where no feature asks for any."""
         if self.of_characters and not self.tokens and self.spelling is None:
@@ -177,7 +182,9 @@ class FeatureSet:
             batch = self._tokens(sentences, known)
             flat["token"] = batch.ids
             if self.bigrams is not None:
-                flat |= dict(zip(PAIRS, self.bigrams.encode_batch(batch), strict=True))
+                # Words known from their vectors alone came behind the pairs of training.
+                within = np.where(batch.ids < self.bigrams.characters, batch.ids, UNKNOWN)
+                flat |= dict(zip(PAIRS, self.bigrams.encode_batch(FlatBatch(within, batch.offsets)), strict=True))
         if known is not None:
             for name, feature in self.tokens.items():
                 if name not in flat:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, count
 from typing import NamedTuple, Self
 
@@ -131,6 +131,13 @@ class TokenFeature:
             counts.pop(special, None)
         kept = ordered_by_count(counts, minimum_count)
         return cls(name, Vocabulary(kept, [counts[value] for value in kept]))
+
+    def know(self, tokens: Iterable[str]) -> None:
+        """Gives the values of tokens that training has not seen an entry of their own behind all others, with count 0."""
+        old = self.vocabulary
+        values = dict.fromkeys(map(self._function, tokens))
+        new = [value for value in values if value not in old and value not in SPECIALS]
+        self.vocabulary = Vocabulary([*old.entries, *new], [*old.counts[len(SPECIALS) :].tolist(), *[0] * len(new)])
 
     def encode(self, tokens: Sequence[str]) -> Ids:
         """(U,) ids of U tokens."""

@@ -119,3 +119,18 @@ def test_features_are_read_back_as_they_were(tmp_path):
     assert features.sizes() == again.sizes()
     for name, flat in features.encode(new).items():
         np.testing.assert_array_equal(flat, again.encode(new)[name])
+
+
+def test_words_that_only_the_vectors_know_have_rows_behind_those_of_training():
+    names = ["token", "lowercase", "bigram_left"]
+    features = FeatureSet.fit(names, [["Rome", "fell"]], zero_digits=True)
+    pairs = features.encode([["Rome", "fell", "Oslo", "Rome"]])["bigram_left"]
+    before = features.encode([["Rome", "Oslo"]])["token"]
+    features.know("token", ["Oslo", "Rome", "1998", "<unk>", "Oslo"])
+    assert features.tokens["token"].vocabulary.entries[-2:] == ["Oslo", "0000"]
+    after = features.encode([["Rome", "Oslo", "2007"]])["token"]
+    assert before[1] == UNKNOWN
+    assert after.tolist() == [before[0], features.sizes()["token"] - 2, features.sizes()["token"] - 1]
+    assert not features.unknown_rates("token", 0.5, 1.0)[after[1:]].any()
+    assert features.encode([["Oslo"]])["lowercase"].tolist() == [UNKNOWN]
+    np.testing.assert_array_equal(features.encode([["Rome", "fell", "Oslo", "Rome"]])["bigram_left"], pairs)
