@@ -108,6 +108,8 @@ def test_broken_files_say_where(file, content, message):
 
 @pytest.mark.parametrize("write", [lambda e: as_text(e, True), lambda e: as_text(e, False), as_binary])
 def test_the_first_words_are_those_of_the_file_in_its_order(file, write):
-    path = file(write([("the", [8, 8, 8]), *FILE.items()]))
-    assert first_words(path, 3) == ["the", "new york", "der"]
-    assert first_words(path, 100) == list(FILE)
+    # The binary format has no words with spaces.
+    kept = {word: vector for word, vector in FILE.items() if write is not as_binary or " " not in word}
+    path = file(write([("the", [8, 8, 8]), *kept.items()]))
+    assert first_words(path, 2) == list(kept)[:2]
+    assert first_words(path, 100) == list(kept)
