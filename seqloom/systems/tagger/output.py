@@ -211,15 +211,16 @@ def _labels(model: AnyTagger) -> list[str]:
 
 def _json(model: AnyTagger, block: Sequence[Sentence]) -> Iterator[str]:
     number = {tag: index for index, tag in enumerate(model.tags.entries)}
-    labels: Sequence[str | None] = model.predict_labels(_tokens(block)) or [None] * len(block)
-    found_tags = model.predict_with_marginals(_tokens(block))
-    for sentence, label, (tags, marginals) in zip(block, labels, found_tags, strict=True):
-        chances = np.array([marginals[place, number[tag]] if tag in number else 0.0 for place, tag in enumerate(tags)])
-        text, found = entities(sentence, tags, model.scheme, chances) if model.scheme else (_placed(sentence)[0], None)
-        described: dict[str, Any] = {"text": text, "tokens": list(sentence.tokens), "tags": tags}
+    for sentence, reading in zip(block, model.readings(_tokens(block)), strict=True):
+        rows = zip(reading.marginals, reading.tags, strict=True)
+        chances = np.array([row[number[tag]] if tag in number else 0.0 for row, tag in rows])
+        text, found = _placed(sentence)[0], None
+        if model.scheme:
+            text, found = entities(sentence, reading.tags, model.scheme, chances)
+        described: dict[str, Any] = {"text": text, "tokens": list(sentence.tokens), "tags": reading.tags}
         described["probabilities"] = [round(float(chance), 6) for chance in chances]
-        if label is not None:
-            described["label"] = label
+        if reading.label is not None and reading.label_chances is not None:
+            described |= {"label": reading.label, "label_probability": round(float(reading.label_chances.max()), 6)}
         if found is not None:
             described["entities"] = [entity.to_dict() for entity in found]
         yield _dumped(described)

@@ -1,9 +1,9 @@
 """A tagger on tagged sentences: its scores for people and reports, and its errors, the worst first."""
 
+import math
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import zip_longest
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ from seqloom.data.schemes import scheme_named
 from seqloom.data.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.systems.family import Evaluation
-from seqloom.systems.tagger.explanation import Explanation
+from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.metrics import TOKEN_SIGNATURE, sentence_ratios
 from seqloom.systems.tagger.streaming import blocks
 from seqloom.systems.tagger.tag_report import TagReport, WorstSentence, tag_report
@@ -30,6 +30,7 @@ class AnyTagger(Protocol):
     """What scoring and prediction need of a tagger, with a network or without."""
 
     tags: TagVocabulary
+    labels: TagVocabulary | None
     scheme: str | None
     about: dict[str, Any]
     reading: dict[str, Any]
@@ -43,16 +44,12 @@ class AnyTagger(Protocol):
         """The tags of each sentence."""
         ...
 
-    def predict_labels(self, sentences: Sequence[Tokens]) -> list[str] | None:
-        """The label of each whole sentence, such as an intent; None where the model gives none."""
-        ...
-
     def predict_with_labels(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], str | None]]:
         """The tags of each sentence and its label, or None where the model gives none."""
         ...
 
-    def predict_with_marginals(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], NDArray[np.float64]]]:
-        """The tags of each sentence and the (T, K) probabilities of all tags."""
+    def readings(self, sentences: Sequence[Tokens]) -> list[Reading]:
+        """The tags of each sentence, its label, and the probabilities of all of them."""
         ...
 
     def n_best(self, sentences: Sequence[Tokens], k: int) -> list[list[tuple[list[str], float]]]:
@@ -163,11 +160,12 @@ def _worst(
 
 
 def sentence_errors(tagger: AnyTagger, sentences: Sequence[Sentence]) -> list[dict[str, Any]]:
-    """A row for each sentence with a wrong tag, the largest loss first.
+    """A row for each sentence with a wrong tag or label, the largest loss first.
 
-    ``where`` is the first wrong token's place, ``errors`` the number of wrong tags, ``loss`` the sum of minus the log
-    of the marginal probabilities of the gold tags in nats (at most 50 for each), ``confidence`` the highest marginal
-    probability of a wrong tag; then come the sentence, its gold tags and the predicted ones, each separated by spaces.
+    ``where`` is the first wrong token's place, ``errors`` the number of wrong tags and labels, ``loss`` the sum of minus
+    the log of the marginal probabilities of the gold ones in nats (at most 50 for each), ``confidence`` the highest
+    marginal probability of a wrong one; then come the sentence, its gold tags and the predicted ones, each separated by
+    spaces, and where the model labels sentences, the gold and the predicted label.
     """
     rows = [row for block in blocks(sentences) for row in _errors(tagger, block)]
     return sorted(rows, key=lambda row: -row["loss"])
@@ -175,20 +173,26 @@ def sentence_errors(tagger: AnyTagger, sentences: Sequence[Sentence]) -> list[di
 
 def _errors(tagger: AnyTagger, sentences: Sequence[Sentence]) -> Iterator[dict[str, Any]]:
     number = {tag: index for index, tag in enumerate(tagger.tags.entries)}
-    found = tagger.predict_with_marginals([sentence.tokens for sentence in sentences])
-    for sentence, (predicted, marginals) in zip(sentences, found, strict=True):
+    labels = {label: index for index, label in enumerate(tagger.labels.entries if tagger.labels is not None else ())}
+    for sentence, reading in zip(sentences, tagger.readings([one.tokens for one in sentences]), strict=True):
         gold = sentence.tags or ()
-        wrong = [place for place, pair in enumerate(zip_longest(gold, predicted)) if pair[0] != pair[1]]
-        if not wrong:
-            continue
-        chances = np.array([marginals[place, number[tag]] if tag in number else 0.0 for place, tag in enumerate(gold)])
-        sure = [float(marginals[place, number[predicted[place]]]) for place in wrong if predicted[place] in number]
-        yield {
-            "where": sentence.where(wrong[0]),
-            "errors": len(wrong),
-            "loss": float(-np.log(np.maximum(chances, np.exp(-LARGEST_LOSS))).sum()),
-            "confidence": max(sure, default=0.0),
-            "sentence": " ".join(sentence.tokens),
-            "gold": " ".join(gold),
-            "predicted": " ".join(predicted),
-        }
+        pairs = list(zip(gold, reading.tags, reading.marginals, strict=True))
+        wrong = [place for place, (one, other, _) in enumerate(pairs) if one != other]
+        chances = [(one, other, _chance(row, number, one), _chance(row, number, other)) for one, other, row in pairs]
+        described = {"sentence": " ".join(sentence.tokens), "gold": " ".join(gold), "predicted": " ".join(reading.tags)}
+        if reading.label is not None and reading.label_chances is not None:
+            one, other = sentence.label or "", reading.label
+            described |= {"gold_label": one, "predicted_label": other}
+            if one:
+                row = reading.label_chances
+                chances.append((one, other, _chance(row, labels, one), _chance(row, labels, other)))
+        mistakes = [given for one, other, _, given in chances if one != other]
+        if mistakes:
+            loss = sum(-math.log(max(right, math.exp(-LARGEST_LOSS))) for _, _, right, _ in chances)
+            place = sentence.where(wrong[0] if wrong else None)
+            yield {"where": place, "errors": len(mistakes), "loss": loss, "confidence": max(mistakes), **described}
+
+
+def _chance(row: NDArray[np.floating[Any]], number: Mapping[str, int], name: str) -> float:
+    """The probability of a tag or label; none where the model does not know it."""
+    return float(row[number[name]]) if name in number else 0.0

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
@@ -23,7 +22,7 @@ from seqloom.systems.card import model_card
 from seqloom.systems.directory import ModelDirectory, fill_model, write_model
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus, TaggerBatch
-from seqloom.systems.tagger.explanation import Explanation, Move, rank_tags
+from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 from seqloom.systems.tagger.network import TaggerNetwork
 from seqloom.systems.tagger.streaming import by_block
@@ -148,12 +147,6 @@ class Tagger:
         given = [sentence if isinstance(sentence, str) else list(sentence) for sentence in sentences]
         return [self.tags.names(path.tolist()) for path in self.decode(given)]
 
-    def predict_labels(self, sentences: Sequence[Tokens]) -> list[str] | None:
-        """The label of each whole sentence; None where training sentences had none."""
-        if self.labels is None:
-            return None
-        return [label for _, label in self.predict_with_labels(sentences) if label is not None]
-
     def predict_with_labels(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], str | None]]:
         """The tags of each sentence and its label, from one pass of the network; no labels where training had none."""
 
@@ -173,18 +166,27 @@ class Tagger:
         """The tags of each sentence of any iterable, however long, a block of sentences at a time."""
         return by_block(sentences, self.predict)
 
-    def predict_with_marginals(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], NDArray[np.float64]]]:
-        """The tags of each sentence and the (T, K) probabilities of all tags, from one pass of the network."""
+    def readings(self, sentences: Sequence[Tokens]) -> list[Reading]:
+        """The tags of each sentence, its label, and the probabilities of all of them, from one pass of the network."""
 
-        def both(emissions: Tensor, lengths: Tensor) -> list[tuple[list[str], NDArray[np.float64]]]:
-            paths, _ = self.network.crf.decode(emissions, lengths)
-            values = self.network.crf.marginals(emissions, lengths).cpu().numpy()
+        def both(indices: Ids, batch: TaggerBatch) -> list[Reading]:
+            emissions, scores = self.network.outputs(batch)
+            paths, _ = self.network.crf.decode(emissions, batch.lengths)
+            marginals = self.network.crf.marginals(emissions, batch.lengths).cpu().numpy()
+            found = [
+                Reading(self.tags.names(path[:length]), rows[:length])
+                for path, rows, length in zip(paths.tolist(), marginals, batch.lengths.tolist(), strict=True)
+            ]
+            if scores is None or self.labels is None:
+                return found
+            chances = scores.softmax(1).cpu().numpy()
+            names = self.labels.names(chances.argmax(1).tolist())
             return [
-                (self.tags.names(path[:length].tolist()), row[:length])
-                for path, row, length in zip(paths.cpu(), values, lengths.tolist(), strict=True)
+                dataclasses.replace(reading, label=name, label_chances=row)
+                for reading, name, row in zip(found, names, chances, strict=True)
             ]
 
-        return self._by_batch(sentences, None, both)
+        return self._run(sentences, both)
 
     def n_best(self, sentences: Sequence[Tokens], k: int) -> list[list[tuple[list[str], float]]]:
         """Up to k taggings of each sentence, best first, with their log-probabilities in nats."""
@@ -195,32 +197,15 @@ class Tagger:
     def explain(self, tokens: Tokens, k: int = 3) -> Explanation:
         """How the tags of one sentence came about: scores, moves between tags, probabilities, the k best taggings."""
 
-        def parts(emissions: Tensor, lengths: Tensor) -> list[tuple[Tensor, Tensor, float]]:
-            total = self.network.crf.log_partition(emissions, lengths)
-            return [(emissions[0], self.network.crf.marginals(emissions, lengths)[0], float(total))]
+        def parts(emissions: Tensor, lengths: Tensor) -> list[tuple[Tensor, float]]:
+            return [(emissions[0], float(self.network.crf.log_partition(emissions, lengths)))]
 
-        (ranked,) = self.k_best([tokens], k)
-        ((emissions, marginals, log_partition),) = self._by_batch([tokens], None, parts)
-        path = ranked[0][0].tolist()
-        moves = self._moves(path, emissions)
-        return Explanation(
-            tokens=tuple(tokens),
-            tags=tuple(self.tags.names(path)),
-            alternatives=tuple((tuple(self.tags.names(some.tolist())), value) for some, value in ranked),
-            top=rank_tags(self.tags.entries, marginals.cpu().numpy(), emissions.cpu().numpy()),
-            moves=moves,
-            score=sum(move.emission + move.transition for move in moves),
-            log_partition=log_partition,
-        )
-
-    def _moves(self, path: Sequence[int], emissions: Tensor) -> tuple[Move, ...]:
-        if not path:
-            return ()
-        transitions, start, end = (part.detach().cpu() for part in self.network.crf.potentials())
-        names = self.tags.names(path)
-        paid = [float(start[path[0]]), *(float(transitions[a, b]) for a, b in pairwise(path)), float(end[path[-1]])]
-        given = [*(float(emissions[place, tag]) for place, tag in enumerate(path)), 0.0]
-        return tuple(map(Move, ["", *names], [*names, ""], given, paid))
+        (ranked,), (reading,) = self.n_best([tokens], k), self.readings([tokens])
+        ((emissions, log_partition),) = self._by_batch([tokens], None, parts)
+        names, labels = self.tags.entries, self.labels.entries if self.labels is not None else ()
+        potentials = [part.detach().cpu().numpy() for part in self.network.crf.potentials()]
+        explanation = Explanation.of(tokens, reading, ranked, names, labels)
+        return explanation.scored(names, emissions.cpu().numpy(), potentials, log_partition)
 
     @property
     def known_tokens(self) -> frozenset[str] | None:

@@ -7,6 +7,7 @@ import pytest
 
 from seqloom.data.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
+from seqloom.systems.tagger.explanation import Reading
 from seqloom.systems.tagger.scoring import LARGEST_LOSS, score, sentence_errors
 
 
@@ -17,14 +18,21 @@ class Stub:
     about, reading = {}, {}
 
     def __init__(self, answers, tags, scheme=None, labels=None):
-        self.answers, self.tags, self.scheme, self.labels = answers, TagVocabulary(tags), scheme, labels
+        self.answers, self.tags, self.scheme, self.given = answers, TagVocabulary(tags), scheme, labels
+        self.labels = None if labels is None else TagVocabulary(["ask", "tell"])
 
     def predict_with_labels(self, sentences):
-        labels = self.labels or [None] * len(sentences)
+        labels = self.given or [None] * len(sentences)
         return [(self.answers[tuple(sentence)][0], label) for sentence, label in zip(sentences, labels, strict=True)]
 
-    def predict_with_marginals(self, sentences):
-        return [(tags, np.array(rows)) for tags, rows in (self.answers[tuple(sentence)] for sentence in sentences)]
+    def readings(self, sentences):
+        found = self.predict_with_labels(sentences)
+        marginals = [np.array(self.answers[tuple(sentence)][1]) for sentence in sentences]
+        chances = np.array([0.7, 0.3])
+        return [
+            Reading(tags, rows, label, None if label is None else chances)
+            for (tags, label), rows in zip(found, marginals, strict=True)
+        ]
 
 
 SENTENCES = [
@@ -58,6 +66,22 @@ def test_errors_come_with_their_place_and_loss_the_worst_first():
         "sentence": "a b",
         "gold": "X Y",
         "predicted": "X X",
+    }
+
+
+def test_a_wrong_label_is_an_error_too():
+    rows = sentence_errors(Stub(ANSWERS, ["X", "Y"], labels=["ask", "tell", "tell"]), SENTENCES)
+    assert [(row["where"], row["errors"]) for row in rows] == [("f:4", 1), ("f:2", 1), ("f:6", 1)]
+    assert rows[2] == {
+        "where": "f:6",
+        "errors": 1,
+        "loss": pytest.approx(-np.log(0.7)),
+        "confidence": 0.3,
+        "sentence": "d",
+        "gold": "X",
+        "predicted": "X",
+        "gold_label": "ask",
+        "predicted_label": "tell",
     }
 
 

@@ -14,7 +14,7 @@ from seqloom.systems.directory import ModelDirectory, fill_model, write_model
 from seqloom.systems.tagger.baselines import methods
 from seqloom.systems.tagger.baselines.config import StatisticsConfig
 from seqloom.systems.tagger.baselines.method import BaselineMethod, Ids, Probabilities, Stored, TaggedCorpus, Tokens
-from seqloom.systems.tagger.explanation import Explanation, rank_tags
+from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.streaming import by_block
 
 __all__ = ["BaselineTagger"]
@@ -37,9 +37,11 @@ class BaselineTagger:
     Attributes:
         about: how the model was made.
         reading: how its data were read, and hence how files are read at prediction.
+        labels: None: these methods give whole sentences no label.
     """
 
     system = "tagger"
+    labels: TagVocabulary | None = None
 
     def __init__(
         self, method: str, words: Vocabulary, tags: TagVocabulary, implementation: BaselineMethod, scheme: str | None
@@ -76,10 +78,6 @@ class BaselineTagger:
         """The tags of each sentence, as :meth:`Tagger.predict`."""
         return [self.spelled(path) for path in self.implementation.tag(list(sentences))]
 
-    def predict_labels(self, sentences: Sequence[Tokens]) -> list[str] | None:
-        """None: these methods give whole sentences no label."""
-        return None
-
     def predict_with_labels(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], str | None]]:
         """The tags of each sentence, with None for its label."""
         return [(tags, None) for tags in self.predict(sentences)]
@@ -88,9 +86,9 @@ class BaselineTagger:
         """The tags of each sentence of any iterable, in bounded memory, as :meth:`Tagger.stream`."""
         return by_block(sentences, self.predict)
 
-    def predict_with_marginals(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], Probabilities]]:
-        """The tags of each sentence and the (T, K) probabilities of all tags."""
-        return list(zip(self.predict(sentences), self.marginals(sentences), strict=True))
+    def readings(self, sentences: Sequence[Tokens]) -> list[Reading]:
+        """The tags of each sentence and the probabilities of all tags."""
+        return list(map(Reading, self.predict(sentences), self.marginals(sentences)))
 
     def marginals(self, sentences: Sequence[Tokens]) -> list[Probabilities]:
         """The (T, K) probability of every tag at every token, over all tag sequences, illegal ones too."""
@@ -105,13 +103,8 @@ class BaselineTagger:
 
     def explain(self, tokens: Tokens, k: int = 3) -> Explanation:
         """How the tags of one sentence came about: each token's most probable tags, and the k best taggings."""
-        (ranked,), (marginals,) = self.n_best([tokens], k), self.marginals([tokens])
-        return Explanation(
-            tokens=tuple(tokens),
-            tags=tuple(self.predict([tokens])[0]),
-            alternatives=tuple((tuple(tags), value) for tags, value in ranked),
-            top=rank_tags(self.tags.entries, marginals),
-        )
+        (ranked,), (reading,) = self.n_best([tokens], k), self.readings([tokens])
+        return Explanation.of(tokens, reading, ranked, self.tags.entries)
 
     def spelled(self, path: Ids) -> list[str]:
         """The tags of a path, spelled as the scheme demands."""
