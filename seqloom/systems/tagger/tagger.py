@@ -147,6 +147,12 @@ class Tagger:
         given = [sentence if isinstance(sentence, str) else list(sentence) for sentence in sentences]
         return [self.tags.names(path.tolist()) for path in self.decode(given)]
 
+    def predict_labels(self, sentences: Sequence[Tokens]) -> list[str] | None:
+        """The label of each whole sentence; None where training sentences had none."""
+        if self.labels is None:
+            return None
+        return [label for _, label in self.predict_with_labels(sentences) if label is not None]
+
     def predict_with_labels(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], str | None]]:
         """The tags of each sentence and its label, from one pass of the network; no labels where training had none."""
 
