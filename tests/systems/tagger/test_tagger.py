@@ -118,7 +118,9 @@ def test_pretrained_vectors_go_into_the_tables(tmp_path):
 def test_wrong_features_are_named():
     with pytest.raises(ConfigError, match="'tokn' is not a known feature; did you mean 'token'"):
         FeatureSet.fit(["tokn"], SENTENCES)
-    with pytest.raises(ConfigError, match="bigram_left and bigram_right are pairs of tokens; they need the feature 'token'"):
+    with pytest.raises(
+        ConfigError, match="bigram_left and bigram_right are pairs of tokens; they need the feature 'token'"
+    ):
         FeatureSet.fit(["lowercase", "bigram_left"], SENTENCES)
     with pytest.raises(ConfigError, match="only segmenters have it"):
         FeatureSet.fit(["lexicon"], SENTENCES)
