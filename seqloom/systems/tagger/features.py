@@ -18,6 +18,7 @@ from seqloom.errors import ConfigError, did_you_mean
 from seqloom.systems.tagger.lexicon import LexiconFeature
 from seqloom.systems.tagger.token_features import (
     FUNCTIONS,
+    WORDS,
     CharactersFeature,
     Distinct,
     Ids,
@@ -31,9 +32,6 @@ __all__ = ["FEATURES", "PAIRS", "CharactersFeature", "FeatureSet", "Ids", "Token
 
 PAIRS = ("bigram_left", "bigram_right")
 FEATURES = (*FUNCTIONS, *PAIRS, "lexicon", "characters")
-
-# The features that word dropout hides: those that tell one word from all others.
-_WORDS = ("token", "lowercase")
 
 _DIGITS_AND_LETTERS = str.maketrans(
     {**dict.fromkeys("0123456789", "0"), **dict.fromkeys("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "a")}
@@ -141,7 +139,7 @@ class FeatureSet:
                 ``unknown_rate`` is for the other features (Kiperwasser & Goldberg 2016).
         """
         counts = self._counts(name)
-        if word_dropout > 0.0 and name in _WORDS:
+        if word_dropout > 0.0 and name in WORDS:
             return np.where(counts > 0, word_dropout / (word_dropout + counts), 0.0)
         return np.where(counts == 1, unknown_rate, 0.0)
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqloom.data.batching import evaluation_batches, restore_order
-from seqloom.data.embeddings import load_embeddings
 from seqloom.data.legality import constraints
 from seqloom.data.vocabulary import SPECIALS, TagVocabulary
-from seqloom.errors import ConfigError, ModelError, did_you_mean
-from seqloom.layers.embedding import SparseEmbedding
+from seqloom.errors import ModelError
 from seqloom.losses.constraints import Constraints
 from seqloom.systems.card import model_card
 from seqloom.systems.directory import ModelDirectory, fill_model, write_model
@@ -26,6 +24,7 @@ from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 from seqloom.systems.tagger.network import TaggerNetwork
 from seqloom.systems.tagger.streaming import by_block
+from seqloom.systems.tagger.vectors import load_vectors
 
 __all__ = ["Adjustment", "Tagger"]
 
@@ -81,24 +80,7 @@ class Tagger:
             ConfigError: a feature is not in use, or its size is not that of the vectors.
             DataError: a file is missing or damaged.
         """
-        said = {}
-        for name, file in self.config.embeddings.items():
-            if name not in self.network.embeddings:
-                raise ConfigError(
-                    f"model.embeddings: {name!r} is not a feature in use{did_you_mean(name, self.features.names)}"
-                )
-            values = self.features.values(name)
-            found = load_embeddings(file, values)
-            table = cast(SparseEmbedding, self.network.embeddings[name])
-            if found.vectors.shape[1] != self.config.features[name]:
-                raise ConfigError(
-                    f"model.embeddings: {file} has vectors of size {found.vectors.shape[1]}, but model.features.{name} is "
-                    f"{self.config.features[name]}; set it to {found.vectors.shape[1]}"
-                )
-            rows = torch.from_numpy(np.flatnonzero(found.found) + len(SPECIALS))
-            table.load_rows(rows, torch.from_numpy(found.vectors[found.found]))
-            said[name] = f"{int(found.found.sum()):,} of {len(values):,} values found in {file}"
-        return said
+        return load_vectors(self.network, self.features, self.config.embeddings)
 
     def decode(self, sentences: Sequence[Tokens], adjust: Adjustment | None = None) -> list[Ids]:
         """The (T,) tag ids of each sentence, computed in batches of like length; empty sentences are legal."""

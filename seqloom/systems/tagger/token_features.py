@@ -14,6 +14,7 @@ from seqloom.data.vocabulary import SPECIALS, Vocabulary, ordered_by_count
 
 __all__ = [
     "FUNCTIONS",
+    "WORDS",
     "CharactersFeature",
     "Distinct",
     "Ids",
@@ -84,6 +85,9 @@ FUNCTIONS: dict[str, Callable[[str], str]] = {
     **{f"prefix{size}": _prefix(size) for size in range(1, 6)},
     **{f"suffix{size}": _suffix(size) for size in range(1, 6)},
 }
+
+# The features that tell one word from all others: what word dropout hides, and what vectors of words are of.
+WORDS = ("token", "lowercase")
 
 
 def digits_as_zero(token: str) -> str:

@@ -124,12 +124,12 @@ def _train_network(
 ) -> "Tagger":
     import torch
 
-    from seqloom.data.embeddings import first_words
     from seqloom.learning.loop import train as fit
     from seqloom.systems.tagger.encoding import EncodedCorpus, sentence_labels
     from seqloom.systems.tagger.features import FeatureSet
     from seqloom.systems.tagger.tagger import Tagger
     from seqloom.systems.tagger.training import TaggerTask
+    from seqloom.systems.tagger.vectors import know_first_words
 
     torch.manual_seed(config.training.seed)
     names = [name for name, size in config.model.features.items() if size > 0]
@@ -139,9 +139,7 @@ def _train_network(
     features = FeatureSet.fit(
         names, tokens, model.minimum_count, fold_digits=model.fold_digits, zero_digits=model.zero_digits
     )
-    if model.extra_vectors:
-        for name in set(model.embeddings) & {"token", "lowercase"}:
-            features.know(name, first_words(model.embeddings[name], model.extra_vectors))
+    know_first_words(features, model.embeddings, model.extra_vectors)
     labels, label_ids = sentence_labels(data["train"]) if config.model.sentence_label == "auto" else (None, None)
     tagger = Tagger(config.model, features, tags, scheme, labels)
     tagger.reading = _reading(config.data)
