@@ -1,0 +1,77 @@
+"""Training a tagger from files: slots with an intent, schemes converted on the way, and every recipe's network."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import seqloom
+from seqloom.app.configuration import RECIPES, configure, system_of
+from seqloom.data.sentences import Sentence
+from seqloom.data.vocabulary import TagVocabulary
+from seqloom.learning.config import TrainingConfig
+from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig, TaggerModelConfig
+from seqloom.systems.tagger.encoding import EncodedCorpus, sentence_labels
+from seqloom.systems.tagger.features import FeatureSet
+from seqloom.systems.tagger.tagger import Tagger
+from seqloom.systems.tagger.verbs import PredictOptions, evaluate, predict, train
+
+SLOTS = "".join(
+    f"# intent = {intent}\n{verb} O\n{name} B-{slot}\n{more} I-{slot}\n\n"
+    for intent, verb, slot in (("PlayMusic", "play", "song"), ("GetWeather", "forecast", "city"))
+    for name, more in (("New", "York"), ("San", "Remo"), ("Los", "Angeles"), ("Hot", "Springs"))
+)
+SETTINGS = TrainingConfig(epochs=25, batch_size=4, learning_rate=0.02, monitor="auto", tensorboard=False)
+SMALL = TaggerModelConfig(
+    features={"token": 8, "characters": 4}, hidden_size=12, dropout_input=0.0, dropout_output=0.0, unknown_rate=0.0
+)
+
+
+def _train(path, text, **data):
+    (path / "train.conll").write_text(text, encoding="utf-8")
+    config = TaggerConfig(
+        data=TaggerDataConfig(train=str(path / "train.conll"), overfit=100, **data), model=SMALL, training=SETTINGS
+    )
+    train(config, path / "run", resume=False, command="test")
+    return seqloom.load(path / "run" / "model"), str(path / "train.conll")
+
+
+def test_slots_and_intents_are_learned_together_and_written_back(tmp_path):
+    model, file = _train(tmp_path, SLOTS)
+    metrics = evaluate(model, file).metrics
+    assert (metrics["span_f1"], metrics["label_accuracy"]) == (1.0, 1.0)
+    untold = [line for line in SLOTS.split("\n")[:-1] if not line.startswith("#")]
+    assert list(predict(model, untold, PredictOptions())) == SLOTS.split("\n")[:-1]
+
+
+def test_no_label_is_learned_where_that_is_off(tmp_path):
+    (tmp_path / "train.conll").write_text(SLOTS, encoding="utf-8")
+    config = TaggerConfig(
+        data=TaggerDataConfig(train=str(tmp_path / "train.conll"), overfit=100),
+        model=dataclasses.replace(SMALL, sentence_label="off"),
+        training=dataclasses.replace(SETTINGS, epochs=1),
+    )
+    model = train(config, tmp_path / "run", resume=False, command="test")
+    assert model.labels is None
+    assert "label_accuracy" not in evaluate(model, str(tmp_path / "train.conll")).metrics
+
+
+def test_spans_are_learned_in_the_scheme_that_is_asked_for(tmp_path):
+    text = "".join(f"{city} I-LOC\nsaw O\nAnn I-PER\nSmith I-PER\nBob B-PER\n\n" for city in ("Rome", "Oslo") * 4)
+    model, file = _train(tmp_path, text, convert="bioes", scheme="iob1")
+    assert model.scheme == "bioes"
+    assert model.predict([["Rome", "saw", "Ann", "Smith", "Bob"]]) == [["S-LOC", "O", "B-PER", "E-PER", "S-PER"]]
+    assert evaluate(model, file).metrics["span_f1"] == 1.0
+
+
+@pytest.mark.parametrize("recipe", [file.stem for file in RECIPES.glob("*.yaml") if system_of(file) == "tagger"])
+def test_the_network_of_every_recipe_has_a_loss_and_predicts(recipe):
+    config = configure(recipe, [])[1]
+    sentences = [Sentence(["Ann", "saw", "3"], ("B", "O", "O"), label="a"), Sentence(["No"], ("O",), label="b")]
+    tokens = [sentence.tokens for sentence in sentences]
+    features = FeatureSet.fit([name for name, size in config.model.features.items() if size], tokens)
+    labels, ids = sentence_labels(sentences)
+    tagger = Tagger(config.model, features, TagVocabulary(["O", "B"]), None, labels)
+    corpus = EncodedCorpus(features, tokens, np.array([1, 0, 0, 0]), labels=ids)
+    assert tagger.network(corpus.batch(np.array([0, 1]))).item() > 0
+    assert [len(tags) for tags in tagger.predict(tokens)] == [3, 1]
