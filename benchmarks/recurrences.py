@@ -75,9 +75,9 @@ EXPERIMENTS = (
     Experiment("adding 100", "adding", 100, updates=6000, seconds=60, seeds=3),
     Experiment("adding 200", "adding", 200, updates=6000, seconds=100, seeds=1),
     Experiment("adding 400", "adding", 400, updates=6000, seconds=160, seeds=1),
-    Experiment("temporal order 60", "temporal_order", 60, updates=3000, seconds=25, seeds=3, evaluate_every=100),
-    Experiment("copy 100", "copy", 100, updates=5000, seconds=90, seeds=1),
-    Experiment("parity 40 to 256", "parity", 40, updates=4000, seconds=30, seeds=3),
+    Experiment("temporal order 60", "temporal_order", 60, updates=3000, seconds=20, seeds=3, evaluate_every=100),
+    Experiment("copy 100", "copy", 100, updates=5000, seconds=130, seeds=1),
+    Experiment("parity 40 to 256", "parity", 40, updates=3000, seconds=25, seeds=3),
     Experiment(
         "permuted MNIST rows",
         "permuted_rows",

@@ -41,13 +41,14 @@ _TASKS = {
 
 _USUAL_RATE = 0.002
 
-# A rectified or tanh recurrence without gates makes spikes of loss at the usual rate; its paper trains IRNN with less too.
+# Without gates the usual rate makes spikes of loss, and the papers of these recurrences train them with less, too.
 _RATES = {
-    "irnn": 0.0005,
     "rnn": 0.0005,
     "rnn_relu": 0.0005,
-    "rnn_sigmoid": 0.002,
+    "irnn": 0.001,
     "indrnn": 0.001,
+    "clockwork": 0.001,
+    "dilated_rnn": 0.001,
 }
 
 
@@ -57,6 +58,7 @@ def task_defaults(task: str) -> TaskDefaults:
 
 
 def learning_rate(cell: str) -> float:
-    """Adam's learning rate for an encoder; that of its cell where it is plain."""
+    """Adam's learning rate for an encoder."""
     parsed = parse_encoder(cell)
-    return _RATES.get(parsed.cell, _USUAL_RATE) if parsed.arrangement == "plain" else _USUAL_RATE
+    usual_name = parsed.cell if parsed.arrangement == "plain" else f"{parsed.arrangement}_{parsed.cell}"
+    return _RATES.get(usual_name, _USUAL_RATE)

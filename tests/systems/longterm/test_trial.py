@@ -88,6 +88,6 @@ def test_the_key_of_a_trial_tells_all_settings_apart():
     assert TRIAL.key.startswith("gru-seed1-")
 
 
-def test_irnn_learns_slower_than_gated_cells():
-    assert learning_rate("irnn") < learning_rate("lstm")
-    assert learning_rate("dilated_rnn") >= learning_rate("rnn")
+def test_the_rate_of_a_cell_without_gates_is_lower_and_its_own_in_every_arrangement():
+    assert learning_rate("rnn") < learning_rate("dilated_rnn") < learning_rate("lstm")
+    assert learning_rate("irnn") < learning_rate("lstm") == learning_rate("chrono_lstm") == learning_rate("block_irnn")
