@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from seqloom.errors import ConfigError
 
-__all__ = ["IGNORED", "Criterion", "SequenceTask", "Split", "Tally", "TaskBatch", "stream"]
+__all__ = ["IGNORED", "Criterion", "SequenceTask", "Split", "Tally", "TaskBatch", "require", "stream"]
 
 Split = Literal["train", "dev", "test"]
 _SPLITS: tuple[Split, ...] = ("train", "dev", "test")

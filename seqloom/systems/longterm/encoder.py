@@ -21,7 +21,7 @@ from seqloom.cells.cell import Cell
 from seqloom.errors import ConfigError, did_you_mean
 from seqloom.layers.recurrent import Recurrent
 
-__all__ = ["IN_BLOCKS", "EncoderName", "build_encoder", "parse_encoder"]
+__all__ = ["IN_BLOCKS", "EncoderName", "build_encoder", "count_parameters", "parse_encoder", "spread_time_constants"]
 
 IN_BLOCKS = frozenset({"lru", "rg_lru", "mingru", "minlstm", "qrnn", "sru", "mlstm", "slstm"})
 """Cells whose papers put them in residual blocks: those that are linear in their state need what is between layers."""

@@ -28,7 +28,7 @@ from seqloom.systems.longterm.encoder import count_parameters
 from seqloom.systems.longterm.model import LongtermModel
 from seqloom.systems.longterm.training import LongtermTask
 
-__all__ = ["Outcome", "Trial", "TrialStopped", "run_trial"]
+__all__ = ["Outcome", "Trial", "TrialStopped", "resolved_options", "run_trial"]
 
 Ending = Literal["solved", "updates", "seconds", "diverged"]
 
