@@ -1,6 +1,7 @@
 // All that is compiled once per instruction set; SEQLOOM_ISA names it.
 #include <algorithm>
 #include <memory>
+#include <stdexcept>
 
 #include "job.h"
 
@@ -82,6 +83,14 @@ void run(const Sequence& sequence, Division division, int threads) {
     const bool single_row = sequence.batch <= division.groups;
     work.layouts.push_back(lay_out(stages, division.parts, single_row, sequence.features));
     const Layout& layout = work.layouts[0];
+    for (const Stage& stage : stages) {
+        for (size_t i = 0; sequence.features && i < stage.streams.size(); i++) {
+            // Computed with a tile it would be one column of sixteen; it is read from memory that is not there.
+            if (stage.streams[i].kind == Kind::linear && stage.per_row[i]) {
+                throw std::invalid_argument("a number of the input product for all units cannot be computed with a tile");
+            }
+        }
+    }
     int64_t shared = 0;
     if (sequence.pass == backward_pass) {
         for (int width : program.temporaries) shared += width * sequence.batch;

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from seqloom.engine.compiled import native
-from seqloom.engine.compiled.form import KernelProgram, Kind
+from seqloom.engine.compiled.form import KernelProgram, Kind, Op
 
 __all__ = ["Inputs", "Operation", "share"]
 
@@ -60,13 +60,24 @@ class Operation:
         """Whether training keeps arrays where the input product lay."""
         return any(array.kept and array.linear >= 0 for array in self.program.arrays)
 
+    @cached_property
+    def spreads_linear(self) -> bool:
+        """Whether a stage takes one number of the input product for all its units, which must then lie in memory."""
+        return any(
+            code.op == Op.LOAD_ROW and stage.streams[code.a].kind == Kind.LINEAR
+            for stage in (*self.program.forward, *self.program.inference)
+            for code in stage.code
+        )
+
     def multiplies_inside(self, batch: int, save: bool) -> bool:
         """Whether the input product is computed step by step inside the kernel instead of before it.
 
         That spares writing and reading it; but each step then reads the input's weights, too, which only many rows
         make worthwhile.
         """
-        return batch >= ROWS_INSIDE and self.program.linear_width > 0 and not (save and self.recomputes_linear)
+        if batch < ROWS_INSIDE or self.program.linear_width == 0 or self.spreads_linear:
+            return False
+        return not (save and self.recomputes_linear)
 
     def linear_columns(self, batch: int) -> int:
         """Columns of a direction's linear buffer in training."""
