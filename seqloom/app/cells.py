@@ -63,12 +63,17 @@ def run(argv: list[str]) -> int:
 def _table() -> Table:
     from seqloom import cells
 
-    rows = [(cell.name, cell.size.partition(" (")[0], _in_short(cell)) for cell in cells.describe()]
-    return table(("cell", "parameters", "what"), rows)
+    rows = [
+        (cell.name, ", ".join(cell.state), cell.size.partition(" (")[0], _in_short(cell)) for cell in cells.describe()
+    ]
+    listed = table(("cell", "state", "parameters", "what"), rows)
+    listed.columns[0].no_wrap = True  # a name is there to be copied
+    return listed
 
 
 def _in_short(cell: CellDescription) -> str:
-    return cell.summary + (f" [{', '.join(map(str, cell.options))}]" if cell.options else "")
+    source = f" ({cell.source})" if cell.source else ""
+    return cell.summary + source + (f" [{', '.join(map(str, cell.options))}]" if cell.options else "")
 
 
 def _as_data(cell: CellDescription) -> dict[str, Any]:

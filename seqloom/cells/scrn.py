@@ -36,7 +36,7 @@ class SCRN(Cell):
 
     state = ("h", "s")
     size = Formula(
-        "nm + m² + (n + m) m/2 + m", lambda n, m, bias: n * m + m * m + (n + m) * _context(m) + (m if bias else 0)
+        "1.5nm + 1.5m² + m", lambda n, m, bias: n * m + m * m + (n + m) * _context(m) + (m if bias else 0)
     )
 
     def __init__(

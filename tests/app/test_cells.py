@@ -84,7 +84,9 @@ def test_the_table_shows_every_cell(capsys):
     printed = capsys.readouterr().out
     lines = {line.split()[0]: line for line in printed.splitlines()[2:40]}
     assert set(lines) == set(room.names())
-    assert lines["cifg"].split(maxsplit=1)[1].startswith("3nm + 3m² + 3m")
+    assert lines["cifg"].split(maxsplit=1)[1].startswith("h, c")
+    assert "3nm + 3m² + 3m" in lines["cifg"]
+    assert "Greff et al. 2015" in lines["cifg"]
     assert lines["cifg"].endswith("[peepholes=False]")
 
 
