@@ -66,7 +66,7 @@ def test_a_run_of_the_benchmark_writes_its_page_and_keeps_its_runs(benchmark, tm
 
 def _row(cell, solved, seeds=3, metric=0.5):
     return CellResult(
-        cell, 9, 1, 0.002, 1000, seeds, solved, 0, 0, 300.0 if solved else None, metric, metric, metric, 3.0
+        cell, 9, 1, 0.002, 1000, seeds, solved, 0, 0, 300 if solved else None, metric, metric, metric, 3.0
     )
 
 

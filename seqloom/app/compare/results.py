@@ -55,7 +55,7 @@ class CellResult:
     solved: int
     diverged: int
     cut: int
-    updates: float | None
+    updates: int | None
     metric: float
     loss: float
     best: float
@@ -95,7 +95,7 @@ def _cell(task: SequenceTask, outcomes: Sequence[Outcome]) -> CellResult:
         solved=len(needed),
         diverged=sum(outcome.ending == "diverged" for outcome in outcomes),
         cut=sum(outcome.ending == "seconds" for outcome in outcomes),
-        updates=statistics.median(needed) if needed else None,
+        updates=round(statistics.median(needed)) if needed else None,
         metric=_median([outcome.metrics.get(metric, math.nan) for outcome in outcomes]),
         loss=_median([outcome.metrics.get("loss", math.nan) for outcome in outcomes]),
         best=min((outcome.best[metric] for outcome in outcomes if outcome.best), default=math.nan),
