@@ -35,9 +35,7 @@ class SCRN(Cell):
     """
 
     state = ("h", "s")
-    size = Formula(
-        "1.5nm + 1.5m² + m", lambda n, m, bias: n * m + m * m + (n + m) * _context(m) + (m if bias else 0)
-    )
+    size = Formula("1.5nm + 1.5m² + m", lambda n, m, bias: n * m + m * m + (n + m) * _context(m) + (m if bias else 0))
 
     def __init__(
         self,

@@ -116,9 +116,8 @@ def test_its_stream_equals_it_over_the_whole_sequence():
 def test_where_the_kernels_refuse_the_same_weights_run_in_torch():
     layer = layer_of("lstm", zoneout=0.1)
     quantized, x = quantize(layer), torch.randn(2, 5, 24)
-    with torch.no_grad():
-        with restored(layer, quantized) as rounded:
-            torch.testing.assert_close(quantized(x)[0], rounded(x)[0])
+    with torch.no_grad(), restored(layer, quantized) as rounded:
+        torch.testing.assert_close(quantized(x)[0], rounded(x)[0])
     double = quantize(layer_of("gru").double())
     assert double(x.double())[0].dtype == torch.float64
     assert quantize(layer_of())(x[:, :0])[0].shape == (2, 0, 40)

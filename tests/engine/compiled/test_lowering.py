@@ -33,16 +33,19 @@ def compare(cell, lengths, turned):
     """The program of a cell against autograd through the loop: outputs, final states and all gradients."""
     batch, time = len(lengths), max(lengths)
     x = torch.randn(batch, time, cell.input_size, dtype=torch.float64, requires_grad=True)
-    initial = [torch.randn(batch, n, dtype=torch.float64, requires_grad=True) for n in cell.state_sizes]
+    sizes = zip(cell.state, cell.state_sizes, strict=True)
+    initial = [_state(batch, size, name in cell.positive) for name, size in sizes]
     ragged = measure_lengths(torch.tensor(lengths), x)
     cells, states = [cell], [tuple(initial)]
     if turned:
         cells, states = [cell, cell], [tuple(state.detach() for state in initial), tuple(initial)]
-    outputs, finals = reference.run(cells, x, ragged, states, NO_NOISE)
+    parameters = {name: cell.parameter(name).detach().requires_grad_() for name in cell.graph.declarations}
+    with cell.acting(parameters):  # as they act, whatever they are computed from
+        outputs, finals = reference.run(cells, x, ragged, states, NO_NOISE)
     output, final = outputs[..., -cell.state_sizes[0] :], finals[-1]
     d_output, d_finals = torch.randn_like(output), [torch.randn_like(state) for state in final]
-    names = [*(name for name in cell.graph.declarations), "x", *(f"initial.{k}" for k in range(len(initial)))]
-    tensors = [*(cell.parameter(name) for name in cell.graph.declarations), x, *initial]
+    names = [*parameters, "x", *(f"initial.{k}" for k in range(len(initial)))]
+    tensors = [*parameters.values(), x, *initial]
     expected = torch.autograd.grad([output, *final], tensors, [d_output, *d_finals], allow_unused=True)
     found = simulate(lower(cell.graph), cell, x.detach(), lengths, initial, d_output, d_finals, turned)
     close("output", found.output, output)
@@ -51,6 +54,11 @@ def compare(cell, lengths, turned):
         close(f"final {k}", found.finals[k], state)
     for name, tensor, gradient in zip(names, tensors, expected, strict=True):
         close(name, found.gradients[name], torch.zeros_like(tensor) if gradient is None else gradient)
+
+
+def _state(batch, size, positive):
+    drawn = torch.randn(batch, size, dtype=torch.float64)
+    return (drawn.abs() + 0.5 if positive else drawn).requires_grad_()
 
 
 def close(name, found, expected):

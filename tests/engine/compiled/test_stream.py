@@ -22,9 +22,9 @@ def cell_of(name, inputs, units, **options):
     return cells.get(name)(inputs, units, **options)
 
 
-def run(cell, x, rows=None, initial=(), cells=1, **options):
+def run(cell, x, rows=None, initial=(), cells=1, leaves=(), **options):
     parts = [packed.pack(cell, **options) for _ in range(cells)]
-    return packed.run(parts, x, Rows(*x.shape[:2]) if rows is None else rows, [], initial)
+    return packed.run(parts, x, Rows(*x.shape[:2]) if rows is None else rows, leaves, initial)
 
 
 @SETS
@@ -36,9 +36,12 @@ def test_float32_equals_the_program_in_torch_with_lengths_and_both_directions(na
     lengths[0] = 7
     counts = (lengths > torch.arange(7).unsqueeze(1)).sum(1)
     rows, x = Rows(7, batch, counts), torch.randn(int(counts.sum()), 11)
-    initial = [torch.randn(batch, size) for _ in range(2) for size in cell.state_sizes]
-    found = run(cell, x, rows, initial, cells=2, parts=2, instruction_set=isa)
-    inputs = cpu.gather(cpu.prepare(cell), [cell, cell], x, initial)
+    sizes = dict(zip(cell.state, cell.state_sizes, strict=True))
+    initial = [torch.randn(batch, size) for _ in range(2) for size in sizes.values()]
+    initial = [v.abs() + 0.5 if n in cell.positive else v for n, v in zip((*sizes, *sizes), initial, strict=True)]
+    with torch.no_grad():
+        inputs = cpu.gather(cpu.prepare(cell), [cell, cell], x, initial)
+    found = run(cell, x, rows, initial, cells=2, leaves=inputs.rows, parts=2, instruction_set=isa)
     wanted = recorded.replay(packed.program_of(cell), rows, inputs, 2)
     for mine, sought in zip(found, wanted, strict=True):
         torch.testing.assert_close(mine, sought.detach(), atol=2e-6, rtol=1e-5)
