@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from seqloom.app.command import parse
-from seqloom.errors import ConfigError
+from seqloom.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from seqloom.systems.comparison import Difference
@@ -37,7 +37,7 @@ def run(argv: list[str]) -> int:
     if options.samples < 0:
         raise ConfigError(f"--samples: {options.samples} is not a number of samples; expected 0 or more")
     from seqloom.app.tables import print_comparison
-    from seqloom.data.files import checksum, write_atomic
+    from seqloom.data.files import write_atomic
     from seqloom.systems.family import load, system
 
     *models, data = options.models
@@ -60,12 +60,22 @@ def run(argv: list[str]) -> int:
         write_atomic(options.errors, "".join(_tsv(wrong)))
     if options.json is not None:
         described = [{"model": path, **evaluation.to_dict()} for path, evaluation in evaluations]
-        report: dict[str, Any] = {"data": data, "sha256": checksum(data), "models": described}
+        report: dict[str, Any] = {"data": data, "sha256": _checksum(data), "models": described}
         if differences:
             compared = [{"model": models[0], "against": path, **found.to_dict()} for path, found in differences]
             report["differences"] = compared
         write_atomic(options.json, json.dumps(report, ensure_ascii=False, indent=1))
     return 0
+
+
+def _checksum(data: str) -> str | None:
+    """Of the data, or none where they are no file but the name of a task."""
+    from seqloom.data.files import checksum
+
+    try:
+        return checksum(data)
+    except DataError:
+        return None
 
 
 def _differences(

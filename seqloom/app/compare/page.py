@@ -6,11 +6,11 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqloom import __version__
 from seqloom.app.report.markup import Html, element, literal
+from seqloom.app.report.page import document
 from seqloom.app.report.tables import Column, facts, score_table
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from seqloom.systems.longterm.trial import Outcome
 
 __all__ = ["draw_curves", "page"]
-
-_STYLE = Path(__file__).parent.parent / "report.css"
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 # Okabe & Ito's colours, which stay apart for colour-blind eyes; dashes tell the next eight from the first.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#8a6d3b")
@@ -84,7 +81,6 @@ def page(task: SequenceTask, described: Mapping[str, Any], drawing: str) -> str:
         described: what ``comparison.json`` holds.
         drawing: the SVG of the curves; empty leaves the section out.
     """
-    title = f"Cells on the task {task.name}"
     rows = [{**row, "share": row["solved"] / row["seeds"]} for row in described["results"]]
     metric = task.criterion.metric
     columns = [
@@ -92,37 +88,20 @@ def page(task: SequenceTask, described: Mapping[str, Any], drawing: str) -> str:
         for column in _COLUMNS
         if column.key != "loss" or metric != "loss"
     ]
-    sections = [
-        element("h2", "Results"),
-        element("p", (type(task).__doc__ or "").split("\n")[0], class_="note"),
-        score_table(rows, columns, caption=f"Solved means {described['criterion']} on held-out sequences."),
-        element("h2", "Learning curves") if drawing else "",
-        element("figure", _embedded(drawing)) if drawing else "",
-        element("h2", "How it was made"),
-        element("pre", described["command"]),
-        facts(
-            {
-                "task": described["task"],
-                "who remembers nothing": described["chance"],
-                "machine": {name: value for name, value in described["machine"].items() if value is not None},
-                "seeds of a cell": described["results"][0]["seeds"] if described["results"] else 0,
-            }
-        ),
-    ]
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{title} - seqloom"),
-        element("style", literal(_STYLE.read_text(encoding="utf-8"))),
-    )
-    header = element(
-        "header", element("p", f"comparison · seqloom {__version__}", class_="eyebrow"), element("h1", title)
-    )
-    body = element("body", header, element("main", element("section", *sections)))
-    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+    summary = (type(task).__doc__ or "").split("\n")[0]
+    caption = f"Solved means {described['criterion']} on held-out sequences."
+    how = {
+        "task": described["task"],
+        "who remembers nothing": described["chance"],
+        "machine": {name: value for name, value in described["machine"].items() if value is not None},
+        "seeds of a cell": described["results"][0]["seeds"] if described["results"] else 0,
+    }
+    results = element("div", element("p", summary, class_="note"), score_table(rows, columns, caption=caption))
+    sections = [("results", "Results", results)]
+    if drawing:
+        sections.append(("curves", "Learning curves", element("figure", _embedded(drawing))))
+    sections.append(("how", "How it was made", element("div", element("pre", described["command"]), facts(how))))
+    return document(f"Cells on the task {task.name}", f"comparison · seqloom {__version__}", sections)
 
 
 def _embedded(drawing: str) -> Html:

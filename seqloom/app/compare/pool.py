@@ -165,6 +165,8 @@ def _work(trial: Trial, folder: Path, seconds: float | None) -> Outcome | None:
             report=lambda point: _worker["points"].put((trial.key, point)),
         )
     except TrialStopped:
+        if os.getppid() != _worker["parent"]:
+            os._exit(1)  # nobody is left to give work or to say that there is none
         return None
     write_outcome(folder, outcome)
     return outcome
