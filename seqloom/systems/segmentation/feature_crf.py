@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
 from seqloom.data.words import tags_to_words, words_to_tags
-from seqloom.errors import ConfigError, DataError, ModelError, SeqloomError
+from seqloom.errors import ConfigError, DataError
+from seqloom.systems.crfsuite import Algorithm, crfsuite, open_model
 from seqloom.systems.segmentation.dictionary import Dictionary
 from seqloom.systems.segmentation.method import Arrays, Settings
 from seqloom.systems.segmentation.user_words import impose_user_words
@@ -78,17 +79,6 @@ def character_features(text: str) -> list[list[str]]:
     return features
 
 
-Algorithm = Literal["lbfgs", "perceptron"]
-
-
-def _library() -> Any:
-    try:
-        import pycrfsuite  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise SeqloomError('the feature CRF needs sklearn-crfsuite: pip install "seqloom[baselines]"') from error
-    return pycrfsuite
-
-
 class FeatureCRF:
     """A linear-chain CRF over BMES tags with the features of `character_features` (Peng, Feng and McCallum 2004).
 
@@ -104,13 +94,9 @@ class FeatureCRF:
     """
 
     def __init__(self, model: bytes, dictionary: Dictionary | None = None) -> None:
-        # crfsuite reads sizes and offsets from the header unchecked: a cut file must not reach it.
-        if len(model) < 48 or model[:4] != b"lCRF" or int.from_bytes(model[4:8], "little") != len(model):
-            raise ModelError(f"the feature CRF's {len(model)} bytes are not an intact crfsuite model; train it again")
         self.model = model
         self.dictionary = dictionary
-        self._tagger = _library().Tagger()
-        self._tagger.open_inmemory(model)
+        self._tagger = open_model(model)
         self._lock = threading.Lock()  # a tagger holds the sentence that it works on
 
     @classmethod
@@ -201,7 +187,7 @@ class FeatureCRF:
 
 
 def _trainer(progress: Callable[[str], None] | None) -> Any:
-    library = _library()
+    library = crfsuite()
 
     class Trainer(library.Trainer):  # type: ignore[name-defined]
         def message(self, message: str) -> None:

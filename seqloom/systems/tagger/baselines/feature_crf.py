@@ -6,12 +6,13 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
 from seqloom.data.vocabulary import TagVocabulary, Vocabulary
-from seqloom.errors import ConfigError, ModelError, SeqloomError
+from seqloom.errors import ConfigError, ModelError
+from seqloom.systems.crfsuite import Algorithm, crfsuite, open_model
 from seqloom.systems.tagger.baselines.method import Ids, Probabilities, Stored, TaggedCorpus, Tokens
 from seqloom.systems.tagger.token_features import FUNCTIONS
 
@@ -61,17 +62,6 @@ def word_features(tokens: Tokens) -> list[list[str]]:
     return features
 
 
-Algorithm = Literal["lbfgs", "perceptron"]
-
-
-def _library() -> Any:
-    try:
-        import pycrfsuite  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise SeqloomError('the feature CRF needs sklearn-crfsuite: pip install "seqloom[baselines]"') from error
-    return pycrfsuite
-
-
 class FeatureCRF:
     """A linear-chain CRF with the features of `word_features` (Lafferty et al. 2001; Ratnaparkhi's features, 1996).
 
@@ -84,12 +74,8 @@ class FeatureCRF:
     """
 
     def __init__(self, tags: int, model: bytes) -> None:
-        # crfsuite reads sizes and offsets from the header unchecked: a cut file must not reach it.
-        if len(model) < 48 or model[:4] != b"lCRF" or int.from_bytes(model[4:8], "little") != len(model):
-            raise ModelError(f"the feature CRF's {len(model)} bytes are not an intact crfsuite model; train it again")
         self.tags, self.model = tags, model
-        self._tagger = _library().Tagger()
-        self._tagger.open_inmemory(model)
+        self._tagger = open_model(model)
         self._labels: list[str] = self._tagger.labels()
         if not all(label.isdecimal() and int(label) < tags for label in self._labels):
             raise ModelError(f"the feature CRF's model has other tags than its {tags}; train it again")
@@ -179,7 +165,7 @@ class FeatureCRF:
 
 
 def _trainer(progress: Callable[[str], None] | None) -> Any:
-    library = _library()
+    library = crfsuite()
 
     class Trainer(library.Trainer):  # type: ignore[name-defined]
         def message(self, message: str) -> None:
