@@ -19,6 +19,7 @@ SUMMARY = (
 
 _COLUMNS = {
     "half_life": "half-life",
+    "doubling": "doubling",
     "operator_norm": "operator norm",
     "spectral_radius": "spectral radius",
     "lyapunov": "Lyapunov",
@@ -50,7 +51,7 @@ class DiagnoseOptions:
 
 
 def run(argv: list[str]) -> int:
-    """Prints the words and a table; a positive half-life belongs to a gradient that vanishes or, as the words say, grows."""
+    """Prints the words and a table."""
     options = parse(DiagnoseOptions, argv, verb="diagnose", summary=SUMMARY, positional=("model", "data"))
     from seqloom.app.report.curves import matplotlib_is_there
 
@@ -91,6 +92,10 @@ def _batch(model: Any, options: DiagnoseOptions) -> "DiagnosticBatch":
 
 
 def _shown(numbers: dict[str, float]) -> dict[str, float]:
+    """A row of the table; a gradient that grows on its way back has no half-life but doubles in so many steps."""
+    if numbers.get("gradient_slope", 0.0) > 0.0:
+        numbers = {**numbers, "doubling": numbers["half_life"]}
+        del numbers["half_life"]
     return {title: numbers[key] for key, title in _COLUMNS.items() if key in numbers}
 
 
