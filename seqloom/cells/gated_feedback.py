@@ -19,11 +19,11 @@ from seqloom.errors import ConfigError
 __all__ = ["GatedFeedbackGRU", "GatedFeedbackLSTM", "GatedFeedbackRNN"]
 
 
-def _size(text: str, blocks: int, feedback: int) -> Formula:
+def _size(text: str, blocks: int) -> Formula:
     """Of two layers: blocks of n or m columns from below, and as many m columns of the layer itself or of all layers."""
 
     def count(n: int, m: int, bias: bool) -> int:
-        own = 2 * (blocks - feedback) * m * m + 4 * feedback * m * m
+        own = 2 * (blocks - 1) * m * m + 4 * m * m  # one block of each layer reads both layers
         gates = 2 * (n + 2 * m) + 2 * (m + 2 * m)
         return blocks * (n * m + m * m) + own + gates + (2 * blocks * m if bias else 0)
 
@@ -76,7 +76,7 @@ class _GatedFeedback(Cell):
 class GatedFeedbackRNN(_GatedFeedback):
     """Gated feedback between the layers of a stack of tanh units (Chung, Gulcehre, Cho & Bengio 2015, eq. 11)."""
 
-    size = _size("nm + 5m² + 2n + 12m (2 layers)", 1, 1)
+    size = _size("nm + 5m² + 2n + 12m (2 layers)", 1)
 
     def step(self, x: Vector, *states: Vector) -> Any:
         h, new, below = list(states[::-1]), [], x
@@ -92,7 +92,7 @@ class GatedFeedbackLSTM(_GatedFeedback):
 
     names = ("h", "c")
     state = ("h2", "c2", "h1", "c1")
-    size = _size("4nm + 14m² + 2n + 18m (2 layers)", 4, 1)
+    size = _size("4nm + 14m² + 2n + 18m (2 layers)", 4)
     initial = Initialisation(bias={"f": 1.0})
 
     def step(self, x: Vector, *states: Vector) -> Any:
@@ -111,7 +111,7 @@ class GatedFeedbackLSTM(_GatedFeedback):
 class GatedFeedbackGRU(_GatedFeedback):
     """Gated feedback between the candidates of a stack of GRUs (Chung, Gulcehre, Cho & Bengio 2015, eq. 13)."""
 
-    size = _size("3nm + 11m² + 2n + 16m (2 layers)", 3, 1)
+    size = _size("3nm + 11m² + 2n + 16m (2 layers)", 3)
 
     def step(self, x: Vector, *states: Vector) -> Any:
         h, new, below = list(states[::-1]), [], x

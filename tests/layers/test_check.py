@@ -1,13 +1,20 @@
 """The battery catches planted bugs: each cell below is wrong in one way, and the message says which."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from seqloom.cells import LSTM, Cell, Size, check_cell
+from seqloom.cells.golden import GOLDEN
+from seqloom.engine import cpu
+from seqloom.engine.compiled import native
 from seqloom.engine.operations import sigmoid, tanh
 from seqloom.errors import ConfigError
 from seqloom.layers.check import CellCheckError, Subject, check_permutation
+from seqloom.layers.check_kernels import check_state_dict
+from seqloom.layers.stream import Stream
 
 
 class MixesRows(Cell):
@@ -82,6 +89,51 @@ class ChangesTheType(Cell):
 def test_a_planted_bug_is_caught(cell, says):
     with pytest.raises(CellCheckError, match=f"{cell.__name__}: .*{says}"):
         check_cell(cell)
+
+
+class KeepsANumberBeside(Cell):
+    """One that no state dictionary holds."""
+
+    def __init__(self, input_size, hidden_size, *, bias=True):
+        super().__init__(input_size, hidden_size, bias=bias)
+        self.beside = torch.rand(1, dtype=torch.float64)
+
+    def step(self, x, h):
+        h = self.affine(x, h)
+        return tanh(h) * self.beside.to(h.dtype) if isinstance(h, Tensor) else tanh(h)
+
+
+def test_a_number_that_is_not_saved_is_caught():
+    torch.manual_seed(0)
+    with pytest.raises(CellCheckError, match="state dict"):
+        check_state_dict(Subject(KeepsANumberBeside, {}))
+
+
+def test_a_wrong_golden_vector_is_caught(monkeypatch):
+    wrong = replace(GOLDEN["rnn"], states={"h": (0.1, 0.2, 0.3, 0.4)})
+    monkeypatch.setitem(GOLDEN, "rnn", wrong)
+    with pytest.raises(CellCheckError, match="golden h"):
+        check_cell("rnn")
+
+
+def test_a_stream_that_is_wrong_is_caught(monkeypatch):
+    right = Stream.push
+    monkeypatch.setattr(Stream, "push", lambda self, chunk: right(self, chunk) * 1.001)
+    with pytest.raises(CellCheckError, match="of a stream and of the layer"):
+        check_cell("gru")
+
+
+@pytest.mark.skipif(not native.available(), reason="the kernels were not built")
+def test_a_kernel_that_is_wrong_is_caught(monkeypatch):
+    right = cpu.run
+
+    def wrong(*arguments):
+        outputs, final = right(*arguments)
+        return outputs * 1.001, final
+
+    monkeypatch.setattr(cpu, "run", wrong)
+    with pytest.raises(CellCheckError, match="outputs in float32"):
+        check_cell("gru")
 
 
 def test_rows_that_mix_are_caught_by_the_permutation_alone():
