@@ -48,7 +48,10 @@ def test_cells_are_trained_shown_written_and_never_trained_again(tmp_path, capsy
     assert {path: path.stat().st_mtime_ns for path in (out / "runs").iterdir()} == files
 
 
-def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(tmp_path):
+@pytest.mark.parametrize(
+    "signals", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]], ids=["once", "terminated", "twice"]
+)
+def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(signals, tmp_path):
     out = tmp_path / "out"
     command = [sys.executable, "-m", "seqloom", "compare", "copy", "--cells", "gru", "--length", "30", "--seeds", "1"]
     command += ["--hidden_size", "4", "--updates", "1000000", "--out", str(out)]
@@ -58,7 +61,8 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(tmp_path):
     begun = time.monotonic()
     while not list(out.glob("runs/*.safetensors")) and process.poll() is None and time.monotonic() - begun < 60:
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    for number in signals:
+        os.kill(process.pid, number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "give the same command again to continue" in said

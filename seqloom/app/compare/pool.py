@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqloom.app.compare.results import read_outcome, write_outcome
 from seqloom.app.own_code import import_named_files
+from seqloom.learning.interruption import Interruption
 
 if TYPE_CHECKING:
     from seqloom.systems.longterm.trial import Outcome, Trial
@@ -52,7 +53,8 @@ def run_trials(
             limit cut short are continued.
         deadline: by ``time.monotonic``; what is not done by then is saved and left out of what is returned.
     Raises:
-        KeyboardInterrupt: after the workers have saved where they are.
+        KeyboardInterrupt: SIGINT or SIGTERM came, and the workers have saved where they are; a second signal ends them at
+            once, with what their last evaluations saved.
     """
     found: dict[str, Outcome] = {}
     for trial in trials:
@@ -78,6 +80,7 @@ def _run(
     found: dict[str, Outcome] = {}
     by_key = {trial.key: trial for trial, _ in work}
     with (
+        Interruption() as interruption,
         _environment(dict.fromkeys(_THREADS, "1")),
         ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(stop, points, os.getpid())) as pool,
     ):
@@ -88,14 +91,16 @@ def _run(
                 _hear(points, by_key, listener)
                 for future in finished:
                     _keep(future, found, listener)
-                if time.monotonic() >= deadline and not stop.is_set():
+                if (interruption.requested or time.monotonic() >= deadline) and not stop.is_set():
                     stop.set()
                     futures = {future for future in futures if not future.cancel()}
         except BaseException:
-            stop.set()
-            for future in futures:
-                future.cancel()
+            # The pool would wait for workers that may never hear of its end, were the signal to come at a bad moment.
+            for worker in multiprocessing.active_children():
+                worker.terminate()
             raise
+    if interruption.requested:
+        raise KeyboardInterrupt
     return found
 
 
