@@ -28,8 +28,9 @@ from seqloom.systems.tagger.tag_report import span_texts
 if TYPE_CHECKING:
     from seqloom.learning.diagnosis import DiagnosticBatch
     from seqloom.systems.tagger.tagger import Tagger
+    from seqloom.systems.tagger.training import TaggerTask
 
-__all__ = ["PredictOptions", "diagnostic_batch", "errors", "evaluate", "predict", "train"]
+__all__ = ["PredictOptions", "diagnostic_batch", "errors", "evaluate", "network_task", "predict", "read_data", "train"]
 
 
 def read_sentences(path: str, reading: dict[str, Any]) -> tuple[list[Sentence], str | None]:
@@ -114,17 +115,21 @@ def train(config: TaggerConfig, run: Path, *, resume: bool, command: str) -> Any
     return tagger
 
 
-def _train_network(
-    config: TaggerConfig,
-    run: Path,
-    data: dict[str, list[Sentence]],
-    scheme: str | None,
-    about: dict[str, Any],
-    resume: bool,
-) -> "Tagger":
+def network_task(
+    config: TaggerConfig, data: dict[str, list[Sentence]], scheme: str | None, about: dict[str, Any]
+) -> "tuple[Tagger, TaggerTask]":
+    """A tagger at the start of its training, and that training as a task; the seed is the configuration's.
+
+    Args:
+        data: the sentences by ``train`` and ``dev``.
+        scheme: the scheme of the tags, or None.
+        about: how the model is made, which it keeps.
+    Raises:
+        ConfigError: the configuration does not fit the data.
+        DataError: a file of vectors is missing or damaged.
+    """
     import torch
 
-    from seqloom.learning.loop import train as fit
     from seqloom.systems.tagger.encoding import EncodedCorpus, sentence_labels
     from seqloom.systems.tagger.features import FeatureSet
     from seqloom.systems.tagger.tagger import Tagger
@@ -151,7 +156,20 @@ def _train_network(
         return dict(score(tagger, data["dev"]).metrics)
 
     corpus = EncodedCorpus(tagger.features, tokens, targets, labels=label_ids)
-    task = TaggerTask(tagger, corpus, config.training, evaluate_dev, tagger.fill)
+    return tagger, TaggerTask(tagger, corpus, config.training, evaluate_dev, tagger.fill)
+
+
+def _train_network(
+    config: TaggerConfig,
+    run: Path,
+    data: dict[str, list[Sentence]],
+    scheme: str | None,
+    about: dict[str, Any],
+    resume: bool,
+) -> "Tagger":
+    from seqloom.learning.loop import train as fit
+
+    tagger, task = network_task(config, data, scheme, about)
     monitor = "span_f1" if scheme is not None else "accuracy"
     settings = (
         replace(config.training, monitor=monitor, mode="max") if config.training.monitor == "auto" else config.training
