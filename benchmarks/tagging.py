@@ -208,9 +208,9 @@ def measure(options: argparse.Namespace, keys: Sequence[str]) -> dict[str, Any]:
         raise ConfigError(
             "the peers train with adam or sgd, in batches of sentences; the configuration asks for others"
         )
-    data, scheme, files = read_data(config.data)
-    tagger, task = network_task(config, data, scheme, {})
-    tokens, tags = [one.tokens for one in data["train"]], [one.tags or () for one in data["train"]]
+    data = read_data(config.data)
+    tagger, task = network_task(config, data, {})
+    tokens, tags = [one.tokens for one in data.train], [one.tags or () for one in data.train]
     plan = [description[2] for epoch in range(config.training.epochs) for description in task.plan(epoch)]
     steps = (options.rounds + 1) * options.steps
     if len(plan) < steps:
@@ -219,18 +219,18 @@ def measure(options: argparse.Namespace, keys: Sequence[str]) -> dict[str, Any]:
         )
     peers = [kind(tagger) for kind in PEERS]
     for peer in peers:
-        check_agreement(tagger, peer, data["train"][:CHECKED])
+        check_agreement(tagger, peer, data.train[:CHECKED])
     contestants = [
         seqloom_contestant(tagger, task, config),
         *(peer_contestant(peer, peer.prepare(tokens, tags), iter(plan), config) for peer in peers),
     ]
-    rounds = race(contestants, options, data["test"])
+    rounds = race(contestants, options, data.test)
     lengths = np.array([len(sentence) for sentence in tokens])
     trained = [
         int(sum(lengths[indices].sum() for indices in plan[begin : begin + options.steps]))
         for begin in range(options.steps, steps, options.steps)
     ]
-    predicted = sum(len(one.tokens) for one in data["test"][: options.sentences])
+    predicted = sum(len(one.tokens) for one in data.test[: options.sentences])
     return {
         "command": shown_command(),
         "date": date.today().isoformat(),
@@ -241,7 +241,7 @@ def measure(options: argparse.Namespace, keys: Sequence[str]) -> dict[str, Any]:
         "batch_size": config.training.batch_size,
         "tags": len(tagger.tags),
         "parameters": sum(value.numel() for value in tagger.network.parameters()),
-        "data": {role: {"file": without_folder(name), "sha256": checksum(name)} for role, name in files.items()},
+        "data": {role: {"file": without_folder(name), "sha256": checksum(name)} for role, name in data.files.items()},
         "tokens": {"training": trained, "prediction": predicted},
         "summary": summarise(rounds, {"training": trained, "prediction": [predicted] * len(rounds)}),
         "rounds": rounds,

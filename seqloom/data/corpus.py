@@ -7,12 +7,12 @@ from itertools import chain
 from typing import Any
 
 from seqloom.data.jsonl import Misaligned
-from seqloom.data.legality import Detection, detect_scheme
-from seqloom.data.schemes import OUTSIDE, convert, label_table, scheme_named, spans_from
+from seqloom.data.legality import Detection, detect_scheme, illegal_tags
+from seqloom.data.schemes import OUTSIDE, Scheme, as_scheme, convert, label_table, scheme_named, spans_from
 from seqloom.data.sentences import Sentence
 from seqloom.errors import DataError
 
-__all__ = ["Corpus", "CorpusReport", "converted", "describe", "detected"]
+__all__ = ["Corpus", "CorpusReport", "converted", "describe", "detected", "respelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,28 @@ def converted(
             sentence = replace(sentence, tags=tuple(convert(sentence.tags, detection.scheme, chosen, table)))
         changed.append(sentence)
     letters = Counter(chosen.split(tag)[0] for sentence in changed for tag in sentence.tags or ())
-    return changed, Detection(chosen, f"{detection.reason}; converted to {chosen.name}", dict(letters), 0)
+    reason = f"{detection.reason}; converted to {chosen.name}"
+    return changed, Detection(chosen, reason, dict(letters), 0, detection.scheme)
+
+
+def respelled(sentences: Sequence[Sentence], scheme: Scheme | str) -> tuple[list[Sentence], list[Sentence]]:
+    """Sentences whose tags keep to their scheme, and those that had to be respelled for it, as they were.
+
+    What breaks the scheme is read as `spans_from` reads it. Sentences with a tag of another scheme stay as they are.
+
+    >>> found, broken = respelled([Sentence(["a", "b"], ("M-X", "O"))], "bmes")
+    >>> found[0].tags, broken[0].tags
+    (('S-X', 'O'), ('M-X', 'O'))
+    """
+    chosen = as_scheme(scheme)
+    kept, broken = [], []
+    for sentence in sentences:
+        tags = sentence.tags or ()
+        if all(map(chosen.has, tags)) and illegal_tags(tags, chosen):
+            broken.append(sentence)
+            sentence = replace(sentence, tags=tuple(convert(tags, chosen, chosen)))
+        kept.append(sentence)
+    return kept, broken
 
 
 def describe(

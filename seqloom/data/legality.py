@@ -78,12 +78,19 @@ class Detection:
         reason: one line for people.
         letters: how often each position letter occurs.
         conflicts: places that the chosen scheme forbids: 0 in a clean file.
+        converted_from: the scheme that they had in the file, where they were converted.
     """
 
     scheme: Scheme | None
     reason: str
     letters: dict[str, int]
     conflicts: int
+    converted_from: Scheme | None = None
+
+    @property
+    def origin(self) -> Scheme | None:
+        """The scheme of the file itself."""
+        return self.converted_from or self.scheme
 
 
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> Detection:

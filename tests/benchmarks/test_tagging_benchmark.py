@@ -54,13 +54,13 @@ def test_all_three_are_the_same_tagger_and_learn_alike(benchmark, keys, tmp_path
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_peer_has_the_gradients_of_the_tagger(benchmark, keys, number):
     config = benchmark.configuration(keys)
-    data, scheme, _ = benchmark.read_data(config.data)
-    tagger, _ = benchmark.network_task(config, data, scheme, {})
+    data = benchmark.read_data(config.data)
+    tagger, _ = benchmark.network_task(config, data, {})
     peer = benchmark.PEERS[number](tagger)
-    benchmark.check_agreement(tagger, peer, data["train"][:8])
+    benchmark.check_agreement(tagger, peer, data.train[:8])
     tagger.network.eval()
     peer.eval()
-    sentences = data["train"][:8]
+    sentences = data.train[:8]
     tokens, tags = [one.tokens for one in sentences], [one.tags for one in sentences]
     targets = benchmark.np.concatenate([tagger.tags.lookup_sentence(one) for one in sentences])
     tagger.network(benchmark.EncodedCorpus(tagger.features, tokens, targets).batch(benchmark.np.arange(8))).backward()
@@ -72,12 +72,12 @@ def test_a_peer_has_the_gradients_of_the_tagger(benchmark, keys, number):
 
 def test_a_peer_that_is_another_tagger_is_not_timed(benchmark, keys):
     config = benchmark.configuration(keys)
-    data, scheme, _ = benchmark.read_data(config.data)
-    tagger, _ = benchmark.network_task(config, data, scheme, {})
+    data = benchmark.read_data(config.data)
+    tagger, _ = benchmark.network_task(config, data, {})
     peer = benchmark.PEERS[0](tagger)
     peer.scores.bias.data[0] += 1.0
     with pytest.raises(SystemExit, match=r"NCRF\+\+ style: its loss is .* they are not the same tagger"):
-        benchmark.check_agreement(tagger, peer, data["train"][:8])
+        benchmark.check_agreement(tagger, peer, data.train[:8])
 
 
 def test_what_cannot_be_compared_is_told_in_one_sentence(benchmark, keys, monkeypatch, capsys):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seqloom.data.formats import ReadOptions, detect_format, format_sentences, read_lines
 from seqloom.data.offsets import word_offsets
-from seqloom.data.schemes import spans_from
+from seqloom.data.schemes import convert, label_table, spans_from
 from seqloom.data.sentences import Sentence
 from seqloom.errors import ConfigError
 from seqloom.systems.tagger.highlighting import Highlight, page_end, page_start, paragraph
@@ -31,8 +31,8 @@ class PredictOptions:
 
     format: Annotated[
         Literal["native", "plain", "json", "inline", "html"],
-        "the input's own format with the tags put in, 'token/tag' lines, JSON lines with offsets and probabilities, "
-        "text with [LABEL spans] marked, or a page with coloured spans",
+        "the input's own format with tags put in, in the training file's scheme; 'token/tag' lines; JSON lines with "
+        "offsets and probabilities; text with [LABEL spans] marked; or a page with coloured spans",
     ] = "native"
     nbest: Annotated[int, "how many taggings of each sentence, best first (plain, json and explain)"] = 1
     explain: Annotated[bool, "say for each sentence how its tags came about, as text or (--format json) JSON lines"] = (
@@ -161,7 +161,12 @@ def _native(model: AnyTagger, block: Sequence[Sentence], format: str, reading: R
     found = model.predict_with_labels(_tokens(block))
     # A label that the file has stays where the model has none to put in its place.
     labelled = [replace(one, label=label or one.label) for one, (_, label) in zip(block, found, strict=True)]
-    yield from format_sentences(labelled, [tags for tags, _ in found], format, reading, model.scheme or "")
+    tags, scheme = [tags for tags, _ in found], model.scheme or ""
+    written = model.reading.get("written") or scheme
+    if scheme and written != scheme:
+        table = label_table(scheme, written)
+        tags = [convert(some, scheme, written, table) for some in tags]
+    yield from format_sentences(labelled, tags, format, reading, written)
 
 
 def _placed(sentence: Sentence) -> tuple[str, Sequence[tuple[int, int]]]:

@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from seqloom.data.vocabulary import TagVocabulary
 from seqloom.systems.family import Evaluation
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.metrics import TOKEN_SIGNATURE, sentence_ratios
+from seqloom.systems.tagger.seen import Seen
 from seqloom.systems.tagger.streaming import blocks
 from seqloom.systems.tagger.tag_report import TagReport, WorstSentence, tag_report
 
@@ -34,11 +35,7 @@ class AnyTagger(Protocol):
     scheme: str | None
     about: dict[str, Any]
     reading: dict[str, Any]
-
-    @property
-    def known_tokens(self) -> frozenset[str] | None:
-        """The tokens of the training data, where the model has kept them all."""
-        ...
+    seen: Seen | None
 
     def predict(self, sentences: Iterable[Tokens]) -> list[list[str]]:
         """The tags of each sentence."""
@@ -68,14 +65,12 @@ class AnyTagger(Protocol):
 def score(
     tagger: AnyTagger,
     sentences: Sequence[Sentence],
-    known: Collection[str] | None = None,
-    known_spans: Collection[str] | None = None,
+    training: Seen | None = None,
 ) -> Evaluation:
     """Scores a tagger on tagged sentences.
 
     Args:
-        known: the tokens of the training data, for accuracy on unknown ones.
-        known_spans: the texts of the spans of the training data (`span_texts`), for the recall of unseen ones.
+        training: what the training data had, for accuracy on unknown tokens and the recall of unseen spans.
     """
     start = time.perf_counter()
     found = tagger.predict_with_labels([sentence.tokens for sentence in sentences])
@@ -83,7 +78,7 @@ def score(
     predicted = [tags for tags, _ in found]
     labels = _labels(sentences, [label for _, label in found])
     scheme = scheme_named(tagger.scheme) if tagger.scheme is not None else None
-    report = tag_report(sentences, predicted, scheme, known_tokens=known, known_spans=known_spans, labels=labels)
+    report = tag_report(sentences, predicted, scheme, training=training, labels=labels)
     metrics = {**_metrics(report), "tokens_per_second": report.tokens.tokens / max(seconds, 1e-9)}
     classes = report.spans.labels if report.spans is not None else report.tokens.tags
     details = {

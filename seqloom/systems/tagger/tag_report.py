@@ -1,11 +1,11 @@
 """The report of a tagger's evaluation: by tag, by span, by what training has seen, by length, and the worst errors."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqloom.data.schemes import Scheme, Span, as_scheme, spans_from
+from seqloom.data.schemes import Scheme, as_scheme, spans_from
 from seqloom.data.sentences import Sentence
 from seqloom.systems.tagger.metrics import (
     SpanScores,
@@ -15,8 +15,9 @@ from seqloom.systems.tagger.metrics import (
     score_tokens,
     token_scores,
 )
+from seqloom.systems.tagger.seen import Seen, span_text
 
-__all__ = ["LENGTH_BORDERS", "LengthRow", "Recall", "TagReport", "WorstSentence", "span_texts", "tag_report"]
+__all__ = ["LENGTH_BORDERS", "LengthRow", "Recall", "TagReport", "WorstSentence", "tag_report"]
 
 LENGTH_BORDERS = (10, 20, 30, 40, 60)
 
@@ -119,20 +120,15 @@ def tag_report(
     predicted: Sequence[Tags],
     scheme: Scheme | str | None = None,
     *,
-    known_tokens: Collection[str] | None = None,
-    known_spans: Collection[str] | None = None,
+    training: Seen | None = None,
     labels: tuple[Sequence[str], Sequence[str]] | None = None,
     worst: int = 20,
 ) -> TagReport:
     """Everything about predicted tags of sentences that have gold tags.
 
-    The two arguments ``known_tokens`` and ``known_spans`` are sets taken from the training data alone: a list made
-    with the test data in it would call nothing unseen.
-
     Args:
         scheme: in which both are written, or ``None`` for plain tags.
-        known_tokens: the forms of the training data (a set), for the split into seen and unseen ones.
-        known_spans: the texts of the training data's spans (`span_texts`), for the recall of seen and unseen ones.
+        training: what the training data had, for the split into seen and unseen tokens, and the recall of such spans.
         labels: the gold and the predicted label of each sentence, where sentences have labels.
         worst: how many sentences to list.
     Raises:
@@ -144,11 +140,11 @@ def tag_report(
             raise ValueError(f"{sentence.where()}: the sentence has no tags to compare with")
         gold.append(sentence.tags)
     seen = unseen = None
-    if known_tokens is not None:
-        seen, unseen = _split_by_knowledge(sentences, gold, predicted, known_tokens)
+    if training is not None:
+        seen, unseen = _split_by_knowledge(sentences, gold, predicted, training.tokens)
     seen_spans = unseen_spans = None
-    if known_spans is not None and scheme is not None:
-        seen_spans, unseen_spans = _span_recall(sentences, predicted, as_scheme(scheme), known_spans)
+    if training is not None and training.spans is not None and scheme is not None:
+        seen_spans, unseen_spans = _span_recall(sentences, predicted, as_scheme(scheme), training.spans)
     return TagReport(
         tokens=score_tokens(gold, predicted),
         spans=score_spans(gold, predicted, scheme) if scheme is not None else None,
@@ -163,20 +159,6 @@ def tag_report(
     )
 
 
-def span_texts(sentences: Iterable[Sentence], scheme: Scheme | str) -> set[str]:
-    """The texts of all spans of tagged sentences, tokens joined by spaces.
-
-    >>> span_texts([Sentence(("in", "New", "York"), ("O", "B-LOC", "I-LOC"))], "bio")
-    {'New York'}
-    """
-    chosen = as_scheme(scheme)
-    return {_text_of(sentence, span) for sentence in sentences for span in spans_from(sentence.tags or (), chosen)}
-
-
-def _text_of(sentence: Sentence, span: Span) -> str:
-    return " ".join(sentence.tokens[span.start : span.end])
-
-
 def _span_recall(
     sentences: Sequence[Sentence], predicted: Sequence[Tags], scheme: Scheme, known: Collection[str]
 ) -> tuple[Recall, Recall]:
@@ -184,7 +166,7 @@ def _span_recall(
     for sentence, tags in zip(sentences, predicted, strict=True):
         found = set(spans_from(tags, scheme))
         for span in spans_from(sentence.tags or (), scheme):
-            side = int(_text_of(sentence, span) not in known)
+            side = int(span_text(sentence, span) not in known)
             support[side] += 1
             correct[side] += span in found
     return Recall(correct[0], support[0]), Recall(correct[1], support[1])

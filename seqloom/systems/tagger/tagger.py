@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seqloom.data.batching import evaluation_batches, restore_order
 from seqloom.data.legality import constraints
-from seqloom.data.vocabulary import SPECIALS, TagVocabulary
+from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ModelError
 from seqloom.losses.constraints import Constraints
 from seqloom.systems.card import model_card
@@ -23,6 +23,7 @@ from seqloom.systems.tagger.encoding import EncodedCorpus, TaggerBatch
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 from seqloom.systems.tagger.network import TaggerNetwork
+from seqloom.systems.tagger.seen import SEEN, Seen
 from seqloom.systems.tagger.streaming import by_block
 from seqloom.systems.tagger.vectors import load_vectors
 
@@ -50,6 +51,7 @@ class Tagger:
     Attributes:
         about: how the model was made.
         reading: how its data were read, and hence how files are read at prediction.
+        seen: what its training data had, where that is kept.
     """
 
     system = "tagger"
@@ -65,6 +67,7 @@ class Tagger:
         self.config, self.features, self.tags, self.scheme, self.labels = config, features, tags, scheme, labels
         self.about: dict[str, Any] = {}
         self.reading: dict[str, Any] = {}
+        self.seen: Seen | None = None
         if scheme is None:
             everything = torch.ones(len(tags), dtype=torch.bool)
             allowed = Constraints(everything, everything.expand(len(tags), -1).clone(), everything)
@@ -195,15 +198,6 @@ class Tagger:
         explanation = Explanation.of(tokens, reading, ranked, names, labels)
         return explanation.scored(names, emissions.cpu().numpy(), potentials, log_partition)
 
-    @property
-    def known_tokens(self) -> frozenset[str] | None:
-        """The tokens of the training data, where the model has kept them all."""
-        feature = self.features.tokens.get("token")
-        if feature is None or self.config.minimum_count > 1 or self.features.zero_digits:
-            return None
-        counts = feature.vocabulary.counts[len(SPECIALS) :]
-        return frozenset(entry for entry, count in zip(feature.vocabulary.entries, counts, strict=True) if count)
-
     def _by_batch(
         self, sentences: Sequence[Tokens], adjust: Adjustment | None, decode: Callable[[Tensor, Tensor], list[Decoded]]
     ) -> list[Decoded]:
@@ -256,6 +250,8 @@ class Tagger:
         self.tags.save(folder / "tags.json")
         if self.labels is not None:
             self.labels.save(folder / "labels.json")
+        if self.seen is not None:
+            self.seen.save(folder / SEEN)
 
     @classmethod
     def from_directory(cls, directory: ModelDirectory) -> Self:
@@ -277,6 +273,7 @@ class Tagger:
         tagger = cls(config, features, tags, directory.setting("scheme"), labels)
         tagger.about = directory.config.get("about", {})
         tagger.reading = directory.config.get("reading", {})
+        tagger.seen = Seen.load(directory.vocab / SEEN) if (directory.vocab / SEEN).exists() else None
         expected = tagger.network.state_dict()
         weights = directory.path / "weights.safetensors"
         for name, tensor in expected.items():

@@ -3,16 +3,18 @@
 import json
 import re
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from seqloom.data.corpus import respelled
 from seqloom.data.files import checksum, write_atomic
 from seqloom.data.formats import read
+from seqloom.data.legality import Detection, illegal_tags
+from seqloom.data.schemes import Scheme
 from seqloom.data.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError
@@ -23,18 +25,46 @@ from seqloom.systems.tagger.baselines.model import BaselineTagger
 from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig
 from seqloom.systems.tagger.output import PredictOptions, predict, read_options
 from seqloom.systems.tagger.scoring import AnyTagger, score, sentence_errors
-from seqloom.systems.tagger.tag_report import span_texts
+from seqloom.systems.tagger.seen import Seen
 
 if TYPE_CHECKING:
     from seqloom.learning.diagnosis import DiagnosticBatch
     from seqloom.systems.tagger.tagger import Tagger
     from seqloom.systems.tagger.training import TaggerTask
 
-__all__ = ["PredictOptions", "diagnostic_batch", "errors", "evaluate", "network_task", "predict", "read_data", "train"]
+__all__ = [
+    "PredictOptions",
+    "TaggerData",
+    "diagnostic_batch",
+    "errors",
+    "evaluate",
+    "network_task",
+    "predict",
+    "read_data",
+    "train",
+]
 
 
-def read_sentences(path: str, reading: dict[str, Any]) -> tuple[list[Sentence], str | None]:
-    """Tagged sentences of a file, and the scheme of their tags where they spell spans.
+class TaggerData(NamedTuple):
+    """The data of a training.
+
+    Attributes:
+        train, dev, test: the sentences that train, choose and score.
+        scheme: the scheme that the model learns, where tags spell spans.
+        written: that of the training file, in which files are written back.
+        files: where the sentences are from, by ``train``, ``dev``, ``test``.
+    """
+
+    train: list[Sentence]
+    dev: list[Sentence]
+    test: list[Sentence]
+    scheme: str | None
+    written: str | None
+    files: dict[str, str]
+
+
+def read_sentences(path: str, reading: dict[str, Any]) -> tuple[list[Sentence], Detection | None]:
+    """Tagged sentences of a file, and what their tags are.
 
     Args:
         reading: the reading part of a data configuration.
@@ -47,15 +77,14 @@ def read_sentences(path: str, reading: dict[str, Any]) -> tuple[list[Sentence], 
         raise DataError(
             f"{path} has no tags ({corpus.report.format}: {corpus.report.reason}); expected a tag per token"
         )
-    detected = corpus.report.scheme
-    return sentences, detected.scheme.name if detected is not None and detected.scheme is not None else None
+    return sentences, corpus.report.scheme
 
 
 # Training ------------------------------------------------------------------------------------------------------------
 
 
-def read_data(config: TaggerDataConfig) -> tuple[dict[str, list[Sentence]], str | None, dict[str, str]]:
-    """The sentences that train, choose and score, by ``train``, ``dev``, ``test``; their scheme; the files they are from.
+def read_data(config: TaggerDataConfig) -> TaggerData:
+    """The sentences that train, choose and score.
 
     Raises:
         ConfigError: no training data are named, or nothing is left to train on.
@@ -64,15 +93,34 @@ def read_data(config: TaggerDataConfig) -> tuple[dict[str, list[Sentence]], str 
     if config.train is None:
         raise ConfigError("data.train is not given; name the training data with --data.train FILE")
     reading = asdict(config)
-    training, scheme = read_sentences(config.train, reading)
+    training, found = read_sentences(config.train, reading)
+    schemes = {
+        "scheme": found.scheme.name if found and found.scheme else None,
+        "written": found.origin.name if found and found.origin else None,
+    }
     if config.overfit is not None:
         training = training[: config.overfit]
-        return {"train": training, "dev": training, "test": training}, scheme, {"train": config.train}
+        return TaggerData(training, training, training, files={"train": config.train}, **schemes)
     given = [None if file is None else read_sentences(file, reading)[0] for file in (config.dev, config.test)]
-    split = map(list, split_data(training, given[0], given[1], config))
+    train, dev, test = map(list, split_data(training, given[0], given[1], config))
+    if found and found.scheme and found.conflicts:
+        train = _respelled(train, found.scheme)
     names = {"train": config.train, "dev": config.dev, "test": config.test}
     files = {name: file for name, file in names.items() if file is not None}
-    return dict(zip(names, split, strict=True)), scheme, files
+    return TaggerData(train, dev, test, files=files, **schemes)
+
+
+def _respelled(sentences: list[Sentence], scheme: Scheme) -> list[Sentence]:
+    """Training sentences in the scheme, and a line about those that were not: no network that keeps to it can learn them."""
+    legal, broken = respelled(sentences, scheme)
+    if broken:
+        many = f"{len(broken):,} training sentences break" if len(broken) > 1 else "one training sentence breaks"
+        where = broken[0].where(illegal_tags(broken[0].tags or (), scheme)[0][0])
+        print(
+            f"{many} the scheme {scheme.name}, the first at {where}; learned as the CoNLL scorer reads them",
+            file=sys.stderr,
+        )
+    return legal
 
 
 def train(config: TaggerConfig, run: Path, *, resume: bool, command: str) -> AnyTagger:
@@ -80,26 +128,23 @@ def train(config: TaggerConfig, run: Path, *, resume: bool, command: str) -> Any
 
     Leaves ``run/model`` and ``run/evaluation.json``.
     """
-    data, scheme, files = read_data(config.data)
-    about = about_training(
-        command, config.training.seed, {name: {"file": file, "sha256": checksum(file)} for name, file in files.items()}
-    )
+    data = read_data(config.data)
+    sources = {name: {"file": file, "sha256": checksum(file)} for name, file in data.files.items()}
+    about = about_training(command, config.training.seed, sources)
     tagger: AnyTagger
     if config.method == "network":
-        tagger = _train_network(config, run, data, scheme, about, resume)
+        tagger = _train_network(config, run, data, about, resume)
     else:
-        tagger = _fit(config.method, config, data["train"], scheme)
+        tagger = _fit(config.method, config, data)
         tagger.about = about
     if not first_process():
         return tagger
-    known = {token for sentence in data["train"] for token in sentence.tokens}
-    known_spans = span_texts(data["train"], scheme) if scheme is not None else None
-    evaluation = score(tagger, data["test"], known, known_spans)
+    evaluation = score(tagger, data.test, tagger.seen)
     name = f"{config.model.cell} {config.model.output}" if config.method == "network" else config.method
     baselines = [{"method": name, **_row(evaluation)}]
     for other in config.baselines:
-        fitted = _fit(other, config, data["train"], scheme)
-        baselines.append({"method": other, **_row(score(fitted, data["test"], known, known_spans))})
+        fitted = _fit(other, config, data)
+        baselines.append({"method": other, **_row(score(fitted, data.test, fitted.seen))})
     tagger.about = {**tagger.about, "scores": known_numbers(evaluation.metrics)}
     tagger.save(run / "model")
     report = {
@@ -115,14 +160,10 @@ def train(config: TaggerConfig, run: Path, *, resume: bool, command: str) -> Any
     return tagger
 
 
-def network_task(
-    config: TaggerConfig, data: dict[str, list[Sentence]], scheme: str | None, about: dict[str, Any]
-) -> "tuple[Tagger, TaggerTask]":
+def network_task(config: TaggerConfig, data: TaggerData, about: dict[str, Any]) -> "tuple[Tagger, TaggerTask]":
     """A tagger at the start of its training, and that training as a task; the seed is the configuration's.
 
     Args:
-        data: the sentences by ``train`` and ``dev``.
-        scheme: the scheme of the tags, or None.
         about: how the model is made, which it keeps.
     Raises:
         ConfigError: the configuration does not fit the data.
@@ -138,39 +179,32 @@ def network_task(
 
     torch.manual_seed(config.training.seed)
     names = [name for name, size in config.model.features.items() if size > 0]
-    tokens = [sentence.tokens for sentence in data["train"]]
-    tags = TagVocabulary.build(chain.from_iterable(sentence.tags or () for sentence in data["train"]))
+    tokens = [sentence.tokens for sentence in data.train]
+    tags = TagVocabulary.build(chain.from_iterable(sentence.tags or () for sentence in data.train))
     model = config.model
     features = FeatureSet.fit(
         names, tokens, model.minimum_count, fold_digits=model.fold_digits, zero_digits=model.zero_digits
     )
     know_first_words(features, model.embeddings, model.extra_vectors)
-    labels, label_ids = sentence_labels(data["train"]) if config.model.sentence_label == "auto" else (None, None)
-    tagger = Tagger(config.model, features, tags, scheme, labels)
-    tagger.reading = _reading(config.data)
+    labels, label_ids = sentence_labels(data.train) if config.model.sentence_label == "auto" else (None, None)
+    tagger = Tagger(config.model, features, tags, data.scheme, labels)
+    tagger.reading, tagger.seen = _reading(config.data, data), Seen.of(data.train, data.scheme)
     found = tagger.load_embeddings()
     tagger.about = about | ({"embeddings": found} if found else {})
-    targets = np.concatenate([tags.lookup_sentence(sentence) for sentence in data["train"]])
+    targets = np.concatenate([tags.lookup_sentence(sentence) for sentence in data.train])
 
     def evaluate_dev() -> dict[str, float]:
-        return dict(score(tagger, data["dev"]).metrics)
+        return dict(score(tagger, data.dev).metrics)
 
     corpus = EncodedCorpus(tagger.features, tokens, targets, labels=label_ids)
     return tagger, TaggerTask(tagger, corpus, config.training, evaluate_dev, tagger.fill)
 
 
-def _train_network(
-    config: TaggerConfig,
-    run: Path,
-    data: dict[str, list[Sentence]],
-    scheme: str | None,
-    about: dict[str, Any],
-    resume: bool,
-) -> "Tagger":
+def _train_network(config: TaggerConfig, run: Path, data: TaggerData, about: dict[str, Any], resume: bool) -> "Tagger":
     from seqloom.learning.loop import train as fit
 
-    tagger, task = network_task(config, data, scheme, about)
-    monitor = "span_f1" if scheme is not None else "accuracy"
+    tagger, task = network_task(config, data, about)
+    monitor = "span_f1" if data.scheme is not None else "accuracy"
     settings = (
         replace(config.training, monitor=monitor, mode="max") if config.training.monitor == "auto" else config.training
     )
@@ -182,9 +216,9 @@ def _train_network(
     return best
 
 
-def _fit(method: str, config: TaggerConfig, sentences: Sequence[Sentence], scheme: str | None) -> BaselineTagger:
+def _fit(method: str, config: TaggerConfig, data: TaggerData) -> BaselineTagger:
     """Fits a method without a network, and says on the standard error stream how far it is."""
-    print(f"fitting {method} on {len(sentences):,} sentences", file=sys.stderr, flush=True)
+    print(f"fitting {method} on {len(data.train):,} sentences", file=sys.stderr, flush=True)
     limit = config.statistics.iterations
 
     def progress(line: str) -> None:
@@ -192,17 +226,15 @@ def _fit(method: str, config: TaggerConfig, sentences: Sequence[Sentence], schem
         if found and int(found.group(1)) % 10 == 0:
             print(f"{method}: iteration {found.group(1)} of at most {limit}", file=sys.stderr, flush=True)
 
-    tagger = BaselineTagger.fit(method, sentences, scheme, config.statistics, progress)
-    tagger.reading = _reading(config.data)
+    tagger = BaselineTagger.fit(method, data.train, data.scheme, config.statistics, progress)
+    tagger.reading = _reading(config.data, data)
     return tagger
 
 
-def _reading(config: TaggerDataConfig) -> dict[str, Any]:
+def _reading(config: TaggerDataConfig, data: TaggerData) -> dict[str, Any]:
     reading = asdict(config)
-    return {
-        key: reading[key]
-        for key in ("format", "columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding")
-    }
+    names = ("format", "columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding")
+    return {name: reading[name] for name in names} | {"written": data.written}
 
 
 def _row(evaluation: Evaluation) -> dict[str, float | None]:
@@ -219,7 +251,7 @@ def _row(evaluation: Evaluation) -> dict[str, float | None]:
 def evaluate(model: AnyTagger, path: str) -> Evaluation:
     """Scores a model on a file that is read as its training data were."""
     sentences, _ = read_sentences(path, model.reading)
-    return score(model, sentences, model.known_tokens)
+    return score(model, sentences, model.seen)
 
 
 def errors(model: AnyTagger, path: str) -> list[dict[str, Any]]:

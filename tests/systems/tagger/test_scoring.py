@@ -9,12 +9,13 @@ from seqloom.data.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.systems.tagger.explanation import Reading
 from seqloom.systems.tagger.scoring import LARGEST_LOSS, score, sentence_errors
+from seqloom.systems.tagger.seen import Seen
 
 
 class Stub:
     """A tagger with fixed answers."""
 
-    known_tokens = None
+    seen = None
     about, reading = {}, {}
 
     def __init__(self, answers, tags, scheme=None, labels=None):
@@ -94,7 +95,7 @@ def test_labels_of_sentences_are_scored_where_file_and_model_have_them():
 
 
 def test_the_report_shows_the_worst_sentences_and_is_json():
-    found = score(Stub(ANSWERS, ["X", "Y"]), SENTENCES, known={"a", "b"}).to_dict()
+    found = score(Stub(ANSWERS, ["X", "Y"]), SENTENCES, Seen(frozenset("ab"))).to_dict()
     assert [(row["line"], row["tokens"], row["gold"], row["predicted"]) for row in found["worst"]] == [
         (1, ["a", "b"], ["X", "Y"], ["X", "X"]),
         (4, ["c"], ["Z"], ["Y"]),
@@ -107,7 +108,7 @@ def test_the_report_shows_the_worst_sentences_and_is_json():
 def test_spans_are_scored_in_both_modes_and_by_what_training_has_seen():
     sentences = [Sentence(("Ann", "in", "Rome"), ("B-PER", "O", "B-LOC"))]
     answers = {("Ann", "in", "Rome"): (["B-PER", "O", "I-LOC"], [[1.0] * 3] * 3)}
-    found = score(Stub(answers, ["B-PER", "I-LOC", "O"], "bio"), sentences, {"in"}, {"Ann"})
+    found = score(Stub(answers, ["B-PER", "I-LOC", "O"], "bio"), sentences, Seen(frozenset({"in"}), frozenset({"Ann"})))
     assert (found.metrics["span_f1"], found.metrics["strict_span_f1"]) == (1.0, pytest.approx(2 / 3))
     assert found.metrics["unseen_span_recall"] == 1.0
     assert found.signature.startswith("span F1, scheme bio, mode conlleval, micro average; accuracy")

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from seqloom.data.sentences import Sentence
-from seqloom.systems.tagger.tag_report import Recall, span_texts, tag_report
+from seqloom.systems.tagger.seen import Seen, span_texts
+from seqloom.systems.tagger.tag_report import Recall, tag_report
 
 SENTENCES = [
     Sentence(("Ada", "met", "Bob", "Lee"), ("B-PER", "O", "B-PER", "I-PER"), line=1, source="t"),
@@ -16,7 +17,9 @@ PREDICTED = [["B-PER", "O", "B-PER", "O"], ["O", "B-LOC", *["O"] * 10], []]
 
 
 def test_the_parts_add_up():
-    report = tag_report(SENTENCES, PREDICTED, "bio", known_tokens={"Ada", "met", "Oslo"}, known_spans={"Ada", "Oslo"})
+    report = tag_report(
+        SENTENCES, PREDICTED, "bio", training=Seen(frozenset(("Ada", "met", "Oslo")), frozenset(("Ada", "Oslo")))
+    )
     assert report.tokens.tokens == 16
     assert report.seen is not None
     assert report.unseen is not None

@@ -1,6 +1,7 @@
 """Training a tagger from files: slots with an intent, schemes converted on the way, and every recipe's network."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -62,6 +63,46 @@ def test_spans_are_learned_in_the_scheme_that_is_asked_for(tmp_path):
     assert model.scheme == "bioes"
     assert model.predict([["Rome", "saw", "Ann", "Smith", "Bob"]]) == [["S-LOC", "O", "B-PER", "E-PER", "S-PER"]]
     assert evaluate(model, file).metrics["span_f1"] == 1.0
+    # What goes out is in the scheme of what came in.
+    assert list(predict(model, text.replace("I-", "B-").split("\n")[:-1], PredictOptions())) == text.split("\n")[:-1]
+    spans = json.loads(next(predict(model, ['{"text": "Rome saw Ann Smith"}'], PredictOptions())))["spans"]
+    assert [(span["text"], span["label"]) for span in spans] == [("Rome", "LOC"), ("Ann Smith", "PER")]
+
+
+def test_training_tags_that_break_their_scheme_are_learned_as_the_scorer_reads_them(tmp_path, capsys):
+    good, bad = "Rome S-LOC\nsaw O\nAnn B-PER\nLee E-PER\n\n", "Rome M-LOC\nsaw O\n\n"
+    (tmp_path / "train.conll").write_text(good * 6 + bad + good * 3, encoding="utf-8")
+    config = TaggerConfig(
+        data=TaggerDataConfig(train=str(tmp_path / "train.conll"), held_out=0.2),
+        model=SMALL,
+        training=dataclasses.replace(SETTINGS, batch_size=16),
+    )
+    model = train(config, tmp_path / "run", resume=False, command="test")
+    assert f"breaks the scheme bmes, the first at {tmp_path / 'train.conll'}:31" in capsys.readouterr().err
+    assert "M-LOC" not in model.tags.entries
+    losses = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
+    assert max(line["loss"] for line in losses if "loss" in line) < 100.0
+
+
+def test_a_saved_model_is_scored_as_in_its_training(tmp_path):
+    text = "".join(f"{city} B-LOC\nsaw O\n{year} O\n\n" for city, year in (("Rome", 1998), ("Oslo", 2004)) * 4)
+    test = "Rome B-LOC\nsaw O\n1999 O\n\nParis B-LOC\nsaw O\n1998 O\n\n"
+    (tmp_path / "train.conll").write_text(text, encoding="utf-8")
+    (tmp_path / "test.conll").write_text(test, encoding="utf-8")
+    for method in ("network", "hmm"):
+        config = TaggerConfig(
+            method=method,
+            data=TaggerDataConfig(train=str(tmp_path / "train.conll"), test=str(tmp_path / "test.conll")),
+            model=dataclasses.replace(SMALL, zero_digits=True),
+            training=dataclasses.replace(SETTINGS, epochs=1),
+        )
+        train(config, tmp_path / method, resume=False, command="test")
+        told = json.loads((tmp_path / method / "evaluation.json").read_text("utf-8"))
+        again = evaluate(seqloom.load(tmp_path / method / "model"), str(tmp_path / "test.conll"))
+        del told["metrics"]["tokens_per_second"], again.metrics["tokens_per_second"]
+        assert again.metrics == told["metrics"]
+        assert again.details["details"]["unseen"]["tokens"] == 2
+        assert again.details["details"]["unseen_spans"]["support"] == 1
 
 
 @pytest.mark.parametrize("recipe", [file.stem for file in RECIPES.glob("*.yaml") if system_of(file) == "tagger"])

@@ -15,6 +15,7 @@ from seqloom.systems.tagger.baselines import methods
 from seqloom.systems.tagger.baselines.config import StatisticsConfig
 from seqloom.systems.tagger.baselines.method import BaselineMethod, Ids, Probabilities, Stored, TaggedCorpus, Tokens
 from seqloom.systems.tagger.explanation import Explanation, Reading
+from seqloom.systems.tagger.seen import SEEN, Seen
 from seqloom.systems.tagger.streaming import by_block
 
 __all__ = ["BaselineTagger"]
@@ -37,6 +38,7 @@ class BaselineTagger:
     Attributes:
         about: how the model was made.
         reading: how its data were read, and hence how files are read at prediction.
+        seen: what its training data had, where that is kept.
         labels: None: these methods give whole sentences no label.
     """
 
@@ -50,6 +52,7 @@ class BaselineTagger:
         self.implementation, self.scheme = implementation, scheme
         self.about: dict[str, Any] = {}
         self.reading: dict[str, Any] = {}
+        self.seen: Seen | None = None
 
     @classmethod
     def fit(
@@ -67,12 +70,9 @@ class BaselineTagger:
             DataError: a sentence has no tags, or there is no token at all.
         """
         corpus = TaggedCorpus.of(sentences)
-        return cls(method, corpus.words, corpus.tags, methods.fit(method, corpus, settings, progress), scheme)
-
-    @property
-    def known_tokens(self) -> frozenset[str]:
-        """The tokens of the training data."""
-        return frozenset(self.words.entries)
+        tagger = cls(method, corpus.words, corpus.tags, methods.fit(method, corpus, settings, progress), scheme)
+        tagger.seen = Seen.of(sentences, scheme)
+        return tagger
 
     def predict(self, sentences: Iterable[Tokens]) -> list[list[str]]:
         """The tags of each sentence, as :meth:`Tagger.predict`."""
@@ -127,6 +127,8 @@ class BaselineTagger:
             for name, vocabulary in {"words": self.words, **stored.vocabularies}.items():
                 vocabulary.save(folder / f"{name}.json")
             self.tags.save(folder / "tags.json")
+            if self.seen is not None:
+                self.seen.save(folder / SEEN)
 
         fill_model(directory, config, stored.arrays, card, vocabularies)
 
@@ -142,7 +144,7 @@ class BaselineTagger:
             ModelError: something is missing or does not fit together.
         """
         method = directory.setting("method")
-        files = {file.stem: file for file in directory.vocab.glob("*.json") if file.stem != "tags"}
+        files = {file.stem: file for file in directory.vocab.glob("*.json") if file.name not in ("tags.json", SEEN)}
         words, tags = Vocabulary.load(directory.vocab / "words.json"), TagVocabulary.load(directory.vocab / "tags.json")
         stored = Stored(
             directory.tensors, {name: Vocabulary.load(file) for name, file in files.items() if name != "words"}
@@ -155,4 +157,5 @@ class BaselineTagger:
             raise ModelError(f"{directory.path}: the model of method {method!r} is damaged ({error})") from None
         tagger = cls(method, words, tags, implementation, directory.setting("scheme"))
         tagger.about, tagger.reading = directory.config.get("about", {}), directory.config.get("reading", {})
+        tagger.seen = Seen.load(directory.vocab / SEEN) if (directory.vocab / SEEN).exists() else None
         return tagger

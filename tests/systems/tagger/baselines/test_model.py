@@ -67,7 +67,8 @@ def test_a_saved_tagger_is_the_same_and_holds_no_code(tagger, tmp_path):
     assert loaded.predict(UNSEEN) == tagger.predict(UNSEEN)
     for one, other in zip(loaded.marginals(UNSEEN), tagger.marginals(UNSEEN), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert loaded.known_tokens == {word for row in ROWS for word, _ in row}
+    assert loaded.seen == tagger.seen
+    assert tagger.seen.tokens == {word for row in ROWS for word, _ in row}
     found = {file.suffix for file in (tmp_path / "model").rglob("*") if file.is_file()}
     assert found == {".yaml", ".safetensors", ".json", ".md"}
 
