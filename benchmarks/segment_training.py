@@ -37,11 +37,12 @@ from seqloom.learning.processes import Processes
 from seqloom.learning.random_state import capture_random_state, restore_random_state, seed_everything
 from seqloom.learning.run_state import RunState
 from seqloom.learning.step import Steps
+from seqloom.systems.comparison import paired_bootstrap
 from seqloom.systems.segmentation import methods
 from seqloom.systems.segmentation.config import SegmenterConfig
 from seqloom.systems.segmentation.dictionary import Dictionary
 from seqloom.systems.segmentation.pieces import fold_width
-from seqloom.systems.segmentation.score import SegmentationScore, paired_bootstrap, score_segmentation
+from seqloom.systems.segmentation.score import SegmentationScore, score_segmentation
 from seqloom.systems.segmentation.segmenter import Segmenter
 from seqloom.systems.segmentation.verbs import SegmenterData, network_task, read_data
 from seqloom.systems.tagger.training import TaggerTask
@@ -230,7 +231,7 @@ def score_pair(pair: Sequence[Contestant], data: SegmenterData, seed: int) -> di
         contestant.task.module.load_state_dict(contestant.best)
         found = [[fold(word) for word in found.words] for found in contestant.segmenter.predict(raw)]
         scores.append(score_segmentation(gold, found, set(contestant.segmenter.words.base)))
-    sure = paired_bootstrap(scores[0], scores[1], samples=SAMPLES, seed=seed)
+    sure = paired_bootstrap("f1", scores[0].f1_ratios, scores[1].f1_ratios, samples=SAMPLES, seed=seed)
     between = {name: getattr(sure, name) for name in ("difference", "low", "high", "p_value")}
     by_backend = {one.backend: {"dev": one.dev, **score.to_dict()} for one, score in zip(pair, scores, strict=True)}
     return {"seed": seed, **by_backend, "first_against_second": between}

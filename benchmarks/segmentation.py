@@ -30,12 +30,13 @@ from segmentation_tables import to_markdown
 
 from seqloom.data.files import checksum, write_atomic
 from seqloom.errors import ConfigError, SeqloomError
+from seqloom.systems.comparison import paired_bootstrap
 from seqloom.systems.family import held_out, load
 from seqloom.systems.segmentation import methods
 from seqloom.systems.segmentation.config import METHODS, SegmenterDataConfig, StatisticsConfig
 from seqloom.systems.segmentation.dictionary import Dictionary, read_word_file
 from seqloom.systems.segmentation.pieces import fold_width
-from seqloom.systems.segmentation.score import SegmentationScore, paired_bootstrap, score_segmentation
+from seqloom.systems.segmentation.score import SegmentationScore, score_segmentation
 from seqloom.systems.segmentation.segmenter import Segmenter
 from seqloom.systems.segmentation.verbs import read_words
 
@@ -201,7 +202,7 @@ def measure(rows: Sequence[Row], text: Text, raw: Sequence[str], *, seed: int) -
             names = ("oov_rate", "oov_recall", "iv_recall")
             figure["official"] = {name: official.to_dict()[name] for name in names}
         if place != best:
-            found = paired_bootstrap(scores[best], score, samples=SAMPLES, seed=seed)
+            found = paired_bootstrap("f1", scores[best].f1_ratios, score.f1_ratios, samples=SAMPLES, seed=seed)
             figure["best_against_this"] = {
                 "difference": found.difference,
                 "low": found.low,

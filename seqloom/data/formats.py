@@ -150,7 +150,10 @@ def detect_format(lines: Sequence[str]) -> tuple[str, str]:
         ("tabs", [row.split("\t") for row in rows]) if len(first) > 1 else ("spaces", [row.split() for row in rows])
     )
     ((width, regular),) = Counter(map(len, split)).most_common(1)
-    if width > 1 and (separator == "tabs" or (regular >= 0.9 * len(split) and _looks_like_columns(lines, split))):
+    # Few lines, a broken one among them: no words of a text would end line after line in B-PER, O, I-LOC.
+    spelled = 2 * regular > len(split) and _end_in_span_tags(fields for fields in split if len(fields) == width)
+    fits = regular >= 0.9 * len(split) and _looks_like_columns(lines, split)
+    if width > 1 and (separator == "tabs" or spelled or fits):
         if width == 2 and {fields[-1] for fields in split if len(fields) == 2} <= set("BMES"):
             return "bmes", f"two columns separated by {separator}, the second B, M, E or S"
         return "columns", f"{width} columns separated by {separator}"
@@ -165,6 +168,11 @@ def _looks_like_columns(lines: Sequence[str], split: Sequence[Sequence[str]]) ->
     """Sentences parted by empty lines; or, in a file of a single sentence, a last column of tags that spell spans."""
     parted = any(not line.strip() for line in lines[:-1]) or any(line.startswith("-DOCSTART-") for line in lines)
     return parted or all(_SPAN_TAG.fullmatch(fields[-1]) for fields in split)
+
+
+def _end_in_span_tags(rows: Iterable[Sequence[str]]) -> bool:
+    last = [fields[-1] for fields in rows]
+    return all(map(_SPAN_TAG.fullmatch, last)) and any("-" in tag for tag in last)
 
 
 def format_sentences(

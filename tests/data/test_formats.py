@@ -22,6 +22,7 @@ CONLLU = "\n".join("\t".join([str(i), w, "_", "X", "_", "_", "0", "root", "_", "
         ("-DOCSTART- O\n\nEU B-ORG\n. O\n", "columns"),
         ("EU NNP B-ORG\n. . O\n\nGerman JJ B-MISC\n", "columns"),
         ("EU B\nsays O\n. O\n", "columns"),
+        ("saw Ann in Ek-B\nbo O x\nwe B-X go\nwe go\n", "segmented"),
         ("我 S\n是 S\n\n人 S\n", "bmes"),
         ("我\tB\n们\tE\n", "bmes"),
         ("我们 是\n中国 人\n好\n", "segmented"),
@@ -152,3 +153,10 @@ def test_real_entities_are_counted_as_in_the_paper():
 def test_real_words_are_counted_as_stated():
     report = read(real("cws-pku/pku_test_gold.utf8.xz")).report
     assert (report.format, report.tokens) == ("segmented", 104_372)
+
+
+@pytest.mark.parametrize("broken", ["rejects", "rejects O X"])
+def test_a_broken_line_of_a_short_column_file_is_named_and_makes_no_lines_of_words(tmp_path, broken):
+    (tmp_path / "t").write_text(f"EU B-ORG\n{broken}\nGerman B-MISC\n\nPeter B-PER\nsaw O\n", encoding="utf-8")
+    with pytest.raises(DataError, match=f"t:2: .* expected 2 .*; the line is '{broken}'"):
+        read(tmp_path / "t")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seqloom.errors import DataError
 
-__all__ = ["Bootstrap", "LengthBand", "LineScore", "SegmentationScore", "paired_bootstrap", "score_segmentation"]
+__all__ = ["LengthBand", "LineScore", "SegmentationScore", "score_segmentation"]
 
 LENGTH_BANDS = (10, 20, 40, 80)
 """Upper ends, in characters, of the bands of the breakdown by sentence length; a last band is open."""
@@ -93,6 +93,12 @@ class SegmentationScore:
     def f1(self) -> float:
         """``2 P R / (P + R)``."""
         return _f1(self.correct, self.gold, self.system)
+
+    @property
+    def f1_ratios(self) -> NDArray[np.int64]:
+        """(lines, 2) each line's part of the numerator and the denominator of the F: what a bootstrap resamples."""
+        rows = [(2 * line.correct, len(line.gold) + len(line.system)) for line in self.lines]
+        return np.array(rows, dtype=np.int64).reshape(-1, 2)
 
     @property
     def oov_rate(self) -> float:
@@ -209,52 +215,3 @@ def _by_length(lines: Sequence[LineScore]) -> tuple[LengthBand, ...]:
         bands.append(LengthBand(shortest, longest, len(inside), *sizes, sum(line.correct for line in inside)))
         shortest = (longest or 0) + 1
     return tuple(bands)
-
-
-@dataclass(frozen=True, slots=True)
-class Bootstrap:
-    """Is one system better than another on text like this? From resampled lines.
-
-    Attributes:
-        difference: F of the first minus F of the second on the text itself.
-        low, high: ends of the 95 % percentile interval of that difference.
-        p_value: share of samples in which the system that is ahead is not; one-sided, at least 1 / (samples + 1).
-        samples: number of samples.
-    """
-
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    samples: int
-
-
-def paired_bootstrap(
-    first: SegmentationScore, second: SegmentationScore, *, samples: int = 1000, seed: int = 0
-) -> Bootstrap:
-    """Paired bootstrap over lines (Koehn 2004): both systems are scored on the same resampled lines.
-
-    Raises:
-        ValueError: the scores are not of the same gold lines, there is none, or ``samples`` is not positive.
-    """
-    if [line.gold for line in first.lines] != [line.gold for line in second.lines]:
-        raise ValueError("the two scores are of different gold lines; a paired bootstrap needs the same text for both")
-    if not first.lines or samples < 1:
-        raise ValueError(f"{len(first.lines)} lines and {samples} samples; expected at least one of each")
-    ours, theirs = _line_counts(first), _line_counts(second)
-    generator = np.random.default_rng(seed)
-    n = len(ours)
-    differences = np.empty(samples)
-    for sample in range(samples):
-        times = np.bincount(generator.integers(n, size=n), minlength=n)
-        differences[sample] = _f1(*(times @ ours)) - _f1(*(times @ theirs))
-    difference = first.f1 - second.f1
-    against = int(((differences <= 0) if difference >= 0 else (differences >= 0)).sum())
-    low, high = np.nanpercentile(differences, [2.5, 97.5]).tolist()
-    return Bootstrap(difference, low, high, (against + 1) / (samples + 1), samples)
-
-
-def _line_counts(score: SegmentationScore) -> NDArray[np.int64]:
-    """(lines, 3): correct, gold, system."""
-    rows = [(line.correct, len(line.gold), len(line.system)) for line in score.lines]
-    return np.array(rows, dtype=np.int64).reshape(-1, 3)

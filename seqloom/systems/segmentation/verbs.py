@@ -259,9 +259,8 @@ def score(segmenter: Segmenter, gold: Lines) -> Evaluation:
         }
         for line in result.worst(20)
     ]
-    return Evaluation(
-        metrics, {"counts": found["counts"], **_by_tag(result), "by_length": found["by_length"], "worst": worst}
-    )
+    details = {"counts": found["counts"], **_by_tag(result), "by_length": found["by_length"], "worst": worst}
+    return Evaluation(metrics, details, {"f1": result.f1_ratios})
 
 
 def _by_tag(result: SegmentationScore) -> dict[str, Any]:

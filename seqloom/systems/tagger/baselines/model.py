@@ -20,6 +20,8 @@ from seqloom.systems.tagger.streaming import by_block
 
 __all__ = ["BaselineTagger"]
 
+MOST_PATHS = 1000  # of a sentence, among which taggings that differ are looked for
+
 
 class BaselineTagger:
     """Tags tokens by one of the methods without a network.
@@ -95,11 +97,29 @@ class BaselineTagger:
         return self.implementation.marginals(sentences)
 
     def n_best(self, sentences: Sequence[Tokens], k: int) -> list[list[tuple[list[str], float]]]:
-        """Up to k taggings of each sentence, best first, with their log-probabilities in nats."""
-        return [
-            [(self.spelled(path), value) for path, value in ranked]
-            for ranked in self.implementation.k_best(sentences, k)
-        ]
+        """Up to k different taggings of each sentence, best first, with their log-probabilities in nats.
+
+        Of the paths that are respelled alike the best one counts.
+        """
+        if self.scheme is None:
+            return [self._distinct(ranked, k) for ranked in self.implementation.k_best(sentences, k)]
+        return [self._respelled_best(sentence, k) for sentence in sentences]
+
+    def _respelled_best(self, sentence: Tokens, k: int) -> list[tuple[list[str], float]]:
+        """Asks for more paths until enough of them differ, or there are no more."""
+        asked = k
+        while True:
+            (ranked,) = self.implementation.k_best([sentence], asked)
+            found = self._distinct(ranked, k)
+            if len(found) == k or len(ranked) < asked or asked >= MOST_PATHS:
+                return found
+            asked *= 4
+
+    def _distinct(self, ranked: Sequence[tuple[Ids, float]], k: int) -> list[tuple[list[str], float]]:
+        best: dict[tuple[str, ...], float] = {}
+        for path, value in ranked:
+            best.setdefault(tuple(self.spelled(path)), value)
+        return [(list(tags), value) for tags, value in best.items()][:k]
 
     def explain(self, tokens: Tokens, k: int = 3) -> Explanation:
         """How the tags of one sentence came about: each token's most probable tags, and the k best taggings."""

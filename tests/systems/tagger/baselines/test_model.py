@@ -73,6 +73,28 @@ def test_a_saved_tagger_is_the_same_and_holds_no_code(tagger, tmp_path):
     assert found == {".yaml", ".safetensors", ".json", ".md"}
 
 
+@pytest.mark.parametrize("method", ["hmm", "most_frequent"])
+def test_no_tagging_is_listed_twice_where_paths_are_respelled_alike(method):
+    rows = [
+        ("a", "B-X", "b", "E-X"),
+        ("a", "S-X", "c", "O"),
+        ("a", "B-X", "c", "I-X", "b", "E-X"),
+        ("b", "S-X", "a", "O"),
+    ]
+    sentences = [Sentence(row[::2], row[1::2]) for row in rows]
+    tagger = BaselineTagger.fit(method, sentences, "bioes")
+    unseen = [["a", "c", "a"], ["b", "c", "b"], ["a"], []]
+    repeated = 0
+    for ranked, tags, paths in zip(
+        tagger.n_best(unseen, 4), tagger.predict(unseen), tagger.implementation.k_best(unseen, 4), strict=True
+    ):
+        assert ranked[0][0] == tags
+        assert len({tuple(some) for some, _ in ranked}) == len(ranked)
+        assert [value for _, value in ranked] == sorted((value for _, value in ranked), reverse=True)
+        repeated += len({tuple(tagger.spelled(path)) for path, _ in paths}) < len(paths)
+    assert repeated  # else nothing was looked for
+
+
 def test_a_damaged_directory_is_named(tagger, tmp_path):
     from safetensors.numpy import load_file, save_file
 
