@@ -27,7 +27,9 @@ p { margin: 0 0 .6rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 mark { padding: .15em .3em; border-radius: .3em; color: inherit; background: var(--chip); }
 small { margin-left: .35em; font-size: .65em; font-weight: 600; letter-spacing: .03em; }
 .legend { border-bottom: 1px solid; padding-bottom: .6rem; }
-.legend mark { margin-right: .5em; }
+.legend mark { display: inline-block; margin: 0 .5em .3em 0; line-height: 1.3; }
+small { white-space: nowrap; }
+b { margin-right: .6em; font-size: .8em; }
 """
 
 
@@ -60,8 +62,8 @@ def page_start(labels: Sequence[str]) -> Iterator[str]:
         yield f'<p class="legend">{"".join(_mark(label) for label in labels)}</p>'
 
 
-def paragraph(text: str, highlights: Sequence[Highlight]) -> str:
-    """One text with its spans, which do not overlap, in one line of HTML.
+def paragraph(text: str, highlights: Sequence[Highlight], heading: str | None = None) -> str:
+    """One text with its spans, which do not overlap, in one line of HTML, after its heading.
 
     >>> paragraph("a < b", [Highlight(4, 5, "X")])
     '<p>a &lt; <mark data-label="X">b<small>X</small></mark></p>'
@@ -70,7 +72,8 @@ def paragraph(text: str, highlights: Sequence[Highlight]) -> str:
     for start, end, label in sorted(highlights):
         parts += [_escaped(text[at:start]), _mark(label, text[start:end])]
         at = end
-    return f"<p>{''.join(parts)}{_escaped(text[at:])}</p>"
+    before = "" if heading is None else f"<b>{_escaped(heading)}</b>"
+    return f"<p>{before}{''.join(parts)}{_escaped(text[at:])}</p>"
 
 
 def page_end() -> Iterator[str]:

@@ -106,6 +106,8 @@ def predict(model: AnyTagger, lines: Iterable[str], options: PredictOptions) -> 
     chosen = read_options(model.reading)
     if options.columns:
         found, chosen = "columns", replace(chosen, columns=options.columns)
+    elif found == "plain" and options.read_as == "auto" and _is_column_of_tokens(head, chosen):
+        found, chosen = "columns", replace(chosen, columns="text=0")
     elif found == "columns" and head and _is_untagged(head, chosen):
         chosen = replace(chosen, columns="text=0")
     if found == "plain":
@@ -146,8 +148,12 @@ def _writer(
         return lambda block: _native(model, block, format, reading)
     if options.format == "json":
         return lambda block: _json(model, block)
-    shapes = {"plain": _plain, "inline": _inline, "html": _html}
-    shape = shapes[options.format]
+    if options.format == "html":
+        return lambda block: (
+            _html(sentence, tags, model.scheme, label)
+            for sentence, (tags, label) in zip(block, model.predict_with_labels(_tokens(block)), strict=True)
+        )
+    shape = _plain if options.format == "plain" else _inline
     return lambda block: (
         shape(sentence, tags, model.scheme) for sentence, tags in zip(block, model.predict(_tokens(block)), strict=True)
     )
@@ -183,6 +189,15 @@ def _is_untagged(numbered: Sequence[tuple[int, str]], options: ReadOptions) -> b
     return len(first.split()) == 1 and "tag=" in options.columns
 
 
+def _is_column_of_tokens(numbered: Sequence[tuple[int, str]], options: ReadOptions) -> bool:
+    """Whether lines without spaces are tokens, sentences parted by empty lines; a line of text has many characters."""
+    lines = [line.strip() for _, line in numbered]
+    while lines and not lines[-1]:
+        lines.pop()
+    of_tokens = options.tokens == "words" or max(map(len, lines), default=0) == 1
+    return of_tokens and "" in lines and options.tokens != "joint"
+
+
 def _plain(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
     return " ".join(f"{token}/{tag}" for token, tag in zip(sentence.tokens, tags, strict=True))
 
@@ -197,12 +212,12 @@ def _inline(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
     return "".join([*parts, text[at:]]).replace("\n", " ")
 
 
-def _html(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
+def _html(sentence: Sentence, tags: Tags, scheme: str | None, label: str | None) -> str:
     if scheme is not None:
         text, found = entities(sentence, tags, scheme)
-        return paragraph(text, [Highlight(entity.start, entity.end, entity.type) for entity in found])
+        return paragraph(text, [Highlight(entity.start, entity.end, entity.type) for entity in found], label)
     text, offsets = _placed(sentence)
-    return paragraph(text, [Highlight(*place, tag) for place, tag in zip(offsets, tags, strict=True)])
+    return paragraph(text, [Highlight(*place, tag) for place, tag in zip(offsets, tags, strict=True)], label)
 
 
 def _labels(model: AnyTagger) -> list[str]:

@@ -77,6 +77,16 @@ def test_a_column_can_be_named_or_added():
     assert written(PEOPLE, "NNP Ann\nVBD saw\n\n", columns="text=1,tag=0") == ["B-PER Ann", "O saw", ""]
 
 
+def test_a_column_of_tokens_is_sentences_and_lines_of_text_are_not():
+    assert written(PEOPLE, "Ann\nLee\nsaw\n\nNew\n\n") == ["Ann\tB-PER", "Lee\tI-PER", "saw\tO", "", "New\tB-LOC", ""]
+    # Where nothing parts sentences, each line is one.
+    assert written(PEOPLE, "Ann\nLee\n") == ["Ann\tB-PER", "", "Lee\tB-PER", ""]
+    names = BaselineTagger.fit("most_frequent", [Sentence("李明说", ("B-PER", "I-PER", "O"))], "bio")
+    names.reading = {"columns": "text=0,tag=-1", "tokens": "characters"}
+    assert written(names, "李\n明\n\n说\n") == ["李\tB-PER", "明\tI-PER", "", "说\tO"]
+    assert written(names, "李明说\n\n说\n", format="inline") == ["[PER 李明]说", "", "说"]
+
+
 @pytest.mark.parametrize(
     ("folder", "name", "reading"),
     [

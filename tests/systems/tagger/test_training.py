@@ -43,6 +43,8 @@ def test_slots_and_intents_are_learned_together_and_written_back(tmp_path):
     assert (metrics["span_f1"], metrics["label_accuracy"]) == (1.0, 1.0)
     untold = [line for line in SLOTS.split("\n")[:-1] if not line.startswith("#")]
     assert list(predict(model, untold, PredictOptions())) == SLOTS.split("\n")[:-1]
+    page = list(predict(model, untold, PredictOptions(format="html")))
+    assert page[-2].startswith('<p><b>GetWeather</b>forecast <mark data-label="city">Hot Springs<small>city')
 
 
 def test_no_label_is_learned_where_that_is_off(tmp_path):
