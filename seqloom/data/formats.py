@@ -15,7 +15,7 @@ from seqloom.data.corpus import Corpus, converted, describe, detected
 from seqloom.data.files import STDIN, open_text
 from seqloom.data.joint import character_sentence, format_joint
 from seqloom.data.jsonl import Misaligned, OnMisaligned, format_spans_jsonl, jsonl_sentences
-from seqloom.data.segmented import bmes_sentences, plain_sentences, segmented_sentences
+from seqloom.data.segmented import bmes_sentences, plain_sentences, segmented_sentences, text_sentences
 from seqloom.data.sentences import Sentence
 from seqloom.data.slashed import format_slashed, slashed_sentences
 from seqloom.data.sources import aligned_files
@@ -97,7 +97,10 @@ def read_lines(
     options: ReadOptions | None = None,
     misaligned: list[Misaligned] | None = None,
 ) -> Iterator[Sentence]:
-    """Sentences of numbered lines in a stated format, one by one, their tags as they are."""
+    """Sentences of numbered lines in a stated format, one by one, their tags as they are.
+
+    Beside the formats of files there is ``text``: running text, whose words and punctuation marks are told apart.
+    """
     chosen = options or ReadOptions()
     places = parse_columns(chosen.columns)
     is_joint, has_no_words = chosen.tokens == "joint", chosen.tokens == "characters"
@@ -115,6 +118,7 @@ def read_lines(
         "slashed": lambda: slashed_sentences(lines, source),
         "segmented": lambda: (plain_sentences if has_no_words else segmented_sentences)(lines, source),
         "bmes": lambda: bmes_sentences(lines, source),
+        "text": lambda: (plain_sentences if has_no_words else text_sentences)(lines, source),
         "plain": lambda: (segmented_sentences if is_joint else plain_sentences)(lines, source),
     }
     if format == "aligned":
@@ -208,7 +212,7 @@ def format_sentences(
         return format_spans_jsonl(sentences, tags, scheme)
     if format == "slashed":
         return format_slashed([sentence.tokens for sentence in sentences], tags)
-    if format in ("segmented", "plain", "aligned"):  # tokens without a place for tags become columns
+    if format in ("segmented", "plain", "text", "aligned"):  # tokens without a place for tags become columns
         bare = [Sentence(sentence.tokens, label=sentence.label) for sentence in sentences]
         return format_columns(bare, tags)
     raise ConfigError(f"{format!r} has no place for tags; choose columns, conllu or jsonl")

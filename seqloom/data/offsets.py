@@ -1,22 +1,34 @@
 """Where tokens stand in their text, counted in characters (code points) from 0."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
 __all__ = ["tokenize", "word_offsets"]
 
 
+# The marks in numbers and in abbreviations of single letters part nothing.
+_WITH_MARKS = re.compile(r"\d+(?:[.,]\d+)+(?!\w)|(?:[^\W\d_]\.){2,}(?!\w)")
+
+
 def tokenize(text: str) -> list[tuple[int, int]]:
     """Offsets of words and punctuation marks: white space separates, each mark or symbol is a token of its own.
 
-    Text without spaces between words, such as Chinese, is better read as characters.
+    Numbers such as 1,000.5 and abbreviations of single letters such as U.S. are one token. Text without spaces between
+    words, such as Chinese, is better read as characters.
 
-    >>> [("don't stop")[start:end] for start, end in tokenize("don't stop")]
-    ['don', "'", 't', 'stop']
+    >>> text = "don't stop at $1,000.5 (U.S.)."
+    >>> [text[start:end] for start, end in tokenize(text)]
+    ['don', "'", 't', 'stop', 'at', '$', '1,000.5', '(', 'U.S.', ')', '.']
     """
     offsets: list[tuple[int, int]] = []
-    is_open = False
-    for index, character in enumerate(text):
+    is_open, index = False, 0
+    while index < len(text):
+        character = text[index]
+        if not is_open and (found := _WITH_MARKS.match(text, index)):
+            offsets.append(found.span())
+            index = found.end()
+            continue
         if character.isspace():
             is_open = False
         elif unicodedata.category(character)[0] in "PS":
@@ -27,6 +39,7 @@ def tokenize(text: str) -> list[tuple[int, int]]:
         else:
             offsets.append((index, index + 1))
             is_open = True
+        index += 1
     return offsets
 
 

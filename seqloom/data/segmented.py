@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seqloom.data.columns import Lines, column_sentences
 from seqloom.data.files import open_text
+from seqloom.data.offsets import tokenize
 from seqloom.data.sentences import Sentence
 from seqloom.data.words import tags_to_words, words_to_tags
 from seqloom.errors import DataError
@@ -21,6 +22,7 @@ __all__ = [
     "read_plain",
     "read_segmented",
     "segmented_sentences",
+    "text_sentences",
 ]
 
 _EXPECTED = "one sentence per line, words separated by spaces"
@@ -54,6 +56,18 @@ def plain_sentences(lines: Lines, source: str) -> Iterator[Sentence]:
     """As `read_plain`, from numbered lines."""
     for number, line in lines:
         yield Sentence(line, line=number, source=source, rows=(line,))
+
+
+def text_sentences(lines: Lines, source: str) -> Iterator[Sentence]:
+    """Words and punctuation marks of each line of running text (`tokenize`), with their places in it.
+
+    >>> next(text_sentences([(1, "Ann left  Rome.")], "x")).offsets
+    ((0, 3), (4, 8), (10, 14), (14, 15))
+    """
+    for number, line in lines:
+        offsets = tuple(tokenize(line))
+        tokens = tuple(line[start:end] for start, end in offsets)
+        yield Sentence(tokens, line=number, source=source, rows=(line,), offsets=offsets)
 
 
 def read_bmes(path: str | Path, encoding: str = "utf-8") -> Iterator[Sentence]:

@@ -39,7 +39,8 @@ class PredictOptions:
         False
     )
     read_as: Annotated[
-        Literal["auto", "columns", "conllu", "jsonl", "slashed", "segmented", "plain"], "the format of the input"
+        Literal["auto", "columns", "conllu", "jsonl", "slashed", "segmented", "text", "plain"],
+        "the format of the input; text is running text, whose words and punctuation marks are told apart",
     ] = "auto"
     columns: Annotated[
         str, "of column files, which column holds what, such as text=0,tag=3; without tag, one is added"
@@ -177,10 +178,19 @@ def _native(model: AnyTagger, block: Sequence[Sentence], format: str, reading: R
 
 def _placed(sentence: Sentence) -> tuple[str, Sequence[tuple[int, int]]]:
     """The sentence's text, as its file has it where it says so, and where its tokens stand."""
-    row = sentence.rows[0] if len(sentence.rows) == 1 and sentence.offsets is not None else ""
-    stated = json.loads(row).get("text") if row.lstrip().startswith("{") else None
-    text = stated if isinstance(stated, str) else sentence.text
+    text = sentence.text
+    if sentence.offsets is not None and len(sentence.rows) == 1:
+        text = _stated(sentence.rows[0]) or text
     return text, sentence.offsets or word_offsets(text, sentence.tokens)
+
+
+def _stated(row: str) -> str:
+    """The text of a line: of the object that it is, or the line itself."""
+    try:
+        found = json.loads(row).get("text") if row.lstrip().startswith("{") else row
+    except ValueError:
+        return row
+    return found if isinstance(found, str) else ""
 
 
 def _is_untagged(numbered: Sequence[tuple[int, str]], options: ReadOptions) -> bool:

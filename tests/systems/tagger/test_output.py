@@ -87,6 +87,17 @@ def test_a_column_of_tokens_is_sentences_and_lines_of_text_are_not():
     assert written(names, "李明说\n\n说\n", format="inline") == ["[PER 李明]说", "", "说"]
 
 
+def test_running_text_is_tokenised_and_entities_stand_where_they_are_in_it():
+    text = "Ann Lee  saw (New York).\n{Ann\n\n"
+    found = [json.loads(line) for line in written(PEOPLE, text, format="json", read_as="text")]
+    assert [one["text"] for one in found] == text.split("\n")[:-1]
+    assert found[0]["tokens"] == ["Ann", "Lee", "saw", "(", "New", "York", ")", "."]
+    spans = [(one["start"], one["end"], one["text"]) for one in found[0]["entities"]]
+    assert spans == [(0, 7, "Ann Lee"), (14, 22, "New York")]
+    assert written(PEOPLE, text, format="inline", read_as="text")[0] == "[PER Ann Lee]  saw ([LOC New York])."
+    assert written(PEOPLE, "Ann.\n", read_as="text") == ["Ann\tB-PER", ".\tO", ""]
+
+
 @pytest.mark.parametrize(
     ("folder", "name", "reading"),
     [
