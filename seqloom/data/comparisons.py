@@ -47,7 +47,8 @@ def foreign_labels(split: str, corpus: Corpus, training: Corpus) -> Iterator[Fin
             where = next(_tagged(corpus, name) if what == "tag" else _labelled(corpus, name))
             remedy = did_you_mean(name, expected)
             hint = remedy if "did you mean" in remedy else ""
-            message = f"{what} {name!r} ({count} times in {split}) does not occur in the training file{hint}"
+            often = "once" if count == 1 else f"{count:,} times"
+            message = f"{what} {name!r} ({often} in {split}) does not occur in the training file{hint}"
             yield Finding("error", "labels", where, message)
 
 

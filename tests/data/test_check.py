@@ -41,7 +41,7 @@ def test_clean_files_have_notes_only(files):
 @pytest.mark.parametrize(
     ("dev", "severity", "kind", "where", "message"),
     [
-        ("Ada\tB-PRE\n", "error", "labels", "dev:1", "'B-PRE' (1 times in dev) does not occur in the training file; did you"),
+        ("Ada\tB-PRE\n", "error", "labels", "dev:1", "'B-PRE' (once in dev) does not occur in the training file; did you"),
         ("a\tO\nb\tB-PER\nc\tI-ORG\n", "warning", "illegal tags", "dev:3", "'I-ORG' continues no span of 'ORG'"),
         ("a\tI-PER\nb\tO\n", "error", "schemes", "train", "mixed schemes: train bio, dev iob1"),
         ("a\tN\nb\tV\n", "warning", "schemes", "dev", "spell no spans"),
@@ -86,7 +86,7 @@ def test_labels_of_sentences_that_training_has_not_seen_are_errors(files):
     (where, message) = found(report, "error", "labels")[0]
     assert (where, message) == (
         "dev:2",
-        "sentence label 'Aks' (1 times in dev) does not occur in the training file; did you mean 'Ask'?",
+        "sentence label 'Aks' (once in dev) does not occur in the training file; did you mean 'Ask'?",
     )
     assert report.to_dict()["corpora"]["train"]["sentence_labels"] == {"Ask": 1, "Play": 1}
 
