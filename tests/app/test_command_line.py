@@ -78,6 +78,8 @@ def test_a_model_predicts_and_is_compared(trained, text, tmp_path, capsys):
     assert main(["evaluate", model, model, str(text), "--json", str(tmp_path / "scores.json")]) == 0
     scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
     assert scores["models"][0]["metrics"]["f1"] == scores["models"][1]["metrics"]["f1"]
+    (between,) = scores["differences"]
+    assert (between["metric"], between["difference"], between["p_value"]) == ("f1", 0.0, 1.0)
 
 
 @pytest.mark.parametrize(
