@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from seqloom.data.files import DAMAGE, open_bytes
 from seqloom.errors import DataError
 
-__all__ = ["Coverage", "Embeddings", "first_words", "load_embeddings"]
+__all__ = ["Coverage", "Embeddings", "first_words", "load_embeddings", "word_forms"]
 
 _HEADER = re.compile(rb"(\d+) +(\d+) *\r?\n")
 _DIGIT = re.compile(r"\d")
@@ -91,7 +91,7 @@ def load_embeddings(path: str | Path, words: Sequence[str]) -> Embeddings:
     Raises:
         DataError: a missing, empty or damaged file, or a line whose numbers are too few or none; names the line.
     """
-    forms = [_forms(word) for word in words]
+    forms = [word_forms(word) for word in words]
     table = _Table(dict.fromkeys(form for some in forms for form in some))
     stream, name = open_bytes(path)
     with stream:
@@ -233,7 +233,12 @@ def _gather(forms: Sequence[tuple[str, str, str]], table: _Table, size: int) -> 
     return Embeddings(vectors, found, coverage)
 
 
-def _forms(word: str) -> tuple[str, str, str]:
+def word_forms(word: str) -> tuple[str, str, str]:
+    """What a word is looked up as, in this order: as it is, in lower case, in lower case with its digits as zeros.
+
+    >>> word_forms("iPhone5")
+    ('iPhone5', 'iphone5', 'iphone0')
+    """
     lower = word.lower()
     return word, lower, _DIGIT.sub("0", lower)
 

@@ -5,7 +5,7 @@ are encoded together, as one flat array, so that a corpus costs a few array oper
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -83,11 +83,13 @@ class FeatureSet:
         words: Sequence[Sequence[str]] | None = None,
         fold_digits: bool = False,
         zero_digits: bool = False,
+        with_vectors: Collection[str] = (),
     ) -> Self:
         """Collects the values of the features from training sentences.
 
         Args:
             words: the words of each sentence, for the lexicon, where sentences are strings.
+            with_vectors: features that get pretrained vectors, and look up unknown values as these are looked up.
 
         Raises:
             ConfigError: a name is unknown, or a feature is asked for that such sentences cannot have.
@@ -101,7 +103,9 @@ class FeatureSet:
         wanted = [name for name in names if name in FUNCTIONS and not (name == "token" and of_characters)]
         if wanted or not of_characters:
             counted = _counted(sentences, zero_digits and not of_characters)
-            tokens = {name: TokenFeature.fit(name, counted, minimum_count) for name in wanted}
+            tokens = {
+                name: TokenFeature.fit(name, counted, minimum_count, forms=name in with_vectors) for name in wanted
+            }
             if "characters" in names and not of_characters:
                 characters = CharacterVocabulary.build(counted.elements(), minimum_count)
         lexicon = LexiconFeature.fit(words) if "lexicon" in names and words is not None else None
@@ -195,14 +199,22 @@ class FeatureSet:
             vocabulary.save(folder / f"{name}.json")
 
     @classmethod
-    def load(cls, folder: Path, names: Sequence[str], *, fold_digits: bool = False, zero_digits: bool = False) -> Self:
+    def load(
+        cls,
+        folder: Path,
+        names: Sequence[str],
+        *,
+        fold_digits: bool = False,
+        zero_digits: bool = False,
+        with_vectors: Collection[str] = (),
+    ) -> Self:
         """Reads what :meth:`save` wrote. Raises ModelError where something is missing or damaged."""
         found = folder / "characters.json"
         characters = CharacterVocabulary.load(found) if found.exists() or "characters" in names else None
         pairs = any(pair in names for pair in PAIRS)
         bigrams = BigramVocabulary.load(folder / "bigrams.json") if pairs else None
         tokens = {
-            name: TokenFeature(name, Vocabulary.load(folder / f"{name}.json"))
+            name: TokenFeature(name, Vocabulary.load(folder / f"{name}.json"), forms=name in with_vectors)
             for name in names
             if name in FUNCTIONS and not (name == "token" and characters and not (folder / "token.json").exists())
         }

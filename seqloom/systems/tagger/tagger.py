@@ -267,7 +267,7 @@ class Tagger:
             raise ModelError(f"{where}: 'model' does not describe a tagger ({error}); the file is damaged") from None
         names = [name for name, size in config.features.items() if size > 0]
         folding = {"fold_digits": config.fold_digits, "zero_digits": config.zero_digits}
-        features = FeatureSet.load(directory.vocab, names, **folding)
+        features = FeatureSet.load(directory.vocab, names, with_vectors=config.embeddings, **folding)
         tags, file = TagVocabulary.load(directory.vocab / "tags.json"), directory.vocab / "labels.json"
         labels = TagVocabulary.load(file) if file.exists() else None
         tagger = cls(config, features, tags, directory.setting("scheme"), labels)

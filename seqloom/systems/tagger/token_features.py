@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.characters import CharacterVocabulary
-from seqloom.data.vocabulary import SPECIALS, Vocabulary, ordered_by_count
+from seqloom.data.embeddings import word_forms
+from seqloom.data.vocabulary import SPECIALS, UNKNOWN, Vocabulary, ordered_by_count
 
 __all__ = [
     "FUNCTIONS",
@@ -119,14 +120,21 @@ def distinct_tokens(sentences: Sequence[Tokens]) -> Distinct:
 
 
 class TokenFeature:
-    """One value per token, by a function of the token; values not seen in training share the unknown entry."""
+    """One value per token, by a function of the token; values not seen in training share the unknown entry.
 
-    def __init__(self, name: str, vocabulary: Vocabulary):
-        self.name, self.vocabulary = name, vocabulary
+    Args:
+        name: that of the function.
+        vocabulary: the values.
+        forms: whether a value that is not among them is looked up in lower case, and then with its digits as zeros too,
+            as pretrained vectors are, which often have lower-case words alone.
+    """
+
+    def __init__(self, name: str, vocabulary: Vocabulary, forms: bool = False):
+        self.name, self.vocabulary, self.forms = name, vocabulary, forms
         self._function = FUNCTIONS[name]
 
     @classmethod
-    def fit(cls, name: str, counted: Mapping[str, int], minimum_count: int) -> Self:
+    def fit(cls, name: str, counted: Mapping[str, int], minimum_count: int, forms: bool = False) -> Self:
         """The values of the counted training tokens, a value of the spelling ``<unk>`` left to the unknown entry."""
         function, counts = FUNCTIONS[name], Counter[str]()
         for token, number in counted.items():
@@ -134,7 +142,7 @@ class TokenFeature:
         for special in SPECIALS:
             counts.pop(special, None)
         kept = ordered_by_count(counts, minimum_count)
-        return cls(name, Vocabulary(kept, [counts[value] for value in kept]))
+        return cls(name, Vocabulary(kept, [counts[value] for value in kept]), forms)
 
     def know(self, tokens: Iterable[str]) -> None:
         """Gives the values of tokens that training has not seen an entry of their own behind all others, with count 0."""
@@ -145,7 +153,13 @@ class TokenFeature:
 
     def encode(self, tokens: Sequence[str]) -> Ids:
         """(U,) ids of U tokens."""
-        return self.vocabulary.lookup(list(map(self._function, tokens)))
+        values = list(map(self._function, tokens))
+        ids = self.vocabulary.lookup(values)
+        if self.forms:
+            for place in np.flatnonzero(ids == UNKNOWN).tolist():
+                found = (self.vocabulary[form] for form in word_forms(values[place])[1:])
+                ids[place] = next((number for number in found if number != UNKNOWN), UNKNOWN)
+        return ids
 
 
 class CharactersFeature:

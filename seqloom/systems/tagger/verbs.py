@@ -183,7 +183,12 @@ def network_task(config: TaggerConfig, data: TaggerData, about: dict[str, Any]) 
     tags = TagVocabulary.build(chain.from_iterable(sentence.tags or () for sentence in data.train))
     model = config.model
     features = FeatureSet.fit(
-        names, tokens, model.minimum_count, fold_digits=model.fold_digits, zero_digits=model.zero_digits
+        names,
+        tokens,
+        model.minimum_count,
+        fold_digits=model.fold_digits,
+        zero_digits=model.zero_digits,
+        with_vectors=model.embeddings,
     )
     know_first_words(features, model.embeddings, model.extra_vectors)
     labels, label_ids = sentence_labels(data.train) if config.model.sentence_label == "auto" else (None, None)

@@ -134,3 +134,19 @@ def test_words_that_only_the_vectors_know_have_rows_behind_those_of_training():
     assert not features.unknown_rates("token", 0.5, 1.0)[after[1:]].any()
     assert features.encode([["Oslo"]])["lowercase"].tolist() == [UNKNOWN]
     np.testing.assert_array_equal(features.encode([["Rome", "fell", "Oslo", "Rome"]])["bigram_left"], pairs)
+
+
+def test_a_feature_with_vectors_looks_unknown_words_up_as_these_are(tmp_path):
+    sentences = [["Rome", "fell", "in", "410"]]
+    plain = FeatureSet.fit(["token"], sentences)
+    features = FeatureSet.fit(["token"], sentences, with_vectors=["token"])
+    for one in (plain, features):
+        one.know("token", ["merkel", "a0", "0000"])
+    unseen = [["Merkel", "merkel", "A7", "Rome", "1998", "Fell", "Oslo"]]
+    number = features.tokens["token"].vocabulary
+    expected = ["merkel", "merkel", "a0", "Rome", "0000", "fell", "<unk>"]
+    assert number.names(features.encode(unseen)["token"].tolist()) == expected
+    assert number.names(plain.encode(unseen)["token"].tolist()) == ["<unk>", "merkel", "<unk>", "Rome", *["<unk>"] * 3]
+    features.save(tmp_path)
+    again = FeatureSet.load(tmp_path, ["token"], with_vectors={"token": "vectors.txt"})
+    np.testing.assert_array_equal(again.encode(unseen)["token"], features.encode(unseen)["token"])
