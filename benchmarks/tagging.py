@@ -83,6 +83,10 @@ def configuration(keys: Sequence[str]) -> TaggerConfig:
         ConfigError: a key is wrong, or a file is missing.
     """
     config: TaggerConfig = configure("ner", keys)[1]
+    if config.model.embeddings:
+        raise ConfigError("the peers have no pretrained vectors; leave model.embeddings out")
+    # The peers hide no words in training, so that all three see the same.
+    config = replace(config, model=replace(config.model, word_dropout=0.0, unknown_rate=0.0))
     found: dict[str, Any] = {}
     for role, name in FILES.items():
         if getattr(config.data, role) is None and (role != "dev" or config.data.train is None):

@@ -91,12 +91,8 @@ def detected(sentences: Iterable[Sentence], scheme: str = "") -> Detection | Non
     tagged = [sentence.tags for sentence in sentences if sentence.tags is not None]
     if not tagged:
         return None
-    found = detect_scheme(tagged)
     # The scheme of an option speaks of tags that spell spans; parts of speech have none.
-    if not scheme or found.scheme is None:
-        return found
-    named = scheme_named(scheme)
-    return Detection(named, f"{named.name} as given", found.letters, found.conflicts)
+    return detect_scheme(tagged, scheme_named(scheme) if scheme else None)
 
 
 def converted(
@@ -121,10 +117,7 @@ def converted(
     changed = []
     for sentence in sentences:
         if sentence.tags is not None:
-            for index, tag in enumerate(sentence.tags):
-                if not detection.scheme.has(tag):
-                    where = sentence.where(index)
-                    raise DataError(f"{where}: tag {tag!r} is not a tag of the scheme {detection.scheme.name}")
+            _check_letters(sentence, detection.scheme)
             sentence = replace(sentence, tags=tuple(convert(sentence.tags, detection.scheme, chosen, table)))
         changed.append(sentence)
     letters = Counter(chosen.split(tag)[0] for sentence in changed for tag in sentence.tags or ())
@@ -135,7 +128,10 @@ def converted(
 def respelled(sentences: Sequence[Sentence], scheme: Scheme | str) -> tuple[list[Sentence], list[Sentence]]:
     """Sentences whose tags keep to their scheme, and those that had to be respelled for it, as they were.
 
-    What breaks the scheme is read as `spans_from` reads it. Sentences with a tag of another scheme stay as they are.
+    What breaks the scheme is read as `spans_from` reads it.
+
+    Raises:
+        DataError: a tag is none of the scheme's; names its place.
 
     >>> found, broken = respelled([Sentence(["a", "b"], ("M-X", "O"))], "bmes")
     >>> found[0].tags, broken[0].tags
@@ -145,11 +141,21 @@ def respelled(sentences: Sequence[Sentence], scheme: Scheme | str) -> tuple[list
     kept, broken = [], []
     for sentence in sentences:
         tags = sentence.tags or ()
-        if all(map(chosen.has, tags)) and illegal_tags(tags, chosen):
+        if illegal_tags(tags, chosen):
+            _check_letters(sentence, chosen)
             broken.append(sentence)
             sentence = replace(sentence, tags=tuple(convert(tags, chosen, chosen)))
         kept.append(sentence)
     return kept, broken
+
+
+def _check_letters(sentence: Sentence, scheme: Scheme) -> None:
+    for index, tag in enumerate(sentence.tags or ()):
+        if not scheme.has(tag):
+            raise DataError(
+                f"{sentence.where(index)}: tag {tag!r} is not a tag of the scheme {scheme.name}; correct it, or name the "
+                "file's scheme"
+            )
 
 
 def describe(

@@ -192,7 +192,7 @@ def format_sentences(
     Args:
         sentences: as they were read.
         tags: one sequence for each sentence.
-        format: that of the input; ``jsonl`` may be chosen for any input.
+        format: that of the input, or another for sentences without rows; ``jsonl`` may be chosen for any input.
         options: those of reading. Where ``tokens`` is ``joint``, the tags become words with tags again.
         scheme: that of the tags, for the spans of JSON lines; empty for plain tags.
         labels: of the sentences, in place of those that they have.

@@ -250,7 +250,7 @@ class _Record:
         if not exact:
             found = Misaligned(self.where, start, end, label, text[start:end], expanded, text[slice(*expanded)])
             if self.on_misaligned == "error":
-                raise DataError(f"{found}; correct it, or choose --data.on_misaligned expand or skip")
+                raise DataError(f"{found}; correct it, or choose to expand or to skip such spans (on_misaligned)")
             self.misaligned.append(found)
             if self.on_misaligned == "skip":
                 return None

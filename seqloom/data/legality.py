@@ -93,12 +93,15 @@ class Detection:
         return self.converted_from or self.scheme
 
 
-def detect_scheme(sequences: Iterable[Sequence[str]]) -> Detection:
+def detect_scheme(sequences: Iterable[Sequence[str]], given: Scheme | None = None) -> Detection:
     """The scheme in which tag sequences are written.
 
     Letters right before their labels (``BN``) are direct tagging. ``M`` means BMES, ``L`` or ``U`` BILOU, ``E`` or
     ``S`` BIOES. With ``B`` and ``I`` alone, an ``I`` that opens a span speaks for IOB1 and a ``B`` that parts nothing
     for BIO; the scheme with fewer conflicts is chosen, BIO where they are equal.
+
+    Args:
+        given: the scheme, where it is known; tags that spell no spans have none all the same.
 
     >>> detect_scheme([["I-PER", "I-PER", "O"]]).reason
     'IOB1: I- opens a span 1 time, B- only between touching spans'
@@ -113,15 +116,19 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> Detection:
     letters: Counter[str] = Counter()
     for tag, count in distinct.items():
         letters[split_tag(tag)[0]] += count
-    if _is_direct(distinct):
+    is_direct = _is_direct(distinct)
+    if not is_direct and not _spells_spans(distinct):
+        return Detection(None, "plain tags: no position letters", {}, 0)
+    if given is not None:
+        chosen, reason = given, f"{given.name} as given"
+    elif is_direct:
         chosen, reason = SCHEMES["direct"], "direct tagging: B, M or E right before a label"
+    else:
+        chosen, reason = _choose(set(letters), bigrams)
+    if not chosen.separator:
         letters = Counter()
         for tag, count in distinct.items():
             letters[chosen.split(tag)[0]] += count
-    elif _spells_spans(distinct):
-        chosen, reason = _choose(set(letters), bigrams)
-    else:
-        return Detection(None, "plain tags: no position letters", {}, 0)
     legal = _rule(chosen)
     unknown = sum(count for tag, count in distinct.items() if not chosen.has(tag))
     conflicts = unknown + sum(count for pair, count in bigrams.items() if not legal(*pair))

@@ -8,7 +8,8 @@ __all__ = ["tokenize", "word_offsets"]
 
 
 # The marks in numbers and in abbreviations of single letters part nothing.
-_WITH_MARKS = re.compile(r"\d+(?:[.,]\d+)+(?!\w)|(?:[^\W\d_]\.){2,}(?!\w)")
+# Bounded, since a match that fails at its end is tried again from the next mark.
+_WITH_MARKS = re.compile(r"\d+(?:[.,]\d+){1,8}(?!\w)|(?:[^\W\d_]\.){2,8}(?!\w)")
 
 
 def tokenize(text: str) -> list[tuple[int, int]]:

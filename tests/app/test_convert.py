@@ -75,10 +75,39 @@ def test_tags_that_break_their_scheme_are_mended_and_told(tmp_path, capsys):
     assert "1 sentence broke the scheme" in told
 
 
+def test_a_stated_scheme_is_kept_to(data, capsys):
+    _, found, told = written(capsys, data, "--scheme", "bio")
+    assert "bio as given; 2 places break it" in told
+    assert found == TEXT.replace("Ann  NNP B-NP I-PER", "Ann  NNP B-NP B-PER").replace(
+        "NNP B-NP I-LOC", "NNP B-NP B-LOC"
+    )
+
+
+def test_joint_tokens_are_characters_in_every_format(tmp_path, capsys):
+    (tmp_path / "t").write_text("他/PN 喜欢/VV\n", encoding="utf-8")
+    found = {
+        format: written(capsys, tmp_path / "t", "--tokens", "joint", "--to-format", format)[1]
+        for format in ("same", "columns", "jsonl")
+    }
+    assert found["same"] == "他/S-PN 喜/B-VV 欢/E-VV\n"
+    assert found["columns"] == "他\tS-PN\n喜\tB-VV\n欢\tE-VV\n\n"
+    assert json.loads(found["jsonl"])["text"] == "他喜欢"
+    assert written(capsys, tmp_path / "t", "--tokens", "joint", "--to-scheme", "bio")[1] == "他/B-PN 喜/B-VV 欢/I-VV\n"
+
+
+def test_the_spaces_of_a_text_stand_in_conllu(tmp_path, capsys):
+    (tmp_path / "t").write_text('{"text": "Ann left Rome.", "spans": [[9, 13, "LOC"]]}\n', encoding="utf-8")
+    (tmp_path / "u").write_text(written(capsys, tmp_path / "t", "--to-format", "conllu")[1], encoding="utf-8")
+    back = json.loads(written(capsys, tmp_path / "u", "--to-format", "jsonl")[1])
+    assert back == {"text": "Ann left Rome.", "spans": [{"start": 9, "end": 13, "label": "LOC", "text": "Rome"}]}
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "complaint"),
     [
         ("a DET\n\nb NOUN\n\n", ["--to-scheme", "bio"], "the tags spell no spans and cannot become bio"),
+        ("a B-X\nb I-X\nc M-X\n\nd O\n", [], ":2: tag 'I-X' is not a tag of the scheme bmes"),
+        ("a\u3000b\tX\n\n", ["--to-format", "slashed"], "with the tag 'X' cannot be written as slashed"),
         ("Ann B-PER\n\n", ["--to-scheme", "bios"], "did you mean"),
         (
             "we go home\nyou stay here\n",

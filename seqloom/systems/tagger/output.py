@@ -107,7 +107,7 @@ def predict(model: AnyTagger, lines: Iterable[str], options: PredictOptions) -> 
     chosen = read_options(model.reading)
     if options.columns:
         found, chosen = "columns", replace(chosen, columns=options.columns)
-    elif found == "plain" and options.read_as == "auto" and _is_column_of_tokens(head, chosen):
+    elif found in ("plain", "segmented") and options.read_as == "auto" and _is_column_of_tokens(head, chosen):
         found, chosen = "columns", replace(chosen, columns="text=0")
     elif found == "columns" and head and _is_untagged(head, chosen):
         chosen = replace(chosen, columns="text=0")
@@ -180,17 +180,13 @@ def _placed(sentence: Sentence) -> tuple[str, Sequence[tuple[int, int]]]:
     """The sentence's text, as its file has it where it says so, and where its tokens stand."""
     text = sentence.text
     if sentence.offsets is not None and len(sentence.rows) == 1:
-        text = _stated(sentence.rows[0]) or text
+        row = sentence.rows[0]
+        places = zip(sentence.offsets, sentence.tokens, strict=True)
+        if sentence.tokens and all(row[start:end] == token for (start, end), token in places):
+            text = row  # running text
+        elif row.lstrip().startswith("{"):
+            text = json.loads(row).get("text") or text
     return text, sentence.offsets or word_offsets(text, sentence.tokens)
-
-
-def _stated(row: str) -> str:
-    """The text of a line: of the object that it is, or the line itself."""
-    try:
-        found = json.loads(row).get("text") if row.lstrip().startswith("{") else row
-    except ValueError:
-        return row
-    return found if isinstance(found, str) else ""
 
 
 def _is_untagged(numbered: Sequence[tuple[int, str]], options: ReadOptions) -> bool:
@@ -201,11 +197,9 @@ def _is_untagged(numbered: Sequence[tuple[int, str]], options: ReadOptions) -> b
 
 def _is_column_of_tokens(numbered: Sequence[tuple[int, str]], options: ReadOptions) -> bool:
     """Whether lines without spaces are tokens, sentences parted by empty lines; a line of text has many characters."""
-    lines = [line.strip() for _, line in numbered]
-    while lines and not lines[-1]:
-        lines.pop()
-    of_tokens = options.tokens == "words" or max(map(len, lines), default=0) == 1
-    return of_tokens and "" in lines and options.tokens != "joint"
+    lines = "\n".join(line.strip() for _, line in numbered if not line.startswith("#")).strip().split("\n")
+    of_tokens = options.tokens == "words" or max(map(len, lines)) == 1
+    return of_tokens and "" in lines and options.tokens != "joint" and not any(len(line.split()) > 1 for line in lines)
 
 
 def _plain(sentence: Sentence, tags: Tags, scheme: str | None) -> str:

@@ -100,6 +100,8 @@ def read_data(config: TaggerDataConfig) -> TaggerData:
     }
     if config.overfit is not None:
         training = training[: config.overfit]
+        if found and found.scheme and found.conflicts:
+            training = _respelled(training, found.scheme)
         return TaggerData(training, training, training, files={"train": config.train}, **schemes)
     given = [None if file is None else read_sentences(file, reading)[0] for file in (config.dev, config.test)]
     train, dev, test = map(list, split_data(training, given[0], given[1], config))

@@ -81,6 +81,7 @@ def test_a_column_of_tokens_is_sentences_and_lines_of_text_are_not():
     assert written(PEOPLE, "Ann\nLee\nsaw\n\nNew\n\n") == ["Ann\tB-PER", "Lee\tI-PER", "saw\tO", "", "New\tB-LOC", ""]
     # Where nothing parts sentences, each line is one.
     assert written(PEOPLE, "Ann\nLee\n") == ["Ann\tB-PER", "", "Lee\tB-PER", ""]
+    assert written(PEOPLE, "\n# intent = Say\nAnn\nsaw\n\nit\n")[-4:] == ["Ann\tB-PER", "saw\tO", "", "it\tO"]
     names = BaselineTagger.fit("most_frequent", [Sentence("李明说", ("B-PER", "I-PER", "O"))], "bio")
     names.reading = {"columns": "text=0,tag=-1", "tokens": "characters"}
     assert written(names, "李\n明\n\n说\n") == ["李\tB-PER", "明\tI-PER", "", "说\tO"]
@@ -88,7 +89,7 @@ def test_a_column_of_tokens_is_sentences_and_lines_of_text_are_not():
 
 
 def test_running_text_is_tokenised_and_entities_stand_where_they_are_in_it():
-    text = "Ann Lee  saw (New York).\n{Ann\n\n"
+    text = 'Ann Lee  saw (New York).\n{"text": "Ann"}\n\n'
     found = [json.loads(line) for line in written(PEOPLE, text, format="json", read_as="text")]
     assert [one["text"] for one in found] == text.split("\n")[:-1]
     assert found[0]["tokens"] == ["Ann", "Lee", "saw", "(", "New", "York", ")", "."]

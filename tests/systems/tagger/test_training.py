@@ -15,7 +15,7 @@ from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig, Tagger
 from seqloom.systems.tagger.encoding import EncodedCorpus, sentence_labels
 from seqloom.systems.tagger.features import FeatureSet
 from seqloom.systems.tagger.tagger import Tagger
-from seqloom.systems.tagger.verbs import PredictOptions, evaluate, predict, train
+from seqloom.systems.tagger.verbs import PredictOptions, evaluate, predict, read_data, train
 
 SLOTS = "".join(
     f"# intent = {intent}\n{verb} O\n{name} B-{slot}\n{more} I-{slot}\n\n"
@@ -84,6 +84,14 @@ def test_training_tags_that_break_their_scheme_are_learned_as_the_scorer_reads_t
     assert "M-LOC" not in model.tags.entries
     losses = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
     assert max(line["loss"] for line in losses if "loss" in line) < 100.0
+
+
+@pytest.mark.parametrize(("overfit", "scheme"), [(100, ""), (None, "bmes")])
+def test_they_are_so_too_where_all_are_learned_by_heart_or_the_scheme_is_stated(tmp_path, overfit, scheme):
+    text = "Rome S-LOC\nsaw O\nAnn B-PER\nLee E-PER\n\n" * 4 + "Rome M-LOC\nsaw O\n\n"
+    (tmp_path / "t").write_text(text, encoding="utf-8")
+    data = read_data(TaggerDataConfig(train=str(tmp_path / "t"), overfit=overfit, scheme=scheme, held_out=0.2))
+    assert {tag for sentence in data.train for tag in sentence.tags} == {"S-LOC", "O", "B-PER", "E-PER"}
 
 
 def test_a_saved_model_is_scored_as_in_its_training(tmp_path):
