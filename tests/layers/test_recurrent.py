@@ -47,7 +47,8 @@ def test_any_layer_on_any_lengths_equals_its_rows_alone_and_every_backend(
         torch.testing.assert_close(outputs[row, :length], alone[0], atol=1e-12, rtol=0)
         assert not outputs[row, length:].any()
         for field, wanted in zip(final, end, strict=True):
-            torch.testing.assert_close(field[row], wanted[0], atol=1e-12, rtol=0)
+            # Sums of sLSTM grow without bound, and their rounding with them.
+            torch.testing.assert_close(field[row], wanted[0], atol=1e-12, rtol=1e-12)
 
 
 @BOTH
