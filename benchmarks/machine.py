@@ -5,17 +5,22 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from seqloom.app.machine import describe_machine, installed_versions
 from seqloom.app.tables import markdown_table
+from seqloom.data.files import write_atomic
+from seqloom.errors import SeqloomError
 
 __all__ = [
     "ProcessCost",
     "describe_machine",
     "installed_versions",
     "markdown_table",
+    "publish",
     "run_process",
     "shown_command",
     "without_folder",
@@ -58,6 +63,28 @@ def run_process(arguments: Sequence[str], *, threads: int) -> ProcessCost:
     if status:
         raise RuntimeError(f"python {' '.join(arguments)} ended with status {status}: {launched.stderr.strip()}")
     return ProcessCost(wall, cpu, peak * (1 if sys.platform == "darwin" else 1024))
+
+
+def publish(
+    options: Namespace, measure: Callable[[], dict[str, Any]], to_markdown: Callable[[dict[str, Any]], str]
+) -> int:
+    """Measures, writes the report where ``--json`` and ``--markdown`` want it, and prints it as a page.
+
+    Returns:
+        0, or 2 after a person's mistake, which is told in one line.
+    """
+    try:
+        report = measure()
+        page = to_markdown(report)
+        if options.json is not None:
+            write_atomic(options.json, json.dumps(report, ensure_ascii=False, indent=1))
+        if options.markdown is not None:
+            write_atomic(options.markdown, page)
+    except SeqloomError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(page, end="")
+    return 0
 
 
 def shown_command() -> str:

@@ -11,7 +11,6 @@ times counts. ``--train`` goes on to the recipe's last epoch, keeps the weights 
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -23,15 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine import describe_machine, installed_versions, shown_command, without_folder
+from machine import describe_machine, installed_versions, publish, shown_command, without_folder
 from segment_training_tables import summarise, to_markdown
 from torch import Tensor, nn
 
 import seqloom
 from seqloom.app.configuration import configure
-from seqloom.data.files import checksum, write_atomic
+from seqloom.data.files import checksum
 from seqloom.engine.backend import ENVIRONMENT
-from seqloom.errors import ConfigError, SeqloomError
+from seqloom.errors import ConfigError
 from seqloom.learning.optimiser import build_optimiser
 from seqloom.learning.processes import Processes
 from seqloom.learning.random_state import capture_random_state, restore_random_state, seed_everything
@@ -279,18 +278,7 @@ def measure(options: argparse.Namespace, keys: Sequence[str]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     options, keys = parse_options(arguments)
     torch.set_num_threads(options.threads)
-    try:
-        report = measure(options, keys)
-        page = to_markdown(report)
-        if options.json is not None:
-            write_atomic(options.json, json.dumps(report, ensure_ascii=False, indent=1))
-        if options.markdown is not None:
-            write_atomic(options.markdown, page)
-    except SeqloomError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(page, end="")
-    return 0
+    return publish(options, lambda: measure(options, keys), to_markdown)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Speed in the table of scores is from Python strings to lists of words in one pro
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -23,13 +22,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from machine import describe_machine, installed_versions, shown_command, without_folder
+from machine import describe_machine, installed_versions, publish, shown_command, without_folder
 from process_speed import measure_predictions
 from rivals import PACKAGES, RIVALS, Contestant, MissingRivalError, build_rival
 from segmentation_tables import to_markdown
 
-from seqloom.data.files import checksum, write_atomic
-from seqloom.errors import ConfigError, SeqloomError
+from seqloom.data.files import checksum
+from seqloom.errors import ConfigError
 from seqloom.systems.comparison import paired_bootstrap
 from seqloom.systems.family import held_out, load
 from seqloom.systems.segmentation import methods
@@ -253,7 +252,8 @@ def speed_rows(rows: Sequence[Row]) -> Iterator[tuple[str, Path]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_options(arguments)
     torch.set_num_threads(options.threads)
-    try:
+
+    def report_of() -> dict[str, Any]:
         text = read_text(options)
         raw = ["".join(words) for words in text.gold]
         with tempfile.TemporaryDirectory() as folder:
@@ -266,16 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 report["speed"] = measure_predictions(
                     timed, raw, options.speed_text_bytes, Path(folder), threads=options.threads, rounds=options.passes
                 )
-        page = to_markdown(report)
-        if options.json is not None:
-            write_atomic(options.json, json.dumps(report, ensure_ascii=False, indent=1))
-        if options.markdown is not None:
-            write_atomic(options.markdown, page)
-    except SeqloomError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(page, end="")
-    return 0
+        return report
+
+    return publish(options, report_of, to_markdown)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ the median of the differences from another row in the same round, which is what 
 """
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,10 +15,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from machine import ProcessCost, describe_machine, installed_versions, markdown_table, run_process, shown_command
+from machine import (
+    ProcessCost,
+    describe_machine,
+    installed_versions,
+    markdown_table,
+    publish,
+    run_process,
+    shown_command,
+)
 
-from seqloom.data.files import write_atomic
-from seqloom.errors import SeqloomError
 from seqloom.systems.directory import read_model
 
 # One loading takes less than an import of torch varies by.
@@ -128,8 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.rounds < 1 or options.threads < 1:
         parser.error("--rounds and --threads have to be 1 or more")
-    try:
-        report = {
+
+    def report_of() -> dict[str, Any]:
+        return {
             "command": shown_command(),
             "date": date.today().isoformat(),
             "rounds": options.rounds,
@@ -138,16 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "versions": installed_versions(("seqloom", "torch", "numpy", "jsonargparse")),
             "rows": measure({**STARTS, **loading(options.model)}, options.rounds, options.threads),
         }
-        page = to_markdown(report)
-        if options.json is not None:
-            write_atomic(options.json, json.dumps(report, ensure_ascii=False, indent=1))
-        if options.markdown is not None:
-            write_atomic(options.markdown, page)
-    except SeqloomError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(page, end="")
-    return 0
+
+    return publish(options, report_of, to_markdown)
 
 
 if __name__ == "__main__":

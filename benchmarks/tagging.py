@@ -9,7 +9,6 @@ from text to text. Of each round the ratio of the times counts.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -22,14 +21,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import describe_machine, installed_versions, markdown_table, shown_command, without_folder
+from machine import describe_machine, installed_versions, markdown_table, publish, shown_command, without_folder
 from tagging_peers import PEERS, PeerTagger
 from torch.nn.utils import clip_grad_norm_
 
 from seqloom.app.configuration import configure
-from seqloom.data.files import checksum, write_atomic
+from seqloom.data.files import checksum
 from seqloom.data.sentences import Sentence
-from seqloom.errors import ConfigError, SeqloomError
+from seqloom.errors import ConfigError
 from seqloom.learning.optimiser import build_optimiser
 from seqloom.learning.processes import Processes
 from seqloom.learning.random_state import seed_everything
@@ -277,18 +276,7 @@ def to_markdown(report: dict[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     options, keys = parse_options(arguments)
     torch.set_num_threads(options.threads)
-    try:
-        report = measure(options, keys)
-        page = to_markdown(report)
-        if options.json is not None:
-            write_atomic(options.json, json.dumps(report, ensure_ascii=False, indent=1))
-        if options.markdown is not None:
-            write_atomic(options.markdown, page)
-    except SeqloomError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(page, end="")
-    return 0
+    return publish(options, lambda: measure(options, keys), to_markdown)
 
 
 if __name__ == "__main__":
