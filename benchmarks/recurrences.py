@@ -27,8 +27,8 @@ from seqloom.app.compare.pool import run_trials
 from seqloom.app.compare.progress import Progress
 from seqloom.app.compare.results import summarise
 from seqloom.data.files import write_atomic
-from seqloom.data.tasks import make_task, settings
 from seqloom.errors import SeqloomError
+from seqloom.synthetic.tasks import make_task, settings
 from seqloom.systems.longterm.trial import Outcome, Trial
 
 CELLS = (

@@ -8,7 +8,7 @@ from machine import markdown_table
 
 from seqloom.app.compare.results import CellResult
 from seqloom.app.wording import number
-from seqloom.data.tasks import SequenceTask
+from seqloom.synthetic.tasks import SequenceTask
 
 __all__ = ["FACTS", "Fact", "Found", "to_markdown"]
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from seqloom.systems.segmentation.pieces import fold_width
+from seqloom.systems.tagger.segmentation.pieces import fold_width
 
 __all__ = ["PACKAGES", "RIVALS", "Contestant", "MissingRivalError", "build_rival"]
 

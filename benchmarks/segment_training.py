@@ -31,20 +31,20 @@ from seqloom.app.configuration import configure
 from seqloom.data.files import checksum
 from seqloom.engine.backend import ENVIRONMENT
 from seqloom.errors import ConfigError
-from seqloom.learning.optimiser import build_optimiser
-from seqloom.learning.processes import Processes
-from seqloom.learning.random_state import capture_random_state, restore_random_state, seed_everything
-from seqloom.learning.run_state import RunState
-from seqloom.learning.step import Steps
-from seqloom.systems.comparison import paired_bootstrap
-from seqloom.systems.segmentation import methods
-from seqloom.systems.segmentation.config import SegmenterConfig
-from seqloom.systems.segmentation.dictionary import Dictionary
-from seqloom.systems.segmentation.pieces import fold_width
-from seqloom.systems.segmentation.score import SegmentationScore, score_segmentation
-from seqloom.systems.segmentation.segmenter import Segmenter
-from seqloom.systems.segmentation.verbs import SegmenterData, network_task, read_data
+from seqloom.scores.bootstrap import paired_bootstrap
+from seqloom.systems.tagger.segmentation import methods
+from seqloom.systems.tagger.segmentation.config import SegmenterConfig
+from seqloom.systems.tagger.segmentation.dictionary import Dictionary
+from seqloom.systems.tagger.segmentation.pieces import fold_width
+from seqloom.systems.tagger.segmentation.score import SegmentationScore, score_segmentation
+from seqloom.systems.tagger.segmentation.segmenter import Segmenter
+from seqloom.systems.tagger.segmentation.verbs import SegmenterData, network_task, read_data
 from seqloom.systems.tagger.training import TaggerTask
+from seqloom.training.optimiser import build_optimiser
+from seqloom.training.processes import Processes
+from seqloom.training.random_state import capture_random_state, restore_random_state, seed_everything
+from seqloom.training.run_state import RunState
+from seqloom.training.updates import Steps
 
 CPU = torch.device("cpu")
 FILES = {"train": "pku98_training.utf8.xz", "test": "pku_test_gold.utf8.xz"}

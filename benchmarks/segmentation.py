@@ -29,15 +29,15 @@ from segmentation_tables import to_markdown
 
 from seqloom.data.files import checksum
 from seqloom.errors import ConfigError
-from seqloom.systems.comparison import paired_bootstrap
+from seqloom.scores.bootstrap import paired_bootstrap
 from seqloom.systems.family import held_out, load
-from seqloom.systems.segmentation import methods
-from seqloom.systems.segmentation.config import METHODS, SegmenterDataConfig, StatisticsConfig
-from seqloom.systems.segmentation.dictionary import Dictionary, read_word_file
-from seqloom.systems.segmentation.pieces import fold_width
-from seqloom.systems.segmentation.score import SegmentationScore, score_segmentation
-from seqloom.systems.segmentation.segmenter import Segmenter
-from seqloom.systems.segmentation.verbs import read_words
+from seqloom.systems.tagger.segmentation import methods
+from seqloom.systems.tagger.segmentation.config import METHODS, SegmenterDataConfig, StatisticsConfig
+from seqloom.systems.tagger.segmentation.dictionary import Dictionary, read_word_file
+from seqloom.systems.tagger.segmentation.pieces import fold_width
+from seqloom.systems.tagger.segmentation.score import SegmentationScore, score_segmentation
+from seqloom.systems.tagger.segmentation.segmenter import Segmenter
+from seqloom.systems.tagger.segmentation.verbs import read_words
 
 FITTED = tuple(name for name in METHODS if name not in methods.NETWORK_METHODS)
 SAMPLES = 1000

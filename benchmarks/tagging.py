@@ -27,18 +27,18 @@ from torch.nn.utils import clip_grad_norm_
 
 from seqloom.app.configuration import configure
 from seqloom.data.files import checksum
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError
-from seqloom.learning.optimiser import build_optimiser
-from seqloom.learning.processes import Processes
-from seqloom.learning.random_state import seed_everything
-from seqloom.learning.run_state import RunState
-from seqloom.learning.step import Steps
 from seqloom.systems.tagger.config import TaggerConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus
 from seqloom.systems.tagger.tagger import Tagger
 from seqloom.systems.tagger.training import TaggerTask
 from seqloom.systems.tagger.verbs import network_task, read_data
+from seqloom.training.optimiser import build_optimiser
+from seqloom.training.processes import Processes
+from seqloom.training.random_state import seed_everything
+from seqloom.training.run_state import RunState
+from seqloom.training.updates import Steps
 
 FILES = {"train": "eng.train.xz", "dev": "eng.testa.xz", "test": "eng.testb.xz"}
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}

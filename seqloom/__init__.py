@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from seqloom import cells, data, decoding, engine, layers, learning, losses, nn, systems
+    from seqloom import (
+        cells,
+        data,
+        decoding,
+        engine,
+        layers,
+        learning,
+        losses,
+        nn,
+        scores,
+        synthetic,
+        systems,
+        training,
+    )
     from seqloom.layers.explanation import explain
     from seqloom.layers.quantized import quantize
     from seqloom.layers.recurrent import Recurrent
@@ -30,10 +43,12 @@ __all__ = [
     "losses",
     "nn",
     "quantize",
+    "scores",
+    "synthetic",
     "systems",
+    "training",
 ]
 
-_ROOMS = {"cells", "data", "decoding", "engine", "layers", "learning", "losses", "nn", "systems"}
 _NAMES = {
     "Recurrent": "seqloom.layers.recurrent",
     "accelerate": "seqloom.nn.swap",
@@ -41,6 +56,7 @@ _NAMES = {
     "load": "seqloom.systems.family",
     "quantize": "seqloom.layers.quantized",
 }
+_ROOMS = set(__all__) - set(_NAMES)
 
 
 def __getattr__(name: str) -> object:

@@ -11,9 +11,9 @@ from seqloom.app.configuration import RECIPES
 from seqloom.app.main import VERBS, main
 from seqloom.app.own_code import ENVIRONMENT
 from seqloom.cells import registry
-from seqloom.systems.segmentation import methods
-from seqloom.systems.segmentation.dictionary import Dictionary
-from seqloom.systems.segmentation.segmenter import Segmenter
+from seqloom.systems.tagger.segmentation import methods
+from seqloom.systems.tagger.segmentation.dictionary import Dictionary
+from seqloom.systems.tagger.segmentation.segmenter import Segmenter
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

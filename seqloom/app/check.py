@@ -9,9 +9,9 @@ from rich.text import Text
 
 from seqloom.app.command import parse
 from seqloom.app.terminal import facts, print_json, show, table
-from seqloom.data.check import CheckReport, check
-from seqloom.data.findings import Severity
-from seqloom.data.formats import Format, ReadOptions, Tokens
+from seqloom.data.tagged.check import CheckReport, check
+from seqloom.data.tagged.findings import Severity
+from seqloom.data.tagged.formats import Format, ReadOptions, Tokens
 
 __all__ = ["SUMMARY", "run"]
 

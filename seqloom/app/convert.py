@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from seqloom.app.command import parse
-from seqloom.data.corpus import Corpus, respelled
-from seqloom.data.formats import Format, ReadOptions, Tokens, format_sentences, read
-from seqloom.data.jsonl import OnMisaligned
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.corpus import Corpus, respelled
+from seqloom.data.tagged.formats import Format, ReadOptions, Tokens, format_sentences, read
+from seqloom.data.tagged.jsonl import OnMisaligned
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
 
 __all__ = ["SUMMARY", "run"]

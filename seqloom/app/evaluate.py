@@ -10,7 +10,7 @@ from seqloom.app.command import parse
 from seqloom.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from seqloom.systems.comparison import Difference
+    from seqloom.scores.bootstrap import Difference
     from seqloom.systems.family import Evaluation
 
 SUMMARY = "score one or several models on data, with the exact decoding of predict"
@@ -82,7 +82,7 @@ def _differences(
     evaluations: Sequence[tuple[str, "Evaluation"]], options: EvaluateOptions
 ) -> Iterator[tuple[str, "Difference"]]:
     """The first model against each other one, by every metric that can be resampled and that both have."""
-    from seqloom.systems.comparison import paired_bootstrap
+    from seqloom.scores.bootstrap import paired_bootstrap
 
     (_, first), *others = evaluations
     for path, other in others:

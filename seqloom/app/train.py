@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from seqloom.app.command import parse
 from seqloom.app.configuration import configure, to_yaml
 from seqloom.errors import ConfigError, SeqloomError
-from seqloom.learning.launch import first_process
+from seqloom.training.launch import first_process
 
 SUMMARY = "train a recipe on data; RUN/model is the model, RUN/report.html says how good it is"
 

@@ -1,6 +1,6 @@
 """Reading and writing what people have: file formats, tagging schemes, vocabularies, batches, word vectors, checks.
 
-`read` takes any file of sentences; `seqloom.data.check.check` says what is wrong with the files of a training.
+`read` takes any file of sentences; `seqloom.data.tagged.check.check` says what is wrong with the files of a training.
 
 The names below are imported when they are first used, as those of `seqloom` are.
 """
@@ -11,16 +11,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from seqloom.data.batching import batches, evaluation_batches, pad, pad_rows, restore_order
     from seqloom.data.characters import BigramVocabulary, CharacterVocabulary, FlatBatch
-    from seqloom.data.corpus import Corpus, CorpusReport
     from seqloom.data.embeddings import Embeddings, load_embeddings
     from seqloom.data.files import checksum, open_text, write_atomic
-    from seqloom.data.formats import ReadOptions, format_sentences, read
-    from seqloom.data.joint import joint_tags, joint_words
-    from seqloom.data.legality import check_tags, constraints, detect_scheme, illegal_tags
-    from seqloom.data.schemes import DIRECT_LABELS, SCHEMES, Scheme, Span, convert, label_table, spans_from, tags_from
-    from seqloom.data.sentences import Sentence
+    from seqloom.data.tagged.corpus import Corpus, CorpusReport
+    from seqloom.data.tagged.formats import ReadOptions, format_sentences, read
+    from seqloom.data.tagged.joint import joint_tags, joint_words
+    from seqloom.data.tagged.legality import check_tags, constraints, detect_scheme, illegal_tags
+    from seqloom.data.tagged.schemes import (
+        DIRECT_LABELS,
+        SCHEMES,
+        Scheme,
+        Span,
+        convert,
+        label_table,
+        spans_from,
+        tags_from,
+    )
+    from seqloom.data.tagged.sentences import Sentence
+    from seqloom.data.tagged.words import tags_to_words, words_to_tags
     from seqloom.data.vocabulary import TagVocabulary, Vocabulary
-    from seqloom.data.words import tags_to_words, words_to_tags
 
 __all__ = [
     "DIRECT_LABELS",
@@ -65,16 +74,25 @@ __all__ = [
 _NAMES = {
     "batching": ("batches", "evaluation_batches", "pad", "pad_rows", "restore_order"),
     "characters": ("BigramVocabulary", "CharacterVocabulary", "FlatBatch"),
-    "corpus": ("Corpus", "CorpusReport"),
+    "tagged.corpus": ("Corpus", "CorpusReport"),
     "embeddings": ("Embeddings", "load_embeddings"),
     "files": ("checksum", "open_text", "write_atomic"),
-    "formats": ("ReadOptions", "format_sentences", "read"),
-    "joint": ("joint_tags", "joint_words"),
-    "legality": ("check_tags", "constraints", "detect_scheme", "illegal_tags"),
-    "schemes": ("DIRECT_LABELS", "SCHEMES", "Scheme", "Span", "convert", "label_table", "spans_from", "tags_from"),
-    "sentences": ("Sentence",),
+    "tagged.formats": ("ReadOptions", "format_sentences", "read"),
+    "tagged.joint": ("joint_tags", "joint_words"),
+    "tagged.legality": ("check_tags", "constraints", "detect_scheme", "illegal_tags"),
+    "tagged.schemes": (
+        "DIRECT_LABELS",
+        "SCHEMES",
+        "Scheme",
+        "Span",
+        "convert",
+        "label_table",
+        "spans_from",
+        "tags_from",
+    ),
+    "tagged.sentences": ("Sentence",),
     "vocabulary": ("TagVocabulary", "Vocabulary"),
-    "words": ("tags_to_words", "words_to_tags"),
+    "tagged.words": ("tags_to_words", "words_to_tags"),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -39,7 +39,7 @@ class SparseEmbedding(nn.Embedding):
     """A table of vectors with sparse gradients: (..., ) ids to (..., embedding_size) vectors.
 
     The gradient holds one row per looked-up id (duplicates included), so a backward pass never allocates the table;
-    train it with :func:`seqloom.learning.optimiser.build_optimiser`, which updates touched rows only.
+    train it with :func:`seqloom.training.optimiser.build_optimiser`, which updates touched rows only.
 
     Args:
         vocabulary_size: rows V.

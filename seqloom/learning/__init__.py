@@ -1,6 +1,6 @@
-"""Learning: gradients of recurrent networks by every algorithm, what keeps them in bounds, and the training loop.
+"""Learning: gradients of recurrent networks by every algorithm, what keeps them in bounds.
 
-`train` fits a task. `bptt`, `truncated_bptt`, `rtrl`, `snap1` and `uoro` take the same arguments, and their results can be
+`bptt`, `truncated_bptt`, `rtrl`, `snap1` and `uoro` take the same arguments, and their results can be
 compared number by number. The names below are imported when they are first used, as those of `seqloom` are.
 """
 
@@ -8,9 +8,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seqloom.learning.checkpointing import checkpointed
     from seqloom.learning.clipping import clip_gradients, clip_values, gradient_norm
-    from seqloom.learning.config import TrainingConfig
+    from seqloom.learning.gradient_checkpointing import checkpointed
     from seqloom.learning.gradients import Gradients, bptt, truncated_bptt, truncated_bptt_chunks
     from seqloom.learning.influence import OnlineStep
     from seqloom.learning.initialisers import (
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
         initialise_orthogonal,
         initialise_sparse,
     )
-    from seqloom.learning.loop import train
     from seqloom.learning.penalties import add_orthogonality, orthogonality, shrink
     from seqloom.learning.real_time import RealTimeRecurrentLearning, rtrl
     from seqloom.learning.sampling_schedule import (
@@ -42,7 +40,6 @@ __all__ = [
     "OnlineStep",
     "RealTimeRecurrentLearning",
     "SparseOneStep",
-    "TrainingConfig",
     "UnbiasedOnlineRecurrentOptimisation",
     "add_orthogonality",
     "bptt",
@@ -59,7 +56,6 @@ __all__ = [
     "rtrl",
     "shrink",
     "snap1",
-    "train",
     "truncated_bptt",
     "truncated_bptt_chunks",
     "uoro",
@@ -68,13 +64,11 @@ __all__ = [
 
 # No module is called as a function in it: importing one would hide the other.
 _NAMES = {
-    "checkpointing": ("checkpointed",),
+    "gradient_checkpointing": ("checkpointed",),
     "clipping": ("clip_gradients", "clip_values", "gradient_norm"),
-    "config": ("TrainingConfig",),
     "gradients": ("Gradients", "bptt", "truncated_bptt", "truncated_bptt_chunks"),
     "influence": ("OnlineStep",),
     "initialisers": ("initialise_chrono", "initialise_identity", "initialise_orthogonal", "initialise_sparse"),
-    "loop": ("train",),
     "penalties": ("add_orthogonality", "orthogonality", "shrink"),
     "real_time": ("RealTimeRecurrentLearning", "rtrl"),
     "sampling_schedule": (

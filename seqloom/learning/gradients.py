@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.errors import ConfigError
-from seqloom.learning.stepping import (
+from seqloom.learning.transition import (
     StepLoss,
     StepModule,
     differentiate,
@@ -68,7 +68,7 @@ def bptt(
     Args:
         layer: a :class:`~seqloom.layers.recurrent.Recurrent`, in both directions too, or any module with ``step``.
         x: (B, T, D).
-        loss: ``loss(output, t)`` of each step; see :data:`~seqloom.learning.stepping.StepLoss`.
+        loss: ``loss(output, t)`` of each step; see :data:`~seqloom.learning.transition.StepLoss`.
         state: to begin with, a constant; the layer's initial state by default.
         lengths: (B,) integers in 0..T; whole rows by default.
     Raises:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from seqloom.learning.gradients import Gradients
-from seqloom.learning.stepping import (
+from seqloom.learning.transition import (
     StateForm,
     StepLoss,
     StepModule,

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from seqloom.learning.gradients import Gradients
 from seqloom.learning.influence import Learner, OnlineStep, StepGraph, run_learner
-from seqloom.learning.stepping import StepLoss, StepModule, remake
+from seqloom.learning.transition import StepLoss, StepModule, remake
 
 __all__ = ["SparseOneStep", "snap1", "structure"]
 

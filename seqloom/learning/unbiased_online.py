@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqloom.learning.gradients import Gradients
 from seqloom.learning.influence import Learner, StepGraph, run_learner
-from seqloom.learning.stepping import StepLoss, StepModule
+from seqloom.learning.transition import StepLoss, StepModule
 
 __all__ = ["UnbiasedOnlineRecurrentOptimisation", "uoro"]
 

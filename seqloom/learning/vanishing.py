@@ -16,7 +16,7 @@ from seqloom.cells import Cell
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import Recurrent
 from seqloom.learning.blocks import cells
-from seqloom.learning.stepping import StepLoss, differentiate, measure_loss, run_sequence, valid_steps
+from seqloom.learning.transition import StepLoss, differentiate, measure_loss, run_sequence, valid_steps
 
 __all__ = ["vanishing_penalty"]
 

@@ -128,9 +128,9 @@ SYSTEMS: dict[str, System] = {
     "segmenter": System(
         "Tagger",
         "words of Chinese text: dictionary, lattice, HMM, feature CRF, BLSTM and BLSTM-CRF methods",
-        "seqloom.systems.segmentation.config:SegmenterConfig",
-        "seqloom.systems.segmentation.segmenter:Segmenter",
-        "seqloom.systems.segmentation.verbs",
+        "seqloom.systems.tagger.segmentation.config:SegmenterConfig",
+        "seqloom.systems.tagger.segmentation.segmenter:Segmenter",
+        "seqloom.systems.tagger.segmentation.verbs",
     ),
     "tagger": System(
         "Tagger",

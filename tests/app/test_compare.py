@@ -17,8 +17,8 @@ from seqloom.app import compare
 from seqloom.app.compare.page import draw_curves, page
 from seqloom.app.compare.plan import Options, make_trials
 from seqloom.app.compare.results import read_outcome, summarise, write_outcome
-from seqloom.data.tasks import make_task
 from seqloom.errors import ConfigError
+from seqloom.synthetic.tasks import make_task
 from seqloom.systems.longterm.config import LongtermModelConfig
 from seqloom.systems.longterm.encoder import count_parameters
 from seqloom.systems.longterm.model import LongtermNetwork

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from seqloom.app.main import main
-from seqloom.data.formats import read
-from seqloom.data.schemes import spans_from
+from seqloom.data.tagged.formats import read
+from seqloom.data.tagged.schemes import spans_from
 
 TEXT = """-DOCSTART- -X- O O
 

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import pytest
 
 from seqloom.app.main import main
-from seqloom.data.tasks import make_task
 from seqloom.learning.diagnosis import DiagnosisConfig, diagnose_run
+from seqloom.synthetic.tasks import make_task
 from seqloom.systems.family import load
 from seqloom.systems.longterm import verbs as longterm
 from seqloom.systems.longterm.config import LongtermModelConfig

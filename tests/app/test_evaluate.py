@@ -5,7 +5,7 @@ import json
 import pytest
 
 from seqloom.app.main import main
-from seqloom.data.formats import read
+from seqloom.data.tagged.formats import read
 from seqloom.systems.tagger.baselines.model import BaselineTagger
 
 TRAIN = "Ann\tN\nsaw\tV\nit\tP\n\nthe\tD\nsaw\tN\nran\tV\n\n" * 5

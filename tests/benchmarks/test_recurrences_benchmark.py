@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from seqloom.app.compare.results import CellResult
-from seqloom.data.tasks import make_task
+from seqloom.synthetic.tasks import make_task
 
 
 @pytest.fixture

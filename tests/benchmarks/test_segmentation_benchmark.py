@@ -7,11 +7,11 @@ from types import ModuleType
 
 import pytest
 
-from seqloom.systems.segmentation import methods
-from seqloom.systems.segmentation.config import StatisticsConfig
-from seqloom.systems.segmentation.dictionary import Dictionary
-from seqloom.systems.segmentation.score import score_segmentation
-from seqloom.systems.segmentation.segmenter import Segmenter
+from seqloom.systems.tagger.segmentation import methods
+from seqloom.systems.tagger.segmentation.config import StatisticsConfig
+from seqloom.systems.tagger.segmentation.dictionary import Dictionary
+from seqloom.systems.tagger.segmentation.score import score_segmentation
+from seqloom.systems.tagger.segmentation.segmenter import Segmenter
 
 TRAINING = ["我 是 中国人", "你 是 中国 人民", "他 喜欢 乒乓球", "中国 人民 喜欢 乒乓球 拍卖", "８０ 人 喜欢 中国"] * 4
 TEST = ["我 喜欢 中国", "中国人 是 80 人", "他 是 中国 人民", "乒乓球 拍卖 了"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import SPECIALS, UNKNOWN, TagVocabulary, Vocabulary
 from seqloom.errors import DataError, ModelError
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import Recurrent
 from seqloom.learning import bptt, rtrl, truncated_bptt, truncated_bptt_chunks
-from seqloom.learning.stepping import StepLoss
+from seqloom.learning.transition import StepLoss
 
 from .sequences import TIME, assert_equal, difference, inputs, layer_of, loss_of, random_state
 

@@ -8,12 +8,13 @@ from torch import nn
 
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import Recurrent
-from seqloom.learning import TrainingConfig, add_orthogonality, orthogonality, shrink
-from seqloom.learning.optimiser import build_optimiser
-from seqloom.learning.processes import Processes
-from seqloom.learning.random_state import seed_everything
-from seqloom.learning.run_state import RunState
-from seqloom.learning.step import Steps
+from seqloom.learning import add_orthogonality, orthogonality, shrink
+from seqloom.training import TrainingConfig
+from seqloom.training.optimiser import build_optimiser
+from seqloom.training.processes import Processes
+from seqloom.training.random_state import seed_everything
+from seqloom.training.run_state import RunState
+from seqloom.training.updates import Steps
 
 from .sequences import Independent, layer_of
 

@@ -3,7 +3,7 @@ import pytest
 import seqloom
 from seqloom.errors import ConfigError, ModelError
 from seqloom.systems.family import SYSTEMS, split_data, system
-from seqloom.systems.segmentation.config import SegmenterDataConfig
+from seqloom.systems.tagger.segmentation.config import SegmenterDataConfig
 
 
 def test_what_has_no_file_is_held_out_from_the_end_and_never_trained_on():

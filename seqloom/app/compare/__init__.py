@@ -18,7 +18,7 @@ from seqloom.app.machine import describe_machine
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from seqloom.data.tasks import SequenceTask
+    from seqloom.synthetic.tasks import SequenceTask
     from seqloom.systems.longterm.trial import Outcome
 
 __all__ = ["SUMMARY", "comparison", "run", "write_comparison"]
@@ -49,7 +49,7 @@ def comparison(options: Options) -> tuple[SequenceTask, list[Outcome]]:
     Raises:
         KeyboardInterrupt: after all runs have been saved; the same options continue them.
     """
-    from seqloom.data.tasks import make_task
+    from seqloom.synthetic.tasks import make_task
 
     trials = make_trials(options)
     folder = options.out or Path(f"compare-{options.task}")
@@ -113,7 +113,7 @@ def write_comparison(
     from seqloom.app.compare.page import draw_curves, page
     from seqloom.app.report.curves import matplotlib_is_there
     from seqloom.data.files import write_atomic
-    from seqloom.data.tasks import settings
+    from seqloom.synthetic.tasks import settings
 
     described: dict[str, Any] = {
         "command": command,

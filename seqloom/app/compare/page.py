@@ -14,7 +14,7 @@ from seqloom.app.report.page import document
 from seqloom.app.report.tables import Column, facts, score_table
 
 if TYPE_CHECKING:
-    from seqloom.data.tasks import SequenceTask
+    from seqloom.synthetic.tasks import SequenceTask
     from seqloom.systems.longterm.trial import Outcome
 
 __all__ = ["draw_curves", "page"]

@@ -129,7 +129,7 @@ def _sizes(options: Options, resolved: dict[str, Any]) -> dict[str, int]:
 
 
 def _parameters(options: Options, resolved: dict[str, Any], cell: str, hidden_size: int) -> int:
-    from seqloom.data.tasks import make_task
+    from seqloom.synthetic.tasks import make_task
     from seqloom.systems.longterm.config import LongtermModelConfig
     from seqloom.systems.longterm.encoder import count_parameters
     from seqloom.systems.longterm.model import LongtermNetwork

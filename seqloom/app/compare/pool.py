@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqloom.app.compare.results import read_outcome, write_outcome
 from seqloom.app.own_code import import_named_files
-from seqloom.learning.interruption import Interruption
+from seqloom.training.interruption import Interruption
 
 if TYPE_CHECKING:
     from seqloom.systems.longterm.trial import Outcome, Trial

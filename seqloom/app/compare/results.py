@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seqloom.data.tasks import SequenceTask
+    from seqloom.synthetic.tasks import SequenceTask
     from seqloom.systems.longterm.trial import Outcome, Trial
 
 __all__ = ["CellResult", "finite", "read_outcome", "summarise", "write_outcome"]

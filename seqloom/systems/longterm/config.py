@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from seqloom.errors import ConfigError
-from seqloom.learning.config import TrainingConfig
+from seqloom.training.config import TrainingConfig
 
 __all__ = ["LongtermConfig", "LongtermDataConfig", "LongtermModelConfig"]
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from seqloom.data.tasks import SequenceTask, Split, Tally, make_task, settings
 from seqloom.errors import ModelError
+from seqloom.synthetic.tasks import SequenceTask, Split, Tally, make_task, settings
 from seqloom.systems.card import model_card
 from seqloom.systems.directory import ModelDirectory, fill_model, write_model
 from seqloom.systems.longterm.config import LongtermModelConfig

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from seqloom.data.tasks import TaskBatch, stream
-from seqloom.learning.config import TrainingConfig
+from seqloom.synthetic.tasks import TaskBatch, stream
 from seqloom.systems.longterm.model import LongtermModel
+from seqloom.training.config import TrainingConfig
 
 __all__ = ["LongtermTask"]
 
@@ -17,7 +17,7 @@ Description = tuple[int, int, int]
 
 
 class LongtermTask:
-    """A model and its generated sequences, as :class:`seqloom.learning.task.Task`.
+    """A model and its generated sequences, as :class:`seqloom.training.task.Task`.
 
     Args:
         model: what is trained.

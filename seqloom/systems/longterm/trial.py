@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqloom.data.files import write_atomic
-from seqloom.data.tasks import make_task, settings
-from seqloom.learning.config import TrainingConfig
-from seqloom.learning.optimiser import build_optimiser
-from seqloom.learning.processes import Processes
-from seqloom.learning.random_state import capture_random_state, restore_random_state, seed_everything
-from seqloom.learning.run_state import Mean, RunState
-from seqloom.learning.snapshot import flatten, load_snapshot, save_snapshot
-from seqloom.learning.step import Steps, TrainingError
+from seqloom.synthetic.tasks import make_task, settings
 from seqloom.systems.longterm.config import LongtermModelConfig
 from seqloom.systems.longterm.encoder import count_parameters
 from seqloom.systems.longterm.model import LongtermModel
 from seqloom.systems.longterm.training import LongtermTask
+from seqloom.training.config import TrainingConfig
+from seqloom.training.optimiser import build_optimiser
+from seqloom.training.processes import Processes
+from seqloom.training.random_state import capture_random_state, restore_random_state, seed_everything
+from seqloom.training.resumption import flatten, resume_run, save_run
+from seqloom.training.run_state import Mean, RunState
+from seqloom.training.updates import Steps, TrainingError
 
 __all__ = ["Outcome", "Trial", "TrialStopped", "resolved_options", "run_trial"]
 
@@ -176,7 +176,7 @@ class _Run:
     def _resume(self) -> None:
         if self.checkpoint.is_file() and self.points.is_file():
             network = self.model.network
-            self.state, _ = load_snapshot(self.checkpoint, network, self.optimiser, self.identity, _alone())
+            self.state, _ = resume_run(self.checkpoint, network, self.optimiser, self.identity, _alone())
             # The curve is written first, so it may be one point ahead of the checkpoint.
             curve = json.loads(self.points.read_text(encoding="utf-8"))
             self.curve = [point for point in curve if point["update"] <= self.state.step]
@@ -230,7 +230,7 @@ class _Run:
     def _save(self) -> None:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(self.points, json.dumps(self.curve))
-        save_snapshot(self.checkpoint, self.model.network, self.optimiser, self.state, self.identity, _alone())
+        save_run(self.checkpoint, self.model.network, self.optimiser, self.state, self.identity, _alone())
 
 
 def resolved_options(name: str, length: int | None, options: dict[str, Any]) -> dict[str, Any]:

@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal
 import torch
 
 from seqloom.data.files import write_atomic
-from seqloom.data.tasks import SequenceTask, make_task, parse_task, settings
 from seqloom.errors import ConfigError, DataError
 from seqloom.learning.diagnosis import DiagnosticBatch
-from seqloom.learning.launch import first_process
+from seqloom.synthetic.tasks import SequenceTask, make_task, parse_task, settings
 from seqloom.systems.card import about_training
 from seqloom.systems.family import Evaluation, known_numbers, load
 from seqloom.systems.longterm.config import LongtermConfig
 from seqloom.systems.longterm.model import LongtermModel
 from seqloom.systems.longterm.training import LongtermTask
+from seqloom.training.launch import first_process
 
 __all__ = ["PredictOptions", "diagnostic_batch", "evaluate", "predict", "train"]
 
@@ -27,7 +27,7 @@ _TEST_SEQUENCES = 10_000
 
 def train(config: LongtermConfig, run: Path, *, resume: bool, command: str) -> LongtermModel:
     """Trains a network on a task and scores it on held-out sequences; leaves ``run/model`` and ``run/evaluation.json``."""
-    from seqloom.learning.loop import train as fit
+    from seqloom.training.loop import train as fit
 
     data = config.data
     task = make_task(data.task, data.length, data.options)

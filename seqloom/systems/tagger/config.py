@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from seqloom.learning.config import TrainingConfig
 from seqloom.systems.tagger.baselines.config import Baseline, StatisticsConfig
+from seqloom.training.config import TrainingConfig
 
 __all__ = ["TaggerConfig", "TaggerDataConfig", "TaggerModelConfig"]
 

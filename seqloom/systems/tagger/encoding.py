@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqloom.data.batching import pad_rows
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import IGNORED, UNKNOWN, TagVocabulary
 from seqloom.systems.tagger.features import PAIRS, FeatureSet, Ids, Tokens
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seqloom.data.schemes import Scheme, as_scheme, spans_from
+from seqloom.data.tagged.schemes import Scheme, as_scheme, spans_from
 
 __all__ = [
     "TOKEN_SIGNATURE",

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seqloom.data.formats import ReadOptions, detect_format, format_sentences, read_lines
-from seqloom.data.offsets import word_offsets
-from seqloom.data.schemes import convert, label_table, spans_from
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.formats import ReadOptions, detect_format, format_sentences, read_lines
+from seqloom.data.tagged.offsets import word_offsets
+from seqloom.data.tagged.schemes import convert, label_table, spans_from
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError
 from seqloom.systems.tagger.highlighting import Highlight, page_end, page_start, paragraph
 from seqloom.systems.tagger.scoring import AnyTagger

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from seqloom.data.schemes import scheme_named
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.schemes import scheme_named
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.systems.family import Evaluation
 from seqloom.systems.tagger.explanation import Explanation, Reading

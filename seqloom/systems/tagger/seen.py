@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from seqloom.data.schemes import Scheme, Span, as_scheme, spans_from
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.schemes import Scheme, Span, as_scheme, spans_from
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import load_json, save_json, strings
 
 __all__ = ["SEEN", "Seen", "span_text", "span_texts"]

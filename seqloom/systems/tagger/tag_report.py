@@ -5,8 +5,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqloom.data.schemes import Scheme, as_scheme, spans_from
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.schemes import Scheme, as_scheme, spans_from
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.systems.tagger.metrics import (
     SpanScores,
     TokenScores,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seqloom.data.batching import evaluation_batches, restore_order
-from seqloom.data.legality import constraints
+from seqloom.data.tagged.legality import constraints
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ModelError
 from seqloom.losses.constraints import Constraints

@@ -8,10 +8,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from seqloom.data.batching import batches
-from seqloom.learning.config import TrainingConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus, TaggerBatch
 from seqloom.systems.tagger.features import Ids
 from seqloom.systems.tagger.tagger import Tagger
+from seqloom.training.config import TrainingConfig
 
 __all__ = ["TaggerTask"]
 
@@ -20,7 +20,7 @@ Description = tuple[int, int, Ids]
 
 
 class TaggerTask:
-    """A tagger and its training sentences, as :class:`seqloom.learning.task.Task`.
+    """A tagger and its training sentences, as :class:`seqloom.training.task.Task`.
 
     Args:
         tagger: what is trained.

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from seqloom.data.corpus import respelled
 from seqloom.data.files import checksum, write_atomic
-from seqloom.data.formats import read
-from seqloom.data.legality import Detection, illegal_tags
-from seqloom.data.schemes import Scheme
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.corpus import respelled
+from seqloom.data.tagged.formats import read
+from seqloom.data.tagged.legality import Detection, illegal_tags
+from seqloom.data.tagged.schemes import Scheme
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError
-from seqloom.learning.launch import first_process
 from seqloom.systems.card import about_training
 from seqloom.systems.family import Evaluation, known_numbers, load, split_data
 from seqloom.systems.tagger.baselines.model import BaselineTagger
@@ -26,6 +25,7 @@ from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig
 from seqloom.systems.tagger.output import PredictOptions, predict, read_options
 from seqloom.systems.tagger.scoring import AnyTagger, score, sentence_errors
 from seqloom.systems.tagger.seen import Seen
+from seqloom.training.launch import first_process
 
 if TYPE_CHECKING:
     from seqloom.learning.diagnosis import DiagnosticBatch
@@ -208,7 +208,7 @@ def network_task(config: TaggerConfig, data: TaggerData, about: dict[str, Any]) 
 
 
 def _train_network(config: TaggerConfig, run: Path, data: TaggerData, about: dict[str, Any], resume: bool) -> "Tagger":
-    from seqloom.learning.loop import train as fit
+    from seqloom.training.loop import train as fit
 
     tagger, task = network_task(config, data, about)
     monitor = "span_f1" if data.scheme is not None else "accuracy"

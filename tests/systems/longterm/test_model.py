@@ -6,15 +6,15 @@ import pytest
 import torch
 import yaml
 
-from seqloom.data.tasks import TaskBatch, make_task, stream
 from seqloom.errors import ConfigError, DataError, ModelError
-from seqloom.learning.config import TrainingConfig
-from seqloom.learning.loop import TrainingInterrupted
+from seqloom.synthetic.tasks import TaskBatch, make_task, stream
 from seqloom.systems.family import load
 from seqloom.systems.longterm import verbs
 from seqloom.systems.longterm.config import LongtermConfig, LongtermDataConfig, LongtermModelConfig
 from seqloom.systems.longterm.model import LongtermModel
 from seqloom.systems.longterm.training import LongtermTask
+from seqloom.training.config import TrainingConfig
+from seqloom.training.loop import TrainingInterrupted
 
 SMALL = LongtermModelConfig(cell="gru", hidden_size=8)
 

@@ -5,7 +5,7 @@ import json
 import torch
 
 from seqloom.app.main import main
-from seqloom.data.tasks import make_task
+from seqloom.synthetic.tasks import make_task
 from seqloom.systems.longterm.config import LongtermModelConfig
 from seqloom.systems.longterm.model import LongtermModel
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.systems.tagger.baselines.config import BASELINES
 from seqloom.systems.tagger.baselines.model import BaselineTagger

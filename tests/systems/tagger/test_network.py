@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 import seqloom
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import IGNORED, TagVocabulary
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus, label_ids, sentence_labels

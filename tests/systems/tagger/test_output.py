@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqloom.data.columns import with_field
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.columns import with_field
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError
 from seqloom.systems.tagger.baselines.model import BaselineTagger
 from seqloom.systems.tagger.output import PredictOptions, entities, predict
@@ -109,7 +109,7 @@ def test_running_text_is_tokenised_and_entities_stand_where_they_are_in_it():
 )
 def test_real_files_come_back_as_they_were_under_their_own_tags(folder, name, reading):
     from seqloom.data.files import open_text
-    from seqloom.data.formats import ReadOptions, read
+    from seqloom.data.tagged.formats import ReadOptions, read
 
     place = os.environ.get("SEQLOOM_DATA")
     if place is None:

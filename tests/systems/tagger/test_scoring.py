@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.systems.tagger.explanation import Reading
 from seqloom.systems.tagger.scoring import LARGEST_LOSS, score, sentence_errors

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.systems.tagger.seen import Seen, span_texts
 from seqloom.systems.tagger.tag_report import Recall, tag_report
 

@@ -7,13 +7,13 @@ import torch
 import seqloom
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError, ModelError
-from seqloom.learning.config import TrainingConfig
 from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig, TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus
 from seqloom.systems.tagger.features import FEATURES, FeatureSet
 from seqloom.systems.tagger.tagger import Tagger
 from seqloom.systems.tagger.training import TaggerTask
 from seqloom.systems.tagger.verbs import PredictOptions, evaluate, predict, train
+from seqloom.training.config import TrainingConfig
 
 SENTENCES = [["The", "IBM", "man"], ["no"], [], ["Ann", "Smith", "came", "to", "Rome", "x" * 40]]
 ALL = {"token": 6, "lowercase": 4, "shape": 3, "prefix2": 3, "suffix3": 4, "characters": 6}

@@ -8,14 +8,14 @@ import pytest
 
 import seqloom
 from seqloom.app.configuration import RECIPES, configure, system_of
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
-from seqloom.learning.config import TrainingConfig
 from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig, TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus, sentence_labels
 from seqloom.systems.tagger.features import FeatureSet
 from seqloom.systems.tagger.tagger import Tagger
 from seqloom.systems.tagger.verbs import PredictOptions, evaluate, predict, read_data, train
+from seqloom.training.config import TrainingConfig
 
 SLOTS = "".join(
     f"# intent = {intent}\n{verb} O\n{name} B-{slot}\n{more} I-{slot}\n\n"

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary, Vocabulary
 from seqloom.errors import DataError
 

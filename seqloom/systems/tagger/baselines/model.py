@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from seqloom.data.schemes import convert
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.schemes import convert
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary, Vocabulary
 from seqloom.errors import ModelError, SeqloomError
 from seqloom.systems.card import model_card

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError, ModelError, SeqloomError
 from seqloom.systems.tagger.baselines.feature_crf import FeatureCRF, word_features
 from seqloom.systems.tagger.baselines.method import TaggedCorpus

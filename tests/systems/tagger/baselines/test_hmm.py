@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError
 from seqloom.systems.tagger.baselines.hmm import SMALLEST, TrigramModel, TrigramTagger
 from seqloom.systems.tagger.baselines.method import TaggedCorpus

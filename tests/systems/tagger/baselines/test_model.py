@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import seqloom
-from seqloom.data.legality import illegal_tags
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.legality import illegal_tags
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.systems.tagger.baselines.config import BASELINES
 from seqloom.systems.tagger.baselines.model import BaselineTagger

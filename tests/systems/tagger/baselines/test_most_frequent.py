@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from seqloom.data.sentences import Sentence
+from seqloom.data.tagged.sentences import Sentence
 from seqloom.systems.tagger.baselines.method import TaggedCorpus
 from seqloom.systems.tagger.baselines.most_frequent import MostFrequentTag
 

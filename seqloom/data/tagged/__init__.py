@@ -1,0 +1,1 @@
+"""Sentences whose tokens carry tags: their formats, read, checked, converted and written; the schemes of their tags."""

@@ -1,0 +1,163 @@
+"""CoNLL-U: ten columns, comments, multiword ranges (``3-4``), empty nodes (``8.1``), ``SpaceAfter=No``.
+
+Ranges and empty nodes are no tokens; they stay in ``Sentence.rows`` and are written back. A comment ``# intent = X`` is
+the sentence's label. The older CoNLL-X files have the same ten columns and are read too. Format:
+universaldependencies.org/format.html.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from seqloom.data.files import open_text
+from seqloom.data.tagged.columns import Lines, with_field
+from seqloom.data.tagged.comments import label_in, with_label
+from seqloom.data.tagged.sentences import Sentence
+from seqloom.errors import ConfigError, DataError, did_you_mean
+
+__all__ = ["FIELDS", "conllu_sentences", "format_conllu", "read_conllu"]
+
+FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+
+_ID = re.compile(r"[0-9]+(?:-[0-9]+|\.[0-9]+)?")
+_EXPECTED = "CoNLL-U: ten columns separated by tabs, an empty line after each sentence"
+_MISSING = "_"
+
+
+def read_conllu(path: str | Path, *, tag: str = "upos", encoding: str = "utf-8") -> Iterator[Sentence]:
+    """Sentences of a CoNLL-U file.
+
+    Args:
+        tag: the column that holds the tags, by its name in `FIELDS`. A sentence where every one is ``_`` has no tags.
+    Raises:
+        DataError: a line without ten columns or with a broken id; a tag that is missing while others of the sentence
+            are given; no sentence at all. Names the line.
+        ConfigError: no such column.
+    """
+    _column(tag)
+    return conllu_sentences(open_text(path, encoding, expected=_EXPECTED), str(path), tag=tag)
+
+
+def conllu_sentences(lines: Lines, source: str, *, tag: str = "upos") -> Iterator[Sentence]:
+    """As `read_conllu`, from numbered lines."""
+    reader = _Reader(source, _column(tag))
+    for number, row in lines:
+        if not row.strip(" \t"):
+            reader.rows.append(row)
+            yield from reader.end_sentence()
+        elif row.startswith("#"):
+            reader.document += row.startswith("# newdoc")
+            reader.label = label_in(row, f"{source}:{number}", reader.label)
+            reader.rows.append(row)
+        else:
+            reader.add(number, row)
+    yield from reader.end_sentence()
+    if reader.last is None:
+        raise DataError(f"{source} has no sentences; expected {_EXPECTED}")
+    yield replace(reader.last, rows=reader.last.rows + tuple(reader.rows))
+
+
+def format_conllu(sentences: Iterable[Sentence], tags: Iterable[Sequence[str]], *, tag: str = "upos") -> Iterator[str]:
+    """The lines of the input file with other tags in one column; all else is as it was.
+
+    Sentences that do not come from such a file are written with ``_`` in every other column.
+
+    Raises:
+        ValueError: not one tag per token; names the sentence.
+
+    >>> print("\\n".join(format_conllu([Sentence(("Hi",))], [["INTJ"]])).expandtabs(2).rstrip())
+    1 Hi  _ INTJ  _ _ _ _ _ _
+    """
+    column = _column(tag)
+    for sentence, chosen in zip(sentences, tags, strict=True):
+        if len(chosen) != len(sentence.tokens):
+            raise ValueError(f"{sentence.where()}: {len(chosen)} tags for {len(sentence.tokens)} tokens")
+        own = bool(sentence.token_rows) and sentence.rows[sentence.token_rows[0]].count("\t") == len(FIELDS) - 1
+        rows = list(sentence.rows) if own else _blank_rows(sentence)
+        places = sentence.token_rows if own else range(len(sentence.tokens))
+        for index, new in zip(places, chosen, strict=True):
+            rows[index] = with_field(rows[index], column, new)
+        yield from with_label(rows, sentence.label, next((i for i, row in enumerate(rows) if "\t" in row), 0))
+
+
+def _column(tag: str) -> int:
+    if tag not in FIELDS:
+        raise ConfigError(f"{tag!r} is not a column of CoNLL-U{did_you_mean(tag, FIELDS)}")
+    return FIELDS.index(tag)
+
+
+def _blank_rows(sentence: Sentence) -> list[str]:
+    spaces = sentence.space_after or (True,) * len(sentence.tokens)
+    rows = []
+    for index, (token, space) in enumerate(zip(sentence.tokens, spaces, strict=True), start=1):
+        fields = [str(index), token, *[_MISSING] * 7, _MISSING if space else "SpaceAfter=No"]
+        rows.append("\t".join(fields))
+    return [*rows, ""]
+
+
+class _Reader:
+    def __init__(self, source: str, column: int) -> None:
+        self.source, self.column = source, column
+        self.document = 0
+        self.last: Sentence | None = None  # held back, so that trailing lines of the file can be added to it
+        self._clear()
+
+    def _clear(self) -> None:
+        self.rows: list[str] = []
+        self.label: str | None = None
+        self.lines: list[int] = []
+        self.tokens: list[str] = []
+        self.tags: list[str] = []
+        self.token_rows: list[int] = []
+        self.spaces: list[bool] = []
+        self.range_end, self.range_space = 0, True
+
+    def add(self, number: int, row: str) -> None:
+        fields = row.split("\t")
+        if len(fields) != len(FIELDS):
+            columns = "1 column" if len(fields) == 1 else f"{len(fields)} columns"
+            shown = repr(row if len(row) <= 60 else row[:57] + "...")
+            raise DataError(f"{self.source}:{number}: {columns}, expected 10 separated by tabs; the line is {shown}")
+        identity, space = fields[0], "SpaceAfter=No" not in fields[9].split("|")
+        if not _ID.fullmatch(identity):
+            raise DataError(
+                f"{self.source}:{number}: the id is {identity!r}; expected a number such as 3, a range 3-4 or a node 3.1"
+            )
+        self.rows.append(row)
+        if "-" in identity:
+            self.range_end, self.range_space = int(identity.partition("-")[2]), space
+        elif "." not in identity:
+            if int(identity) <= self.range_end:  # inside a multiword token only its own end can carry the space
+                space = self.range_space if int(identity) == self.range_end else False
+            self.token_rows.append(len(self.rows) - 1)
+            self.lines.append(number)
+            self.tokens.append(fields[1])
+            self.tags.append(fields[self.column])
+            self.spaces.append(space)
+
+    def end_sentence(self) -> Iterator[Sentence]:
+        if not self.tokens:
+            return
+        if self.last is not None:
+            yield self.last
+        missing = [index for index, tag in enumerate(self.tags) if tag in (_MISSING, "")]
+        # In the column of features '_' says that a word has none; in the others that nobody has said.
+        if 0 < len(missing) < len(self.tags) and FIELDS[self.column] in ("upos", "xpos", "deprel"):
+            name = FIELDS[self.column].upper()
+            raise DataError(
+                f"{self.source}:{self.lines[missing[0]]}: {name} is missing ('_') while other tokens of the sentence "
+                f"have one; give it, or blank the whole sentence"
+            )
+        self.last = Sentence(
+            tuple(self.tokens),
+            tuple(self.tags) if len(missing) < len(self.tags) else None,
+            line=self.lines[0],
+            source=self.source,
+            document=self.document,
+            rows=tuple(self.rows),
+            token_rows=tuple(self.token_rows),
+            space_after=tuple(self.spaces),
+            label=self.label,
+        )
+        self._clear()

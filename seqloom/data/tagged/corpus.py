@@ -1,0 +1,195 @@
+"""The sentences of one file, and what they hold: counts, labels, the scheme of the tags, its conversion."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+from seqloom.data.tagged.jsonl import Misaligned
+from seqloom.data.tagged.legality import Detection, detect_scheme, illegal_tags
+from seqloom.data.tagged.schemes import OUTSIDE, Scheme, as_scheme, convert, label_table, scheme_named, spans_from
+from seqloom.data.tagged.sentences import Sentence
+from seqloom.errors import DataError
+
+__all__ = ["Corpus", "CorpusReport", "converted", "describe", "detected", "respelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusReport:
+    """What a reader found, for people to compare with what they expect.
+
+    Attributes:
+        source: the file.
+        format: in which it was read.
+        reason: how the format was recognised, or that it was given.
+        sentences, tokens, documents: their numbers.
+        labels: how often each tag occurs.
+        spans: how often each label occurs as a span, where the tags spell spans.
+        sentence_labels: how often each label of a sentence occurs, where the file has them.
+        scheme: what the tags are, after conversion; ``None`` in a file without tags.
+        misaligned: spans that did not fall on token borders and were left out or expanded.
+    """
+
+    source: str
+    format: str
+    reason: str
+    sentences: int
+    tokens: int
+    documents: int
+    labels: dict[str, int]
+    spans: dict[str, int]
+    scheme: Detection | None
+    misaligned: tuple[Misaligned, ...] = ()
+    sentence_labels: dict[str, int] = field(default_factory=dict)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Name and value of each figure, as text."""
+        rows = [("file", self.source), ("format", f"{self.format} ({self.reason})")]
+        rows.append(("sentences", f"{self.sentences:,}"))
+        rows.append(("tokens", f"{self.tokens:,}"))
+        if self.documents:
+            rows.append(("documents", f"{self.documents:,}"))
+        if self.scheme is not None:
+            rows.append(("tags", self.scheme.reason))
+        counted = (("labels", self.labels), ("spans", self.spans), ("sentence labels", self.sentence_labels))
+        for name, counts in counted:
+            if counts:
+                rows.append((name, ", ".join(f"{label} {count:,}" for label, count in counts.items())))
+        rows += [("misaligned", str(span)) for span in self.misaligned]
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as numbers and strings, for JSON."""
+        return {
+            "source": self.source,
+            "format": self.format,
+            "sentences": self.sentences,
+            "tokens": self.tokens,
+            "documents": self.documents,
+            "labels": self.labels,
+            "spans": self.spans,
+            "sentence_labels": self.sentence_labels,
+            "scheme": self.scheme.scheme.name if self.scheme and self.scheme.scheme else None,
+            "misaligned": [str(span) for span in self.misaligned],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The sentences of one file and the report about them."""
+
+    sentences: list[Sentence]
+    report: CorpusReport
+
+    def __len__(self) -> int:
+        return len(self.sentences)
+
+
+def detected(sentences: Iterable[Sentence], scheme: str = "") -> Detection | None:
+    """What the tags of sentences are: in the stated scheme, or as they show; ``None`` where there are none."""
+    tagged = [sentence.tags for sentence in sentences if sentence.tags is not None]
+    if not tagged:
+        return None
+    # The scheme of an option speaks of tags that spell spans; parts of speech have none.
+    return detect_scheme(tagged, scheme_named(scheme) if scheme else None)
+
+
+def converted(
+    sentences: Sequence[Sentence], detection: Detection, target: str, source: str
+) -> tuple[list[Sentence], Detection]:
+    """Sentences with their tags in another scheme, and what the tags are then.
+
+    Labels are renamed by `label_table`. Tags that break their scheme are read as `spans_from` reads them.
+
+    Raises:
+        DataError: the tags spell no spans, or one is not of the scheme; names the file.
+        ConfigError: no such scheme.
+    """
+    chosen = scheme_named(target)
+    if detection.scheme is None:
+        if all(tag == OUTSIDE for sentence in sentences for tag in sentence.tags or ()):
+            return list(sentences), detection
+        raise DataError(f"{source}: the tags spell no spans and cannot become {chosen.name}; leave out the conversion")
+    if detection.scheme == chosen:
+        return list(sentences), detection
+    table = label_table(detection.scheme, chosen)
+    changed = []
+    for sentence in sentences:
+        if sentence.tags is not None:
+            _check_letters(sentence, detection.scheme)
+            sentence = replace(sentence, tags=tuple(convert(sentence.tags, detection.scheme, chosen, table)))
+        changed.append(sentence)
+    letters = Counter(chosen.split(tag)[0] for sentence in changed for tag in sentence.tags or ())
+    reason = f"{detection.reason}; converted to {chosen.name}"
+    return changed, Detection(chosen, reason, dict(letters), 0, detection.scheme)
+
+
+def respelled(sentences: Sequence[Sentence], scheme: Scheme | str) -> tuple[list[Sentence], list[Sentence]]:
+    """Sentences whose tags keep to their scheme, and those that had to be respelled for it, as they were.
+
+    What breaks the scheme is read as `spans_from` reads it.
+
+    Raises:
+        DataError: a tag is none of the scheme's; names its place.
+
+    >>> found, broken = respelled([Sentence(["a", "b"], ("M-X", "O"))], "bmes")
+    >>> found[0].tags, broken[0].tags
+    (('S-X', 'O'), ('M-X', 'O'))
+    """
+    chosen = as_scheme(scheme)
+    kept, broken = [], []
+    for sentence in sentences:
+        tags = sentence.tags or ()
+        if illegal_tags(tags, chosen):
+            _check_letters(sentence, chosen)
+            broken.append(sentence)
+            sentence = replace(sentence, tags=tuple(convert(tags, chosen, chosen)))
+        kept.append(sentence)
+    return kept, broken
+
+
+def _check_letters(sentence: Sentence, scheme: Scheme) -> None:
+    for index, tag in enumerate(sentence.tags or ()):
+        if not scheme.has(tag):
+            raise DataError(
+                f"{sentence.where(index)}: tag {tag!r} is not a tag of the scheme {scheme.name}; correct it, or name the "
+                "file's scheme"
+            )
+
+
+def describe(
+    source: str,
+    format: str,
+    reason: str,
+    sentences: Sequence[Sentence],
+    misaligned: Sequence[Misaligned],
+    detection: Detection | None,
+) -> CorpusReport:
+    """The report about sentences that were read from a file."""
+    tagged = [sentence.tags for sentence in sentences if sentence.tags is not None]
+    spans: Counter[str] = Counter()
+    if detection is not None and detection.scheme is not None:
+        scheme = detection.scheme
+        for tags in tagged:
+            try:
+                spans.update(span.label for span in spans_from(tags, scheme))
+            except ValueError:  # a tag of another scheme, which the detection counts among the conflicts
+                continue
+    return CorpusReport(
+        source=source,
+        format=format,
+        reason=reason,
+        sentences=len(sentences),
+        tokens=sum(map(len, sentences)),
+        documents=sentences[-1].document if sentences else 0,
+        labels=_by_count(chain.from_iterable(tagged)),
+        spans=_by_count(spans.elements()),
+        scheme=detection,
+        misaligned=tuple(misaligned),
+        sentence_labels=_by_count(sentence.label for sentence in sentences if sentence.label is not None),
+    )
+
+
+def _by_count(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))

@@ -1,0 +1,98 @@
+"""What can be configured about a word segmenter. No torch here: the command line reads these to print its help."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seqloom.systems.tagger.config import TaggerModelConfig
+from seqloom.training.config import TrainingConfig
+
+__all__ = ["METHODS", "Method", "SegmenterConfig", "SegmenterDataConfig", "StatisticsConfig"]
+
+Method = Literal["fmm", "bmm", "bimm", "fewest", "unigram", "bigram", "hmm", "crf", "blstm", "blstm-crf"]
+METHODS = Method.__args__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class SegmenterDataConfig:
+    """Which segmented text, and how it is read.
+
+    Args:
+        train: training text, words separated by spaces, or BMES columns; compressed or not.
+        dev: text for early stopping and the choice of the best weights; none holds out the end of the training text.
+        test: text that is scored once, at the end; none holds out ``held_out_test``, or else scores the dev text again.
+        held_out: share of the training text, from its end, held out where there is no dev text.
+        held_out_test: share of the training text, from its end, held out for the test where there is no test text.
+        format: ``segmented`` (words and spaces), ``slashed`` (word/tag), ``bmes`` (character and tag columns),
+            ``conllu``, ``jsonl``, or ``auto``, which recognises the format.
+        encoding: character encoding.
+        fold_width: read full-width digits, letters and punctuation as half-width ones.
+        maximum_length: longer sentences are cut at a comma, or at this many characters.
+        limit: use only the first lines of every text, for a dry run; none uses all.
+        overfit: train and score on that many lines, which a sound model learns by heart; none switches it off.
+    """
+
+    train: str | None = None
+    dev: str | None = None
+    test: str | None = None
+    held_out: float = 0.1
+    held_out_test: float = 0.0
+    format: Literal["auto", "segmented", "slashed", "bmes", "conllu", "jsonl"] = "auto"
+    encoding: str = "utf-8"
+    fold_width: bool = True
+    maximum_length: int = 200
+    limit: int | None = None
+    overfit: int | None = None
+
+
+@dataclass(frozen=True)
+class StatisticsConfig:
+    """Settings of the methods without a network.
+
+    Args:
+        delta: added to every word count of the unigram model.
+        interpolation: weight of the bigram against the unigram probability.
+        algorithm: how the feature CRF is trained: as an averaged perceptron, or by L-BFGS in ten times the time.
+        c2: strength of its L2 penalty under L-BFGS.
+        iterations: of its training; L-BFGS needs 100 to 200, the perceptron about 10.
+    """
+
+    delta: float = 0.1
+    interpolation: float = 0.5
+    algorithm: Literal["lbfgs", "perceptron"] = "perceptron"
+    c2: float = 0.5
+    iterations: int = 10
+
+
+def _default_model() -> TaggerModelConfig:
+    return TaggerModelConfig(
+        features={"token": 64, "bigram_left": 50, "bigram_right": 50, "lexicon": 16}, fold_digits=True
+    )
+
+
+def _default_training() -> TrainingConfig:
+    return TrainingConfig(learning_rate=0.004, schedule="linear", clip_norm=5.0, monitor="f1", mode="max")
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """A word segmenter: method, data, network, training.
+
+    Args:
+        system: always ``segmenter``.
+        method: how words are found.
+        data: which segmented text, and how it is read.
+        model: the network of the ``blstm`` and ``blstm-crf`` methods.
+        statistics: settings of the methods without a network.
+        training: the training of the network.
+        baselines: methods trained on the same text and scored on the same test beside the method itself.
+        examples: sentences that the report shows segmented, with n best.
+    """
+
+    system: Literal["segmenter"] = "segmenter"
+    method: Method = "blstm-crf"
+    data: SegmenterDataConfig = field(default_factory=SegmenterDataConfig)
+    model: TaggerModelConfig = field(default_factory=_default_model)
+    statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
+    training: TrainingConfig = field(default_factory=_default_training)
+    baselines: tuple[Method, ...] = ()
+    examples: tuple[str, ...] = ("乒乓球拍卖了", "李国庆节日在加班", "我是中国人")
