@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from seqloom.layers.quantized import quantize
     from seqloom.layers.recurrent import Recurrent
     from seqloom.nn.swap import accelerate
-    from seqloom.systems.family import load
+    from seqloom.systems.registry import load
 
 __all__ = [
     "Recurrent",
@@ -53,7 +53,7 @@ _NAMES = {
     "Recurrent": "seqloom.layers.recurrent",
     "accelerate": "seqloom.nn.swap",
     "explain": "seqloom.layers.explanation",
-    "load": "seqloom.systems.family",
+    "load": "seqloom.systems.registry",
     "quantize": "seqloom.layers.quantized",
 }
 _ROOMS = set(__all__) - set(_NAMES)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from seqloom.errors import ConfigError, did_you_mean
-from seqloom.systems.family import System, system
+from seqloom.systems.registry import Registered, system
 
 __all__ = ["RECIPES", "configure", "find_recipe", "system_of", "to_yaml"]
 
@@ -34,7 +34,7 @@ def find_recipe(recipe: str) -> Path:
     raise ConfigError(f"{recipe!r} is neither a file nor a shipped recipe{did_you_mean(recipe, shipped)}")
 
 
-def configure(recipe: str, options: Sequence[str]) -> tuple[System, Any]:
+def configure(recipe: str, options: Sequence[str]) -> tuple[Registered, Any]:
     """The system that a recipe names, and its configuration with the options put in.
 
     Args:

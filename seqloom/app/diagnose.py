@@ -1,7 +1,6 @@
 """``seqloom diagnose``: how the recurrent layers of a model carry gradients and memory over time, on data."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,7 +62,7 @@ def run(argv: list[str]) -> int:
     from seqloom.app.terminal import show
     from seqloom.data.files import checksum, write_atomic
     from seqloom.learning.diagnosis import DiagnosisConfig, diagnose_run
-    from seqloom.systems.family import load
+    from seqloom.systems.registry import load
 
     batch = _batch(load(options.model), options)
     found = diagnose_run(batch.module, batch.loss, DiagnosisConfig(rows=options.limit, exponents=options.exponents))
@@ -81,14 +80,14 @@ def run(argv: list[str]) -> int:
 
 
 def _batch(model: Any, options: DiagnoseOptions) -> "DiagnosticBatch":
-    from seqloom.systems.family import system
+    from seqloom.data.source import Source
+    from seqloom.systems.contract import Diagnosable
+    from seqloom.systems.registry import system
 
-    give: Callable[[Any, str, int], DiagnosticBatch] | None = getattr(
-        system(model.system).verbs_module(), "diagnostic_batch", None
-    )
-    if give is None:
+    own = system(model.system).load()
+    if not isinstance(own, Diagnosable):
         raise ConfigError(f"{options.model}: a model of the system {model.system!r} gives no batch to diagnose")
-    return give(model, options.data, options.limit)
+    return own.diagnostic_batch(model, Source(options.data), options.limit)
 
 
 def _shown(numbers: dict[str, float]) -> dict[str, float]:

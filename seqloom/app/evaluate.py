@@ -11,7 +11,7 @@ from seqloom.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from seqloom.scores.bootstrap import Difference
-    from seqloom.systems.family import Evaluation
+    from seqloom.systems.evaluation import Evaluation
 
 SUMMARY = "score one or several models on data, with the exact decoding of predict"
 
@@ -38,19 +38,22 @@ def run(argv: list[str]) -> int:
         raise ConfigError(f"--samples: {options.samples} is not a number of samples; expected 0 or more")
     from seqloom.app.tables import print_comparison
     from seqloom.data.files import write_atomic
-    from seqloom.systems.family import load, system
+    from seqloom.data.source import Source
+    from seqloom.systems.contract import ErrorLister
+    from seqloom.systems.registry import load, system
 
     *models, data = options.models
     evaluations, wrong = [], []
     for path in models:
         model = load(path)
-        verbs = system(model.system).verbs_module()
-        evaluations.append((path, verbs.evaluate(model, data)))
+        own = system(model.system).load()
+        if options.errors is not None and not isinstance(own, ErrorLister):
+            raise ConfigError(f"--errors: {path} is a {own.name}, which lists no errors")
+        examples = own.held_examples(model, Source(data))
+        evaluations.append((path, own.score(model, examples)))
         if options.errors is not None:
-            if not hasattr(verbs, "errors"):
-                raise ConfigError(f"--errors: {path} is a {model.system}, which lists no errors")
-            wrong.append((path, verbs.errors(model, data)))
-    print_comparison([(path, evaluation.metrics) for path, evaluation in evaluations], "model")
+            wrong.append((path, own.errors(model, examples)))
+    print_comparison([(path, evaluation.values()) for path, evaluation in evaluations], "model")
     for signature in dict.fromkeys(evaluation.signature for _, evaluation in evaluations if evaluation.signature):
         print(signature)
     differences = list(_differences(evaluations, options)) if options.samples else []
@@ -86,12 +89,13 @@ def _differences(
 
     (_, first), *others = evaluations
     for path, other in others:
-        for metric, ratio in first.ratios.items():
+        theirs = other.ratios()
+        for metric, ratio in first.ratios().items():
             # Models that read different columns of the file, or another number of its sentences, have no pairs.
-            if metric in other.ratios and other.ratios[metric].shape == ratio.shape and len(ratio):
+            if metric in theirs and theirs[metric].shape == ratio.shape and len(ratio):
                 yield (
                     path,
-                    paired_bootstrap(metric, ratio, other.ratios[metric], samples=options.samples, seed=options.seed),
+                    paired_bootstrap(metric, ratio, theirs[metric], samples=options.samples, seed=options.seed),
                 )
 
 

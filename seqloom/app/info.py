@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 from seqloom.app.command import parse
 from seqloom.app.terminal import facts, print_json, show
-from seqloom.app.wording import metric_name, number, size_in_words
+from seqloom.app.wording import number, size_in_words
 from seqloom.errors import ModelError
-from seqloom.systems.directory import read_config
-from seqloom.systems.family import SYSTEMS
+from seqloom.scores.names import metric_name
+from seqloom.systems.registry import SYSTEMS
+from seqloom.systems.saved import read_config
 
 __all__ = ["SUMMARY", "describe_model", "run"]
 

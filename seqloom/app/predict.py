@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -29,29 +28,32 @@ def run(argv: list[str]) -> int:
             positional=("model",),
         )
         raise ConfigError("seqloom predict needs a model directory, such as RUN/model")
-    from seqloom.systems.directory import read_config
-    from seqloom.systems.family import load, system
+    from seqloom.data.source import Source
+    from seqloom.systems.registry import load, system
+    from seqloom.systems.saved import read_config
 
-    verbs = system(read_config(Path(named[0]))["system"], f"{named[0]}/config.yaml: system").verbs_module()
+    registered = system(read_config(Path(named[0]))["system"], f"{named[0]}/config.yaml: system")
+    own_class = registered.options_class()
     options: Any = parse(
-        _with_files(verbs.PredictOptions), argv, verb="predict", summary=SUMMARY, positional=("model", "file")
+        _with_files(own_class, registered.takes), argv, verb="predict", summary=SUMMARY, positional=("model", "file")
     )
     model = load(options.model)
-    own = {field.name: getattr(options, field.name) for field in dataclasses.fields(verbs.PredictOptions)}
-    output = sys.stdout
-    for line in verbs.predict(model, _lines(options.file, options.encoding), verbs.PredictOptions(**own)):
-        output.write(line)
-        output.write("\n")
+    own = own_class(**{field.name: getattr(options, field.name) for field in dataclasses.fields(own_class)})
+    for piece in registered.load().predict(model, Source(options.file, options.encoding), own):
+        if isinstance(piece, bytes):
+            sys.stdout.buffer.write(piece)
+        else:
+            sys.stdout.write(f"{piece}\n")
     return 0
 
 
-def _with_files(options_class: type) -> type:
+def _with_files(options_class: type, takes: str) -> type:
     """The options of a family with what every family needs: the model, the input and its encoding."""
     shared: list[Any] = [
         ("model", Annotated[str, "a model directory, such as RUN/model"]),
         (
             "file",
-            Annotated[str, "a text file, compressed or not, or - for standard input"],
+            Annotated[str, takes],
             dataclasses.field(default="-"),
         ),
         ("encoding", Annotated[str, "character encoding of the input"], dataclasses.field(default="utf-8")),
@@ -62,9 +64,3 @@ def _with_files(options_class: type) -> type:
         for item in dataclasses.fields(options_class)
     ]
     return dataclasses.make_dataclass("PredictCommand", [*shared, *own], frozen=True)
-
-
-def _lines(file: str, encoding: str) -> Iterator[str]:
-    from seqloom.data.files import open_text
-
-    return (text for _, text in open_text(file, encoding, expected=None))

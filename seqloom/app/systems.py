@@ -19,7 +19,7 @@ class SystemsOptions:
 def run(argv: list[str]) -> int:
     """Prints the registry of systems."""
     options = parse(SystemsOptions, argv, verb="systems", summary=SUMMARY)
-    from seqloom.systems.family import SYSTEMS
+    from seqloom.systems.registry import SYSTEMS
 
     if options.json:
         print_json([{"name": name, "family": one.family, "summary": one.summary} for name, one in SYSTEMS.items()])

@@ -5,25 +5,15 @@ from typing import Any
 
 from seqloom.app.terminal import show, table
 from seqloom.app.wording import number
+from seqloom.scores.names import short_name
 
 __all__ = ["markdown_table", "print_comparison", "print_scores"]
-
-_SHORT = {
-    "precision": "P",
-    "recall": "R",
-    "f1": "F1",
-    "oov_rate": "OOV rate",
-    "oov_recall": "OOV recall",
-    "iv_recall": "IV recall",
-    "characters_per_second": "characters/s",
-    "tokens_per_second": "tokens/s",
-}
 
 
 def print_comparison(rows: Sequence[tuple[str, Mapping[str, Any]]], what: str = "method") -> None:
     """Prints rows of metrics under one head; a metric that a row does not have is a dash."""
     names = list(dict.fromkeys(name for _, metrics in rows for name in metrics))
-    titles = [_SHORT.get(name, name.replace("_", " ")) for name in names]
+    titles = [short_name(name) for name in names]
     cells = [[label, *(number(metrics.get(name)) for name in names)] for label, metrics in rows]
     show(table([what, *titles], cells, right=titles))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from seqloom.app.command import parse
-from seqloom.app.configuration import configure, to_yaml
-from seqloom.errors import ConfigError, SeqloomError
+from seqloom.app.configuration import configure
+from seqloom.systems.train import EVALUATION, train_run
 from seqloom.training.launch import first_process
 
 SUMMARY = "train a recipe on data; RUN/model is the model, RUN/report.html says how good it is"
@@ -47,23 +47,9 @@ def run(argv: list[str]) -> int:
         if value is not None:
             keys += [f"--{key}", str(value)]
     system, config = configure(options.recipe, keys)
-    stored = options.out / "config.yaml"
-    first = first_process()
-    if first and stored.exists() and not options.resume:
-        raise ConfigError(f"{options.out} holds a run already; continue it with --resume, or choose another --out")
-    options.out.mkdir(parents=True, exist_ok=True)
-    if first and not options.resume:
-        from seqloom.data.files import write_atomic
-
-        write_atomic(stored, to_yaml(config))
     command = shlex.join(["seqloom", "train", *(argument for argument in argv if argument != "--resume")])
-    try:
-        system.verbs_module().train(config, options.out, resume=options.resume, command=command)
-    except SeqloomError:
-        if first:
-            _forget_unbegun(options.out)
-        raise
-    if first:
+    train_run(system, config, options.out, resume=options.resume, command=command)
+    if first_process():
         _finish(options.out)
     return 0
 
@@ -90,19 +76,11 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     return own, keys
 
 
-def _forget_unbegun(run_directory: Path) -> None:
-    """Takes back the configuration of a run that a mistake stopped before it began, so that the next try can have the place."""
-    if not any((run_directory / name).exists() for name in ("checkpoints", "metrics.jsonl", "model")):
-        (run_directory / "config.yaml").unlink(missing_ok=True)
-        if not any(run_directory.iterdir()):
-            run_directory.rmdir()
-
-
 def _finish(run_directory: Path) -> None:
     from seqloom.app.report import write_report
 
     report = write_report(run_directory)
-    evaluation: dict[str, Any] = json.loads((run_directory / "evaluation.json").read_text(encoding="utf-8"))
+    evaluation: dict[str, Any] = json.loads((run_directory / EVALUATION).read_text(encoding="utf-8"))
     from seqloom.app.tables import print_scores
 
     print_scores(evaluation)

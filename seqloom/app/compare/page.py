@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from seqloom import __version__
 from seqloom.app.report.markup import Html, element, literal
 from seqloom.app.report.page import document
-from seqloom.app.report.tables import Column, facts, score_table
+from seqloom.app.report.tables import facts, score_table
+from seqloom.systems.evaluation import Column
 
 if TYPE_CHECKING:
     from seqloom.synthetic.tasks import SequenceTask
@@ -84,7 +85,7 @@ def page(task: SequenceTask, described: Mapping[str, Any], drawing: str) -> str:
     rows = [{**row, "share": row["solved"] / row["seeds"]} for row in described["results"]]
     metric = task.criterion.metric
     columns = [
-        Column(column.key, metric, column.form) if column.key == "metric" else column
+        Column(column.name, metric, column.kind) if column.name == "metric" else column
         for column in _COLUMNS
         if column.key != "loss" or metric != "loss"
     ]

@@ -9,11 +9,44 @@ from typing import Any
 import yaml
 
 from seqloom.errors import ModelError
+from seqloom.scores.names import metric_name
 
 __all__ = ["RunContents", "read_run"]
 
-_LISTS = ("by_class", "by_length", "worst", "examples", "baselines")
-_SECTIONS = ("data", "versions", "metrics")
+_SECTIONS = ("data", "versions", "metrics", "shown")
+
+# What evaluations had that do not say how they are shown, as those of earlier releases.
+_USUAL_PANELS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "by_class",
+        "kind": "table",
+        "title": "By class",
+        "columns": [
+            {"name": "class", "label": "class", "kind": "text"},
+            {"name": "f1", "label": "F1", "kind": "bar"},
+            {"name": "precision", "label": "precision", "kind": "number"},
+            {"name": "recall", "label": "recall", "kind": "number"},
+            {"name": "support", "label": "in the test", "kind": "number"},
+        ],
+    },
+    {"name": "confusion", "kind": "confusion", "title": "Confusions"},
+    {
+        "name": "by_length",
+        "kind": "table",
+        "title": "By sentence length",
+        "columns": [
+            {"name": "from", "label": "from", "kind": "number"},
+            {"name": "to", "label": "to", "kind": "number"},
+            {"name": "shortest", "label": "from", "kind": "number"},
+            {"name": "longest", "label": "to", "kind": "number"},
+            {"name": "f1", "label": "F1", "kind": "bar"},
+            {"name": "sentences", "label": "sentences", "kind": "number"},
+            {"name": "lines", "label": "sentences", "kind": "number"},
+        ],
+    },
+    {"name": "worst", "kind": "readings", "title": "Worst errors"},
+    {"name": "examples", "kind": "readings", "title": "Examples"},
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +74,16 @@ class RunContents:
     def rows(self, part: str) -> list[dict[str, Any]]:
         """A part of the evaluation that is a list of entries; empty where it is missing."""
         return self.evaluation.get(part) or []
+
+    def panels(self) -> list[dict[str, Any]]:
+        """How the parts of the evaluation are shown, in order: of each its name, kind and title, and what its kind needs."""
+        shown = self.section("shown").get("panels")
+        return list(_USUAL_PANELS) if shown is None else shown
+
+    def label(self, metric: str) -> str:
+        """A metric's name for people."""
+        labels = self.section("shown").get("labels") or {}
+        return str(labels.get(metric) or metric_name(metric))
 
     def section(self, part: str) -> dict[str, Any]:
         """A part of the evaluation that has named entries; empty where it is missing."""
@@ -118,16 +161,32 @@ def _evaluation(file: Path) -> dict[str, Any]:
         raise ModelError(f"{file} is not JSON ({error}); the run directory is damaged") from None
     if not isinstance(evaluation, dict):
         raise ModelError(f"{file} does not hold a JSON object; the run directory is damaged")
-    for part in _LISTS:
-        value = evaluation.get(part) or []
-        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-            raise ModelError(f"{file}: '{part}' is not a list of objects; the run directory is damaged")
     for part in _SECTIONS:
         if not isinstance(evaluation.get(part) or {}, dict):
             raise ModelError(f"{file}: '{part}' is not an object; the run directory is damaged")
-    if evaluation.get("confusion") and not _is_confusion(evaluation["confusion"]):
-        raise ModelError(f"{file}: 'confusion' needs as many rows and columns of counts as labels")
+    if not _are_objects(evaluation.get("baselines")):
+        raise ModelError(f"{file}: 'baselines' is not a list of objects; the run directory is damaged")
+    shown = evaluation.get("shown") or {}
+    if not isinstance(shown.get("labels") or {}, dict) or not _are_objects(shown.get("panels")):
+        raise ModelError(f"{file}: 'shown' does not say how panels are shown; the run directory is damaged")
+    for panel in shown.get("panels") or _USUAL_PANELS:
+        _check_panel(file, panel, evaluation.get(str(panel.get("name"))))
     return evaluation
+
+
+def _check_panel(file: Path, panel: Mapping[str, Any], value: Any) -> None:
+    """Raises ModelError where a panel's data are not those of its kind; nothing at all is fine."""
+    name, kind = panel.get("name"), panel.get("kind")
+    if kind in ("table", "readings") and not _are_objects(value):
+        raise ModelError(f"{file}: {name!r} is not a list of objects; the run directory is damaged")
+    if kind == "table" and not _are_objects(panel.get("columns")):
+        raise ModelError(f"{file}: the columns of {name!r} are not a list of objects; the run directory is damaged")
+    if kind == "confusion" and value and not _is_confusion(value):
+        raise ModelError(f"{file}: {name!r} needs as many rows and columns of counts as labels")
+
+
+def _are_objects(value: Any) -> bool:
+    return not value or (isinstance(value, list) and all(isinstance(entry, dict) for entry in value))
 
 
 def _is_confusion(value: Any) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqloom.app.report.markup import Html, element, join, literal
-from seqloom.app.wording import metric_name
+from seqloom.scores.names import metric_name
 
 __all__ = ["Curve", "Series", "draw", "find_curves", "matplotlib_is_there"]
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from seqloom.app.report.curves import Curve, Series, draw
 from seqloom.app.report.markup import Html, element, join
-from seqloom.app.report.tables import Column, score_table
+from seqloom.app.report.tables import score_table
+from seqloom.systems.evaluation import Column
 
 if TYPE_CHECKING:
     from seqloom.learning.diagnosis import Diagnosis, Gate, RecurrenceDiagnosis

@@ -6,7 +6,7 @@ from pathlib import Path
 from seqloom import __version__
 from seqloom.app.report.contents import RunContents
 from seqloom.app.report.markup import Html, element, literal
-from seqloom.app.report.sections import SECTIONS
+from seqloom.app.report.sections import LAST_SECTIONS, SECTIONS, panel_sections
 
 __all__ = ["document", "page"]
 
@@ -20,8 +20,12 @@ def page(run: RunContents) -> str:
     """The report of a run; sections for which the run has nothing are left out."""
     name = run.path.resolve().name
     title = " ".join(str(run.evaluation[key]) for key in ("system", "method") if run.evaluation.get(key)) or name
-    found = [(each.anchor, each.title, content) for each in SECTIONS if (content := each.make(run))]
-    return document(title, f"{name} · report of a run · seqloom {__version__}", found)
+    before, after = (
+        [(each.anchor, each.title, content) for each in sections if (content := each.make(run))]
+        for sections in (SECTIONS, LAST_SECTIONS)
+    )
+    sections = [*before, *panel_sections(run), *after]
+    return document(title, f"{name} · report of a run · seqloom {__version__}", sections)
 
 
 def document(title: str, eyebrow: str, sections: Sequence[tuple[str, str, Html]]) -> str:

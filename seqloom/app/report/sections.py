@@ -1,19 +1,21 @@
 """The sections of a report: each makes its content from one part of a run, or None where the run does not have it."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from seqloom.app.report.chips import as_words, compared, tagged, words_chips
 from seqloom.app.report.contents import RunContents
-from seqloom.app.report.curves import draw, find_curves, matplotlib_is_there
+from seqloom.app.report.curves import Curve, Series, draw, find_curves, matplotlib_is_there
 from seqloom.app.report.diagnosis import logged_curves
 from seqloom.app.report.markup import Html, element, join
-from seqloom.app.report.tables import Column, confusion_table, facts, frequent_confusions, score_table
-from seqloom.app.wording import METRIC_NAMES, metric_name, number
+from seqloom.app.report.tables import confusion_table, facts, frequent_confusions, score_table
+from seqloom.app.wording import number
+from seqloom.scores.names import usual_order
+from seqloom.systems.evaluation import Column
 
-__all__ = ["SECTIONS", "Section"]
+__all__ = ["LAST_SECTIONS", "SECTIONS", "Section", "panel_sections"]
 
 
 @dataclass(frozen=True)
@@ -25,23 +27,12 @@ class Section:
     make: Callable[[RunContents], Html | None]
 
 
-_ORDER = list(METRIC_NAMES)
-_SCORES = (
-    Column("f1", "F1", "bar"),
-    Column("precision", "precision"),
-    Column("recall", "recall"),
-    Column("oov_recall", "recall of unknown words", "bar"),
-    Column("accuracy", "accuracy", "bar"),
-)
-_SPEEDS = (Column("characters_per_second", "characters/s"), Column("tokens_per_second", "tokens/s"))
-
-
 def _headline(run: RunContents) -> Html:
     metrics = run.section("metrics")
     if not metrics:
         return _note("This run has no scores: it is not finished, or it had no data to be scored on.")
-    order = sorted(metrics, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
-    cards = [element("div", element("dt", metric_name(name)), element("dd", number(metrics[name]))) for name in order]
+    order = sorted(metrics, key=usual_order)
+    cards = [element("div", element("dt", run.label(name)), element("dd", number(metrics[name]))) for name in order]
     return element("dl", *cards, class_="cards")
 
 
@@ -52,17 +43,23 @@ def _baselines(run: RunContents) -> Html | None:
         return None
     if own is not None and run.section("metrics") and all(row.get("method") != own for row in rows):
         rows.append({"method": own, **run.section("metrics")})
-    rows.sort(key=lambda row: -_or_zero(row.get("f1", row.get("accuracy"))))
+    keys = sorted(dict.fromkeys(key for row in rows for key in row if key != "method"), key=usual_order)
+    shown = run.section("shown")
+    main = str(shown.get("main") or next((key for key in ("f1", "accuracy") if key in keys), ""))
+    sign = 1 if shown.get("better") == "lower" else -1
+    rows.sort(key=lambda row: sign * _or_zero(row.get(main)))
     marked = next((index for index, row in enumerate(rows) if own is not None and row.get("method") == own), None)
     if marked is not None:
         rows[marked] = {**rows[marked], "method": f"{own} (this run)"}
-    columns = (Column("method", "method", "text"), *_SCORES, *_SPEEDS)
-    return join(
-        (
-            _note("Trained on the same data and scored on the same test; best F1 first. Bars begin at zero."),
-            score_table(rows, columns, marked=marked),
-        )
-    )
+    columns = [Column("method", "method", "text"), *(_compared(run, key, rows) for key in keys)]
+    note = f"Trained on the same data and scored on the same test; best {run.label(main)} first. Bars begin at zero."
+    return join((_note(note), score_table(rows, columns, marked=marked)))
+
+
+def _compared(run: RunContents, key: str, rows: Sequence[Mapping[str, Any]]) -> Column:
+    values = [row[key] for row in rows if row.get(key) is not None]
+    shares = all(isinstance(value, int | float) and 0 <= value <= 1 for value in values)
+    return Column(key, run.label(key), "bar" if shares and key not in ("precision", "recall") else "number")
 
 
 def _training(run: RunContents) -> Html | None:
@@ -97,7 +94,7 @@ def _evaluations(run: RunContents) -> Html | None:
     rows = [{**record, **record["metrics"], "kept": "★" if record.get("best") else None} for record in run.evaluations]
     names = dict.fromkeys(name for record in run.evaluations for name in record["metrics"])
     columns = [Column("epoch", "epoch"), Column("step", "step"), Column("loss", "training loss")]
-    columns += [Column(name, metric_name(name)) for name in names]
+    columns += [Column(name, run.label(name)) for name in names]
     columns += [Column("seconds", "seconds"), Column("kept", "best so far", "text")]
     title = element(
         "summary", f"The {len(rows)} evaluations in figures" if len(rows) > 1 else "The evaluation in figures"
@@ -105,15 +102,31 @@ def _evaluations(run: RunContents) -> Html | None:
     return element("details", title, score_table(rows, columns))
 
 
-def _by_class(run: RunContents) -> Html | None:
-    rows = run.rows("by_class")
-    columns = (Column("class", "class", "text"), *_SCORES, Column("support", "in the test"))
-    return score_table(rows, columns) if rows else None
+def panel_sections(run: RunContents) -> Iterator[tuple[str, str, Html]]:
+    """Anchor, title and content of each panel of the evaluation that has something to show."""
+    for panel in run.panels():
+        draw_panel = _PANELS.get(str(panel.get("kind")))
+        value = run.evaluation.get(str(panel.get("name")))
+        content = draw_panel(panel, value) if draw_panel is not None and value else None
+        if content is not None:
+            yield str(panel["name"]), str(panel.get("title", panel["name"])), content
 
 
-def _confusion(run: RunContents) -> Html | None:
-    confusion = run.section("confusion")
-    if not confusion or not confusion["labels"]:
+def _table(panel: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Html:
+    columns = [
+        Column(str(one.get("name")), str(one.get("label", one.get("name"))), _kind(one.get("kind")))
+        for one in panel.get("columns") or ()
+    ]
+    drawn = score_table(rows, columns)
+    return join((_note(str(panel["note"])), drawn)) if panel.get("note") else drawn
+
+
+def _kind(value: Any) -> Literal["number", "text", "bar"]:
+    return value if value in ("text", "bar") else "number"
+
+
+def _confusion(panel: Mapping[str, Any], confusion: Mapping[str, Any]) -> Html | None:
+    if not confusion["labels"]:
         return None
     labels, counts = confusion["labels"], confusion["counts"]
     parts = [
@@ -134,41 +147,66 @@ def _confusion(run: RunContents) -> Html | None:
     return join(parts)
 
 
-def _by_length(run: RunContents) -> Html | None:
-    rows = [
-        {**row, "length": _band(row), "sentences": row.get("sentences", row.get("lines"))}
-        for row in run.rows("by_length")
-    ]
-    rows = [row for row in rows if row["sentences"] != 0]
-    columns = (Column("length", "length", "text"), *_SCORES, Column("sentences", "sentences"))
-    return score_table(rows, columns) if rows else None
+def _readings(panel: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Html:
+    """Texts with what was found in them: errors in the order of the list, examples with their ranked readings."""
+    language = str(panel["language"]) if panel.get("language") else None
+    if any("errors" in row for row in rows):
+        items = [
+            element(
+                "li",
+                element("p", f"line {number(row.get('line'))} · {_errors(row.get('errors'))}", class_="where"),
+                _reading(row),
+            )
+            for row in rows
+        ]
+        return join((_legend(), element("ol", *items, class_="readings", lang=language)))
+    return element("ul", *map(_example, rows), class_="readings", lang=language)
 
 
-def _band(row: Mapping[str, Any]) -> str:
-    first, last = row.get("from", row.get("shortest")), row.get("to", row.get("longest"))
-    return f"{number(first)} and more" if last is None else f"{number(first)} to {number(last)}"
+def _example(row: Mapping[str, Any]) -> Html:
+    ranked = [entry for entry in row.get("n_best") or [] if isinstance(entry, dict)]
+    parts = [element("p", str(row.get("text", "")), class_="where source")]
+    # The best of the ranked readings is the prediction, so without a gold reading it need not stand there twice.
+    if len(ranked) < 2 or row.get("gold") is not None:
+        parts.append(_reading(row))
+    if len(ranked) > 1:
+        parts.append(element("ol", *map(_ranked, ranked), class_="ranked"))
+    return element("li", *parts)
 
 
-def _worst(run: RunContents) -> Html | None:
-    rows = run.rows("worst")
-    if not rows:
+def _figure(panel: Mapping[str, Any], lines: Any) -> Html | None:
+    if not isinstance(lines, Mapping) or not matplotlib_is_there():
         return None
-    items = [
-        element(
-            "li",
-            element("p", f"line {number(row.get('line'))} · {_errors(row.get('errors'))}", class_="where"),
-            _reading(row),
-        )
-        for row in rows
-    ]
-    return join((_legend(run), element("ol", *items, class_="readings", lang=_language(run))))
+    series = [Series(str(name), points) for name, values in lines.items() if (points := _points(values))]
+    if not series:
+        return None
+    curve = Curve(str(panel.get("y_label", "")), str(panel.get("x_label", "")), series, counts=False)
+    return element("div", draw(curve, f"panel-{panel['name']}"), class_="curves")
+
+
+def _points(values: Any) -> list[tuple[float, float]]:
+    pairs = [pair for pair in values if isinstance(pair, list) and len(pair) == 2] if isinstance(values, list) else []
+    return [(float(x), float(y)) for x, y in pairs if isinstance(x, int | float) and isinstance(y, int | float)]
+
+
+def _text(panel: Mapping[str, Any], value: Any) -> Html:
+    return element("pre", str(value))
+
+
+_PANELS: dict[str, Callable[[Mapping[str, Any], Any], Html | None]] = {
+    "table": _table,
+    "confusion": _confusion,
+    "readings": _readings,
+    "figure": _figure,
+    "text": _text,
+}
 
 
 def _errors(count: Any) -> str:
     return "1 error" if count == 1 else f"{number(count)} errors"
 
 
-def _legend(run: RunContents) -> Html:
+def _legend() -> Html:
     return element(
         "p",
         element("mark", "dashed frame", class_="chip a missed"),
@@ -193,31 +231,9 @@ def _reading(row: Mapping[str, Any]) -> Html:
     return compared(gold, predicted)
 
 
-def _examples(run: RunContents) -> Html | None:
-    rows = run.rows("examples")
-    if not rows:
-        return None
-    items = []
-    for row in rows:
-        ranked = [entry for entry in row.get("n_best") or [] if isinstance(entry, dict)]
-        parts = [element("p", str(row.get("text", "")), class_="where source")]
-        # The best of the ranked readings is the prediction, so without a gold reading it need not stand there twice.
-        if len(ranked) < 2 or row.get("gold") is not None:
-            parts.append(_reading(row))
-        if len(ranked) > 1:
-            parts.append(element("ol", *map(_ranked, ranked), class_="ranked"))
-        items.append(element("li", *parts))
-    return element("ul", *items, class_="readings", lang=_language(run))
-
-
 def _ranked(entry: Mapping[str, Any]) -> Html:
     score = element("span", f"score {number(entry.get('score'))}", class_="score")
     return element("li", words_chips(as_words(entry.get("words"))), score)
-
-
-def _language(run: RunContents) -> str | None:
-    # Han characters are drawn in the style of the page's language, which without this would be a matter of chance.
-    return "zh" if run.evaluation.get("system") == "segmenter" else None
 
 
 def _commands(run: RunContents) -> Html:
@@ -269,11 +285,11 @@ SECTIONS = (
     Section("methods", "Beside other methods", _baselines),
     Section("training", "Training", _training),
     Section("memory", "Long-term dependencies", _memory),
-    Section("classes", "By class", _by_class),
-    Section("confusions", "Confusions", _confusion),
-    Section("lengths", "By sentence length", _by_length),
-    Section("errors", "Worst errors", _worst),
-    Section("examples", "Examples", _examples),
+)
+"""What stands before the panels of the evaluation."""
+
+LAST_SECTIONS = (
     Section("use", "Reproduce and use", _commands),
     Section("configuration", "Configuration", _configuration),
 )
+"""What stands behind them."""

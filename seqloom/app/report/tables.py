@@ -1,22 +1,13 @@
 """Tables of scores with bars, and counts of confusions as a heat table; plain HTML that prints and scrolls."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from seqloom.app.report.markup import Html, element, join, text
 from seqloom.app.wording import number
+from seqloom.systems.evaluation import Column
 
-__all__ = ["Column", "bar", "confusion_table", "facts", "frequent_confusions", "score_table"]
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table: its key in each row, its head, and how its values look (``text``, ``number`` or ``bar``)."""
-
-    key: str
-    head: str
-    form: str = "number"
+__all__ = ["bar", "confusion_table", "facts", "frequent_confusions", "score_table"]
 
 
 def bar(value: Any) -> Html:
@@ -36,11 +27,11 @@ def score_table(
     Args:
         marked: index of the row that stands out, as the run's own among others.
     """
-    used = [column for column in columns if any(row.get(column.key) is not None for row in rows)]
-    head = [element("th", column.head, scope="col", class_=column.form) for column in used]
+    used = [column for column in columns if any(row.get(column.name) is not None for row in rows)]
+    head = [element("th", column.label, scope="col", class_=column.kind) for column in used]
     body = []
     for index, row in enumerate(rows):
-        cells = [_cell(column, row.get(column.key), first=column is used[0]) for column in used]
+        cells = [_cell(column, row.get(column.name), first=column is used[0]) for column in used]
         body.append(element("tr", *cells, class_="own" if index == marked else None))
     return element(
         "div",
@@ -55,10 +46,10 @@ def score_table(
 
 
 def _cell(column: Column, value: Any, *, first: bool) -> Html:
-    content = bar(value) if column.form == "bar" else text(number(value))
+    content = bar(value) if column.kind == "bar" else text(number(value))
     if first:
-        return element("th", content, scope="row", class_=column.form)
-    return element("td", content, class_=column.form)
+        return element("th", content, scope="row", class_=column.kind)
+    return element("td", content, class_=column.kind)
 
 
 def confusion_table(labels: Sequence[Any], counts: Sequence[Sequence[float]]) -> Html:

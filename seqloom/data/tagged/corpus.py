@@ -12,7 +12,7 @@ from seqloom.data.tagged.schemes import OUTSIDE, Scheme, as_scheme, convert, lab
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
 
-__all__ = ["Corpus", "CorpusReport", "converted", "describe", "detected", "respelled"]
+__all__ = ["Corpus", "CorpusReport", "converted", "corpus_of", "describe", "detected", "respelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,40 @@ class Corpus:
 
     def __len__(self) -> int:
         return len(self.sentences)
+
+
+def corpus_of(items: Iterable[Any], scheme: str = "", convert: str = "") -> Corpus:
+    """Sentences in memory as a corpus.
+
+    Args:
+        items: sentences, or ``(tokens, tags)`` or ``(tokens, tags, label)`` of each.
+        scheme: of their tags; recognised where it is empty.
+        convert: the scheme that they are to have; empty keeps theirs.
+    Raises:
+        DataError: an item is none of these, or has not one tag for each token; names it.
+
+    >>> corpus_of([(["in", "York"], ["O", "B-LOC"])]).sentences[0].tags
+    ('O', 'B-LOC')
+    """
+    name = "<objects>"
+    sentences = [_sentence(item, position) for position, item in enumerate(items)]
+    detection = detected(sentences, scheme)
+    if convert and detection is not None:
+        sentences, detection = converted(sentences, detection, convert, name)
+    return Corpus(sentences, describe(name, "objects", "given in memory", sentences, (), detection))
+
+
+def _sentence(item: Any, position: int) -> Sentence:
+    expected = "expected a Sentence, or (tokens, tags) with a tag for each token"
+    if isinstance(item, Sentence):
+        return item
+    if not isinstance(item, tuple | list) or len(item) not in (2, 3):
+        raise DataError(f"sentence[{position}] is {item!r:.60}; {expected}")
+    tokens, tags, *label = item
+    tokens = tokens if isinstance(tokens, str) else tuple(tokens)
+    if len(tokens) != len(tags) or not all(isinstance(text, str) for text in (*tokens, *tags)):
+        raise DataError(f"sentence[{position}] has {len(tokens)} tokens and {len(tags)} tags; {expected}")
+    return Sentence(tokens, tuple(tags), line=position + 1, source="<objects>", label=label[0] if label else None)
 
 
 def detected(sentences: Iterable[Sentence], scheme: str = "") -> Detection | None:

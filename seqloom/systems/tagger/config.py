@@ -1,12 +1,16 @@
 """What can be configured about a tagger. No torch here: the command line reads these to print its help."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from seqloom.systems.tagger.baselines.config import Baseline, StatisticsConfig
 from seqloom.training.config import TrainingConfig
 
-__all__ = ["TaggerConfig", "TaggerDataConfig", "TaggerModelConfig"]
+__all__ = ["PURPOSE", "USAGE", "PredictOptions", "TaggerConfig", "TaggerDataConfig", "TaggerModelConfig"]
+
+PURPOSE = "One tag for each token."
+USAGE = "```\nseqloom predict MODEL FILE\n```\nFILE is read as the training data were, its tags left out or ignored."
+"""What the card of a tagger says."""
 
 
 def _default_features() -> dict[str, int]:
@@ -147,3 +151,25 @@ class TaggerConfig:
     statistics: StatisticsConfig = field(default_factory=StatisticsConfig)
     training: TrainingConfig = field(default_factory=_default_training)
     baselines: tuple[Baseline, ...] = ()
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How files are tagged and written."""
+
+    format: Annotated[
+        Literal["native", "plain", "json", "inline", "html"],
+        "the input's own format with tags put in, in the training file's scheme; 'token/tag' lines; JSON lines with "
+        "offsets and probabilities; text with [LABEL spans] marked; or a page with coloured spans",
+    ] = "native"
+    nbest: Annotated[int, "how many taggings of each sentence, best first (plain, json and explain)"] = 1
+    explain: Annotated[bool, "say for each sentence how its tags came about, as text or (--format json) JSON lines"] = (
+        False
+    )
+    read_as: Annotated[
+        Literal["auto", "columns", "conllu", "jsonl", "slashed", "segmented", "text", "plain"],
+        "the format of the input; text is running text, whose words and punctuation marks are told apart",
+    ] = "auto"
+    columns: Annotated[
+        str, "of column files, which column holds what, such as text=0,tag=3; without tag, one is added"
+    ] = ""

@@ -12,9 +12,10 @@ from torch import Tensor
 from seqloom.data.batching import pad_rows
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import IGNORED, UNKNOWN, TagVocabulary
+from seqloom.systems.supervised import Corpus
 from seqloom.systems.tagger.features import PAIRS, FeatureSet, Ids, Tokens
 
-__all__ = ["EncodedCorpus", "Spelling", "TaggerBatch", "label_ids", "sentence_labels"]
+__all__ = ["EncodedCorpus", "Hiding", "Spelling", "TaggerBatch", "label_ids", "sentence_labels", "tag_ids"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,22 @@ class TaggerBatch:
         return TaggerBatch(ids, self.lengths.to(device), targets, spelling, labels)
 
 
-class EncodedCorpus:
+@dataclass(frozen=True)
+class Hiding:
+    """How often training reads what it knows as unknown, which trains the unknown entries.
+
+    Attributes:
+        unknown_rate: probability for a value that training has seen once.
+        pair_dropout: probability for any pair of tokens.
+        word_dropout: alpha of the probability alpha / (alpha + count) for a word.
+    """
+
+    unknown_rate: float = 0.0
+    pair_dropout: float = 0.0
+    word_dropout: float = 0.0
+
+
+class EncodedCorpus(Corpus):
     """Encoded sentences, ready to be cut into batches.
 
     Args:
@@ -57,6 +73,7 @@ class EncodedCorpus:
         targets: (N,) the tag ids of all their tokens, one after the other.
         training_words: the words of each sentence, where these are the sentences that a lexicon was fitted on.
         labels: (S,) the label ids of the sentences; :data:`~seqloom.data.vocabulary.IGNORED` where one has none.
+        hiding: what batches of training hide.
     """
 
     def __init__(
@@ -66,7 +83,9 @@ class EncodedCorpus:
         targets: Ids | None = None,
         training_words: Sequence[Sequence[str]] | None = None,
         labels: Ids | None = None,
+        hiding: Hiding | None = None,
     ):
+        self.hiding = hiding or Hiding()
         self.offsets: Ids = np.zeros(len(sentences) + 1, dtype=np.int64)
         np.cumsum([len(sentence) for sentence in sentences], out=self.offsets[1:])
         self.lengths: Ids = np.diff(self.offsets)
@@ -74,49 +93,33 @@ class EncodedCorpus:
         distinct = features.distinct(sentences)
         self._flat = features.encode(sentences, training_words=training_words, distinct=distinct)
         self._features = features
-        self._rates: dict[tuple[str, float, float], NDArray[np.float64]] = {}
+        self._rates: dict[str, NDArray[np.float64]] = {}
         self._spelled: tuple[Ids, Ids, Ids] | None = None
         if features.spelling is not None and distinct is not None:
             self._spelled = (*features.spelling.spell(distinct.tokens), distinct.which)
 
-    def batch(
-        self,
-        indices: NDArray[Any],
-        unknown_rate: float = 0.0,
-        pair_dropout: float = 0.0,
-        random: np.random.Generator | None = None,
-        word_dropout: float = 0.0,
-    ) -> TaggerBatch:
-        """The sentences of these indices, padded to the longest of them.
-
-        Args:
-            unknown_rate: probability that a value which training has seen once is read as unknown.
-            pair_dropout: probability that any pair of tokens is read as unknown.
-            random: where these chances come from; without it nothing is left to chance.
-            word_dropout: alpha of the probability alpha / (alpha + count) that a word is read as unknown.
-        """
+    def batch(self, indices: NDArray[Any], random: np.random.Generator | None = None) -> TaggerBatch:
+        """The sentences of these indices, padded to the longest of them; with ``random``, some of it is hidden."""
         starts, lengths = self.offsets[indices], self.lengths[indices]
         columns = np.arange(int(lengths.max(initial=0)))
         real = columns < lengths[:, None]
         place = (starts[:, None] + columns)[real]
-        ids = {}
+        ids, hiding = {}, self.hiding
         for name, flat in self._flat.items():
             values = flat[place]
-            if (unknown_rate > 0.0 or word_dropout > 0.0) and random is not None:
-                rates = self._unknown_rates(name, unknown_rate, word_dropout)
-                values[random.random(values.shape) < rates[values]] = UNKNOWN
-            if pair_dropout > 0.0 and random is not None and name in PAIRS:
-                values[random.random(values.shape) < pair_dropout] = UNKNOWN
+            if (hiding.unknown_rate > 0.0 or hiding.word_dropout > 0.0) and random is not None:
+                values[random.random(values.shape) < self._unknown_rates(name)[values]] = UNKNOWN
+            if hiding.pair_dropout > 0.0 and random is not None and name in PAIRS:
+                values[random.random(values.shape) < hiding.pair_dropout] = UNKNOWN
             ids[name] = _padded(values, real)
         targets = None if self.targets is None else _padded(self.targets[place], real)
         labels = None if self.labels is None else torch.from_numpy(self.labels[indices])
         return TaggerBatch(ids, torch.from_numpy(lengths), targets, self._spelling(place, real), labels)
 
-    def _unknown_rates(self, name: str, unknown_rate: float, word_dropout: float) -> NDArray[np.float64]:
-        key = (name, unknown_rate, word_dropout)
-        if key not in self._rates:
-            self._rates[key] = self._features.unknown_rates(*key)
-        return self._rates[key]
+    def _unknown_rates(self, name: str) -> NDArray[np.float64]:
+        if name not in self._rates:
+            self._rates[name] = self._features.unknown_rates(name, self.hiding.unknown_rate, self.hiding.word_dropout)
+        return self._rates[name]
 
     def _spelling(self, place: Ids, real: NDArray[np.bool_]) -> Spelling | None:
         if self._spelled is None:
@@ -134,6 +137,13 @@ def sentence_labels(sentences: Sequence[Sentence]) -> tuple[TagVocabulary, Ids] 
         return None, None
     labels = TagVocabulary.build(given)
     return labels, label_ids(sentences, labels)
+
+
+def tag_ids(sentences: Sequence[Sentence], tags: TagVocabulary) -> Ids:
+    """(N,) the tags of all tokens of sentences, one after the other. Raises DataError where a tag is unknown."""
+    if not sentences:
+        return np.zeros(0, dtype=np.int64)
+    return np.concatenate([tags.lookup_sentence(sentence) for sentence in sentences])
 
 
 def label_ids(sentences: Sequence[Sentence], labels: TagVocabulary) -> Ids:

@@ -12,6 +12,7 @@ from seqloom.layers.embedding import SparseEmbedding
 from seqloom.layers.recurrent import Recurrent
 from seqloom.losses.constraints import Constraints
 from seqloom.losses.crf import LinearChainCRF
+from seqloom.systems.supervised import Network
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.systems.tagger.encoding import TaggerBatch
 from seqloom.systems.tagger.spelling import SpellingConvolution, SpellingRecurrence, build_spelling
@@ -43,7 +44,7 @@ class SentenceScores(nn.Module):
         return scores
 
 
-class TaggerNetwork(nn.Module):
+class TaggerNetwork(Network):
     """Embeddings, encoder and output layer of a tagger (Huang et al. 2015; Lample et al. 2016).
 
     Args:
@@ -131,3 +132,7 @@ class TaggerNetwork(nn.Module):
             return loss
         terms = len(batch.lengths) if self.output == "crf" else batch.lengths.sum().clamp(min=1)
         return loss + F.cross_entropy(labels, batch.labels, ignore_index=IGNORED, reduction="sum") / terms
+
+    def terms(self, batch: TaggerBatch) -> float:
+        """Sentences under a CRF, tokens under a softmax."""
+        return float(len(batch.lengths)) if self.output == "crf" else float(batch.lengths.sum())

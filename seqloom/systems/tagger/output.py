@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,37 +14,16 @@ from seqloom.data.tagged.offsets import word_offsets
 from seqloom.data.tagged.schemes import convert, label_table, spans_from
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError
+from seqloom.systems.tagger.config import PredictOptions
 from seqloom.systems.tagger.highlighting import Highlight, page_end, page_start, paragraph
 from seqloom.systems.tagger.scoring import AnyTagger
 from seqloom.systems.tagger.streaming import blocks
 
-__all__ = ["Entity", "PredictOptions", "entities", "predict", "read_options"]
+__all__ = ["Entity", "entities", "predict", "read_options"]
 
 _PEEK = 200  # lines that tell the format
 
 Tags = Sequence[str]
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """How files are tagged and written."""
-
-    format: Annotated[
-        Literal["native", "plain", "json", "inline", "html"],
-        "the input's own format with tags put in, in the training file's scheme; 'token/tag' lines; JSON lines with "
-        "offsets and probabilities; text with [LABEL spans] marked; or a page with coloured spans",
-    ] = "native"
-    nbest: Annotated[int, "how many taggings of each sentence, best first (plain, json and explain)"] = 1
-    explain: Annotated[bool, "say for each sentence how its tags came about, as text or (--format json) JSON lines"] = (
-        False
-    )
-    read_as: Annotated[
-        Literal["auto", "columns", "conllu", "jsonl", "slashed", "segmented", "text", "plain"],
-        "the format of the input; text is running text, whose words and punctuation marks are told apart",
-    ] = "auto"
-    columns: Annotated[
-        str, "of column files, which column holds what, such as text=0,tag=3; without tag, one is added"
-    ] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from seqloom.data.tagged.schemes import scheme_named
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
-from seqloom.systems.family import Evaluation
+from seqloom.systems.evaluation import Confusion, Evaluation, Metric, Readings, Table, class_table, length_table
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.metrics import TOKEN_SIGNATURE, sentence_ratios
 from seqloom.systems.tagger.seen import Seen
@@ -73,35 +73,43 @@ def score(
         training: what the training data had, for accuracy on unknown tokens and the recall of unseen spans.
     """
     start = time.perf_counter()
-    found = tagger.predict_with_labels([sentence.tokens for sentence in sentences])
+    tagged = tagger.predict_with_labels([sentence.tokens for sentence in sentences])
     seconds = time.perf_counter() - start
-    predicted = [tags for tags, _ in found]
-    labels = _labels(sentences, [label for _, label in found])
+    predicted = [tags for tags, _ in tagged]
+    labels = _labels(sentences, [label for _, label in tagged])
     scheme = scheme_named(tagger.scheme) if tagger.scheme is not None else None
     report = tag_report(sentences, predicted, scheme, training=training, labels=labels)
-    metrics = {**_metrics(report), "tokens_per_second": report.tokens.tokens / max(seconds, 1e-9)}
-    classes = report.spans.labels if report.spans is not None else report.tokens.tags
-    details = {
-        "by_class": [
-            {"class": name, "precision": c.precision, "recall": c.recall, "f1": c.f1, "support": c.support}
-            for name, c in classes.items()
-        ],
-        "confusion": _confusion(report),
-        "by_length": [
-            {
-                "from": row.shortest,
-                "to": row.longest,
-                "sentences": row.sentences,
-                "f1": row.span_f1 if row.span_f1 is not None else row.accuracy,
-            }
-            for row in report.lengths
-        ],
-        "worst": _worst(report.worst, sentences, predicted),
-        "details": report.to_dict(),
-    }
     gold = [sentence.tags or () for sentence in sentences]
+    ratios = sentence_ratios(gold, predicted, scheme, labels)
+    speed = Metric("tokens_per_second", report.tokens.tokens / max(seconds, 1e-9), compared="tokens_per_second")
+    metrics = [*_metrics(report, ratios), speed]
     signature = TOKEN_SIGNATURE if report.spans is None else f"{report.spans.signature}; {TOKEN_SIGNATURE}"
-    return Evaluation(metrics, details, sentence_ratios(gold, predicted, scheme, labels), signature)
+    panels = list(_panels(report, sentences, predicted))
+    main = "accuracy" if report.spans is None else "span_f1"
+    return Evaluation(metrics, panels, signature, {"details": report.to_dict()}, main)
+
+
+def _panels(
+    report: TagReport, sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]]
+) -> Iterator[Table | Confusion | Readings]:
+    classes = report.spans.labels if report.spans is not None else report.tokens.tags
+    rows = [
+        {"class": name, "precision": c.precision, "recall": c.recall, "f1": c.f1, "support": c.support}
+        for name, c in classes.items()
+    ]
+    yield class_table(rows)
+    yield _confusion(report)
+    lengths = [
+        {
+            "from": row.shortest,
+            "to": row.longest,
+            "sentences": row.sentences,
+            "f1": row.span_f1 if row.span_f1 is not None else row.accuracy,
+        }
+        for row in report.lengths
+    ]
+    yield length_table(lengths)
+    yield Readings("worst", "Worst errors", _worst(report.worst, sentences, predicted))
 
 
 def _labels(sentences: Sequence[Sentence], predicted: Sequence[str | None]) -> tuple[list[str], list[str]] | None:
@@ -111,30 +119,34 @@ def _labels(sentences: Sequence[Sentence], predicted: Sequence[str | None]) -> t
     return (gold, given) if sentences and len(gold) == len(given) == len(sentences) else None
 
 
-def _metrics(report: TagReport) -> dict[str, float]:
-    metrics = {"accuracy": report.tokens.accuracy}
+def _metrics(report: TagReport, ratios: Mapping[str, NDArray[Any]]) -> Iterator[Metric]:
+    yield Metric("accuracy", report.tokens.accuracy, compared="accuracy", ratios=ratios.get("accuracy"))
     if report.spans is not None and report.strict_spans is not None:
         overall = report.spans.overall
-        metrics |= {"span_precision": overall.precision, "span_recall": overall.recall, "span_f1": overall.f1}
-        metrics["strict_span_f1"] = report.strict_spans.overall.f1
+        yield Metric("span_precision", overall.precision, compared="precision")
+        yield Metric("span_recall", overall.recall, compared="recall")
+        yield Metric("span_f1", overall.f1, compared="f1", ratios=ratios.get("span_f1"))
+        yield Metric("strict_span_f1", report.strict_spans.overall.f1)
     if report.labels is not None:
-        metrics["label_accuracy"] = report.labels.accuracy
+        yield Metric(
+            "label_accuracy", report.labels.accuracy, compared="label_accuracy", ratios=ratios.get("label_accuracy")
+        )
     if report.unseen is not None:
-        metrics["unknown_accuracy"] = report.unseen.accuracy if report.unseen.tokens else float("nan")
+        value = report.unseen.accuracy if report.unseen.tokens else float("nan")
+        yield Metric("unknown_accuracy", value, compared="unknown_accuracy")
     if report.unseen_spans is not None:
-        metrics["unseen_span_recall"] = report.unseen_spans.recall if report.unseen_spans.support else float("nan")
-    return metrics
+        yield Metric("unseen_span_recall", report.unseen_spans.recall if report.unseen_spans.support else float("nan"))
 
 
-def _confusion(report: TagReport) -> dict[str, Any]:
+def _confusion(report: TagReport) -> Confusion:
     labels = list(report.tokens.tags)
     place = {label: index for index, label in enumerate(labels)}
     counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
-    for (gold, found), count in report.tokens.confusion.items():
-        counts[place[gold], place[found]] = count
+    for (gold, given), count in report.tokens.confusion.items():
+        counts[place[gold], place[given]] = count
     for label, tag in report.tokens.tags.items():
         counts[place[label], place[label]] = tag.correct
-    return {"labels": labels, "counts": counts.tolist()}
+    return Confusion("confusion", "Confusions", labels, counts.tolist())
 
 
 def _worst(

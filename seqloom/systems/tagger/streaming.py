@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-__all__ = ["BLOCK", "blocks", "by_block"]
+__all__ = ["BLOCK", "SentenceStream", "blocks"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,7 +24,20 @@ def blocks(items: Iterable[Item], size: int = BLOCK) -> Iterator[list[Item]]:
         yield block
 
 
-def by_block(items: Iterable[Item], work: Callable[[Sequence[Item]], Iterable[Result]]) -> Iterator[Result]:
-    """The results for all items, of which no more than a block is ever held."""
-    for block in blocks(items):
-        yield from work(block)
+class SentenceStream(Generic[Item, Result]):
+    """A model of sentences at work on sentences as they come: none has to wait for another.
+
+    Args:
+        work: the results of some sentences.
+    """
+
+    def __init__(self, work: Callable[[Sequence[Item]], list[Result]]):
+        self._work = work
+
+    def push(self, sentences: Sequence[Item]) -> list[Result]:
+        """The results of these sentences."""
+        return self._work(sentences)
+
+    def close(self) -> list[Result]:
+        """Nothing: no sentence is kept."""
+        return []

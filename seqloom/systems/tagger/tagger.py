@@ -1,8 +1,7 @@
 """The tagger as a model: from tokens to tags, with everything that is needed to do so in one directory."""
 
 import dataclasses
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -16,15 +15,15 @@ from seqloom.data.tagged.legality import constraints
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ModelError
 from seqloom.losses.constraints import Constraints
-from seqloom.systems.card import model_card
-from seqloom.systems.directory import ModelDirectory, fill_model, write_model
-from seqloom.systems.tagger.config import TaggerModelConfig
+from seqloom.systems.saved import Contents, ModelDirectory, SavedModel, load_weights, weights_of
+from seqloom.systems.supervised import evaluating
+from seqloom.systems.tagger.config import PURPOSE, USAGE, TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus, TaggerBatch
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 from seqloom.systems.tagger.network import TaggerNetwork
 from seqloom.systems.tagger.seen import SEEN, Seen
-from seqloom.systems.tagger.streaming import by_block
+from seqloom.systems.tagger.streaming import SentenceStream
 from seqloom.systems.tagger.vectors import load_vectors
 
 __all__ = ["Adjustment", "Tagger"]
@@ -38,7 +37,7 @@ PREDICTION_TOKENS = 8192
 Decoded = TypeVar("Decoded")
 
 
-class Tagger:
+class Tagger(SavedModel):
     """One tag for each token (Huang et al. 2015; Lample et al. 2016; Ma & Hovy 2016).
 
     Args:
@@ -49,7 +48,6 @@ class Tagger:
         labels: the labels of whole sentences, where these have any.
 
     Attributes:
-        about: how the model was made.
         reading: how its data were read, and hence how files are read at prediction.
         seen: what its training data had, where that is kept.
     """
@@ -64,8 +62,8 @@ class Tagger:
         scheme: str | None,
         labels: TagVocabulary | None = None,
     ):
+        super().__init__()
         self.config, self.features, self.tags, self.scheme, self.labels = config, features, tags, scheme, labels
-        self.about: dict[str, Any] = {}
         self.reading: dict[str, Any] = {}
         self.seen: Seen | None = None
         if scheme is None:
@@ -153,9 +151,9 @@ class Tagger:
 
         return self._run(sentences, both)
 
-    def stream(self, sentences: Iterable[Tokens]) -> Iterator[list[str]]:
-        """The tags of each sentence of any iterable, however long, a block of sentences at a time."""
-        return by_block(sentences, self.predict)
+    def stream(self) -> SentenceStream[Tokens, list[str]]:
+        """A stream: sentences go in, any number at a time, and the tags of each come out at once."""
+        return SentenceStream(self.predict)
 
     def readings(self, sentences: Sequence[Tokens]) -> list[Reading]:
         """The tags of each sentence, its label, and the probabilities of all of them, from one pass of the network."""
@@ -212,29 +210,20 @@ class Tagger:
         corpus = EncodedCorpus(self.features, sentences)
         device = next(self.network.parameters()).device
         plan = evaluation_batches(corpus.lengths, tokens=PREDICTION_TOKENS)
-        training = self.network.training
-        self.network.eval()
-        try:
-            with torch.inference_mode():
-                results = [decode(indices, corpus.batch(indices).to(device)) for indices in plan]
-        finally:
-            self.network.train(training)
+        with evaluating(self.network):
+            results = [decode(indices, corpus.batch(indices).to(device)) for indices in plan]
         return restore_order(plan, results)
 
-    def fill(self, directory: Path) -> None:
-        """Writes the files of the model into an existing, empty directory."""
-        card = model_card(
-            f"Tagger of {len(self.tags)} tags",
-            "One tag for each token.",
-            self.about,
-            "```\nseqloom predict MODEL FILE\n```\nFILE is read as the training data were, its tags left out or ignored.",
+    def contents(self) -> Contents:
+        """What its directory holds."""
+        return Contents(
+            config={**self.settings(), "reading": self.reading},
+            tensors=self.tensors(),
+            title=f"Tagger of {len(self.tags)} tags",
+            purpose=PURPOSE,
+            usage=USAGE,
+            vocabularies=self.save_vocabularies,
         )
-        config = {"system": self.system, **self.settings(), "reading": self.reading, "about": self.about}
-        fill_model(directory, config, self.tensors(), card, self.save_vocabularies)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model directory; a reader finds the old one or the new one, never half of one."""
-        write_model(path, self.fill)
 
     def settings(self) -> dict[str, Any]:
         """What ``config.yaml`` keeps of a tagger beside its weights and vocabularies."""
@@ -242,7 +231,7 @@ class Tagger:
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """The weights by name, as the model directory keeps them."""
-        return {name: value.detach().cpu().numpy() for name, value in self.network.state_dict().items()}
+        return weights_of(self.network)
 
     def save_vocabularies(self, folder: Path) -> None:
         """Writes the vocabularies of features and tags."""
@@ -274,16 +263,5 @@ class Tagger:
         tagger.about = directory.config.get("about", {})
         tagger.reading = directory.config.get("reading", {})
         tagger.seen = Seen.load(directory.vocab / SEEN) if (directory.vocab / SEEN).exists() else None
-        expected = tagger.network.state_dict()
-        weights = directory.path / "weights.safetensors"
-        for name, tensor in expected.items():
-            if name not in directory.tensors:
-                raise ModelError(f"{weights}: the tensor '{name}' is missing; the model directory is damaged")
-            found = directory.tensors[name].shape
-            if found != tuple(tensor.shape):
-                raise ModelError(
-                    f"{weights}: '{name}' has the shape {found}, but the configuration needs {tuple(tensor.shape)}"
-                )
-        tagger.network.load_state_dict({name: torch.from_numpy(directory.tensors[name]) for name in expected})
-        tagger.network.eval()
+        load_weights(tagger.network, directory)
         return tagger

@@ -2,17 +2,15 @@
 
 import math
 import re
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from seqloom.data.vocabulary import TagVocabulary, Vocabulary
-from seqloom.errors import ConfigError, ModelError
-from seqloom.systems.crfsuite import Algorithm, crfsuite, open_model
+from seqloom.errors import ModelError
+from seqloom.systems.crfsuite import Algorithm, open_model, train_model
 from seqloom.systems.tagger.baselines.method import Ids, Probabilities, Stored, TaggedCorpus, Tokens
 from seqloom.systems.tagger.token_features import FUNCTIONS
 
@@ -89,39 +87,23 @@ class FeatureCRF:
         c2: float = 0.5,
         iterations: int = 10,
         algorithm: Algorithm = "perceptron",
-        progress: Callable[[str], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Self:
-        """Train on the sentences, which are handed to crfsuite one by one.
+        """Train on the sentences; the arguments are those of :func:`~seqloom.systems.crfsuite.train_model`.
 
-        Args:
-            c2: strength of the L2 penalty, typically 0.1 to 1; of L-BFGS alone.
-            iterations: at most so many; L-BFGS takes 100 to 200 to converge, the perceptron about 10.
-            algorithm: ``lbfgs``, maximum likelihood under the penalty, or ``perceptron``, the averaged structured
-                perceptron (Collins 2002), which takes a tenth of the time and knows no penalty. Its scores are no
-                log-probabilities by their training, so what it calls a probability is not calibrated.
-            progress: called with each line of crfsuite's log.
         Raises:
             ConfigError: an argument is out of range.
         Cost: about 2 KB of memory per token; time per iteration grows with tokens times tags squared.
         """
-        if not (c2 >= 0 and math.isfinite(c2)):
-            raise ConfigError(f"c2 is {c2}; expected a number from 0 up")
-        if iterations < 1:
-            raise ConfigError(f"iterations is {iterations}; expected at least 1")
-        trainer = _trainer(progress)
-        trainer.select("ap" if algorithm == "perceptron" else "lbfgs")
-        shared = {"max_iterations": iterations, "feature.minfreq": 1.0}
-        trainer.set_params(shared if algorithm == "perceptron" else {**shared, "c1": 0.0, "c2": c2})
         names = list(map(str, corpus.targets.tolist()))
-        end = 0
-        for tokens in corpus.sentences:
-            begin, end = end, end + len(tokens)
-            if begin < end:
-                trainer.append(word_features(tokens), names[begin:end])
-        with tempfile.TemporaryDirectory(prefix="seqloom-") as folder:
-            path = Path(folder) / "model.crfsuite"
-            trainer.train(str(path))
-            return cls(len(corpus.tags), path.read_bytes())
+        ends = np.cumsum([len(tokens) for tokens in corpus.sentences]).tolist()
+        sequences = (
+            (word_features(tokens), names[end - len(tokens) : end])
+            for tokens, end in zip(corpus.sentences, ends, strict=True)
+            if len(tokens)
+        )
+        model = train_model(sequences, c2=c2, iterations=iterations, algorithm=algorithm, progress=progress)
+        return cls(len(corpus.tags), model)
 
     def tag(self, sentences: Sequence[Tokens]) -> list[Ids]:
         """(T,) the most probable tags."""
@@ -162,14 +144,3 @@ class FeatureCRF:
     def restored(cls, words: Vocabulary, tags: TagVocabulary, stored: Stored) -> Self:
         """The method that `stored` described."""
         return cls(len(tags), stored.arrays["model"].astype(np.uint8).tobytes())
-
-
-def _trainer(progress: Callable[[str], None] | None) -> Any:
-    library = crfsuite()
-
-    class Trainer(library.Trainer):  # type: ignore[name-defined]
-        def message(self, message: str) -> None:
-            if progress is not None and message.strip():
-                progress(message.strip())
-
-    return Trainer(algorithm="lbfgs", verbose=False)

@@ -15,12 +15,12 @@ def fit(
     method: str,
     corpus: TaggedCorpus,
     settings: StatisticsConfig | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> BaselineMethod:
     """A method fitted on tagged sentences.
 
     Args:
-        progress: called with a line of text now and then by the one method that takes minutes.
+        progress: called with the iteration, and the last there can be, by the one method that takes minutes.
     Raises:
         ConfigError: there is no such method.
     """

@@ -1,7 +1,6 @@
 """A tagger without a network as a model: the same verbs as the neural tagger, in one directory. No torch is imported."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,21 +8,21 @@ from seqloom.data.tagged.schemes import convert
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary, Vocabulary
 from seqloom.errors import ModelError, SeqloomError
-from seqloom.systems.card import model_card
-from seqloom.systems.directory import ModelDirectory, fill_model, write_model
+from seqloom.systems.saved import Contents, ModelDirectory, SavedModel
 from seqloom.systems.tagger.baselines import methods
 from seqloom.systems.tagger.baselines.config import StatisticsConfig
 from seqloom.systems.tagger.baselines.method import BaselineMethod, Ids, Probabilities, Stored, TaggedCorpus, Tokens
+from seqloom.systems.tagger.config import PURPOSE, USAGE
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.seen import SEEN, Seen
-from seqloom.systems.tagger.streaming import by_block
+from seqloom.systems.tagger.streaming import SentenceStream
 
 __all__ = ["BaselineTagger"]
 
 MOST_PATHS = 1000  # of a sentence, among which taggings that differ are looked for
 
 
-class BaselineTagger:
+class BaselineTagger(SavedModel):
     """Tags tokens by one of the methods without a network.
 
     These decode without constraints. Where tags spell spans, what breaks the scheme is respelled as the CoNLL scorer
@@ -38,7 +37,6 @@ class BaselineTagger:
         scheme: how tags spell spans, or None.
 
     Attributes:
-        about: how the model was made.
         reading: how its data were read, and hence how files are read at prediction.
         seen: what its training data had, where that is kept.
         labels: None: these methods give whole sentences no label.
@@ -50,9 +48,9 @@ class BaselineTagger:
     def __init__(
         self, method: str, words: Vocabulary, tags: TagVocabulary, implementation: BaselineMethod, scheme: str | None
     ):
+        super().__init__()
         self.method, self.words, self.tags = method, words, tags
         self.implementation, self.scheme = implementation, scheme
-        self.about: dict[str, Any] = {}
         self.reading: dict[str, Any] = {}
         self.seen: Seen | None = None
 
@@ -63,7 +61,7 @@ class BaselineTagger:
         sentences: Sequence[Sentence],
         scheme: str | None = None,
         settings: StatisticsConfig | None = None,
-        progress: Callable[[str], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Self:
         """A tagger fitted on tagged sentences.
 
@@ -84,9 +82,9 @@ class BaselineTagger:
         """The tags of each sentence, with None for its label."""
         return [(tags, None) for tags in self.predict(sentences)]
 
-    def stream(self, sentences: Iterable[Tokens]) -> Iterator[list[str]]:
-        """The tags of each sentence of any iterable, in bounded memory, as :meth:`Tagger.stream`."""
-        return by_block(sentences, self.predict)
+    def stream(self) -> SentenceStream[Tokens, list[str]]:
+        """A stream, as :meth:`Tagger.stream`."""
+        return SentenceStream(self.predict)
 
     def readings(self, sentences: Sequence[Tokens]) -> list[Reading]:
         """The tags of each sentence and the probabilities of all tags."""
@@ -131,17 +129,9 @@ class BaselineTagger:
         tags = self.tags.names(path.tolist())
         return tags if self.scheme is None else convert(tags, self.scheme, self.scheme)
 
-    def fill(self, directory: Path) -> None:
-        """Writes the files of the model into an existing, empty directory."""
-        card = model_card(
-            f"Tagger of {len(self.tags)} tags, method {self.method}",
-            "One tag for each token.",
-            self.about,
-            "```\nseqloom predict MODEL FILE\n```\nFILE is read as the training data were, its tags left out or ignored.",
-        )
+    def contents(self) -> Contents:
+        """What its directory holds."""
         stored = self.implementation.stored()
-        config: dict[str, Any] = {"system": self.system, "method": self.method, "scheme": self.scheme}
-        config |= {"reading": self.reading, "about": self.about}
 
         def vocabularies(folder: Path) -> None:
             for name, vocabulary in {"words": self.words, **stored.vocabularies}.items():
@@ -150,11 +140,14 @@ class BaselineTagger:
             if self.seen is not None:
                 self.seen.save(folder / SEEN)
 
-        fill_model(directory, config, stored.arrays, card, vocabularies)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model directory; a reader finds the old one or the new one, never half of one."""
-        write_model(path, self.fill)
+        return Contents(
+            config={"method": self.method, "scheme": self.scheme, "reading": self.reading},
+            tensors=stored.arrays,
+            title=f"Tagger of {len(self.tags)} tags, method {self.method}",
+            purpose=PURPOSE,
+            usage=USAGE,
+            vocabularies=vocabularies,
+        )
 
     @classmethod
     def from_directory(cls, directory: ModelDirectory) -> Self:

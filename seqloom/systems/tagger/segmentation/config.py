@@ -1,15 +1,24 @@
 """What can be configured about a word segmenter. No torch here: the command line reads these to print its help."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.training.config import TrainingConfig
 
-__all__ = ["METHODS", "Method", "SegmenterConfig", "SegmenterDataConfig", "StatisticsConfig"]
+__all__ = [
+    "METHODS",
+    "Method",
+    "PredictOptions",
+    "Priority",
+    "SegmenterConfig",
+    "SegmenterDataConfig",
+    "StatisticsConfig",
+]
 
 Method = Literal["fmm", "bmm", "bimm", "fewest", "unigram", "bigram", "hmm", "crf", "blstm", "blstm-crf"]
 METHODS = Method.__args__  # type: ignore[attr-defined]
+Priority = Literal["prefer", "force"]
 
 
 @dataclass(frozen=True)
@@ -96,3 +105,21 @@ class SegmenterConfig:
     training: TrainingConfig = field(default_factory=_default_training)
     baselines: tuple[Method, ...] = ()
     examples: tuple[str, ...] = ("乒乓球拍卖了", "李国庆节日在加班", "我是中国人")
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How raw text is segmented and written."""
+
+    format: Annotated[
+        Literal["plain", "json", "bmes", "native"],
+        "words and spaces, JSON lines with offsets, or BMES columns; native is plain",
+    ] = "plain"
+    nbest: Annotated[int, "how many segmentations of each line, best first"] = 1
+    method: Annotated[Method | None, "another method on the model's words, such as fmm; by default the model's own"] = (
+        None
+    )
+    dict: Annotated[str | None, "a file of your own words: word [frequency] [tag]"] = None
+    priority: Annotated[Priority, "whether your words are preferred over, or forced upon, other readings"] = "prefer"
+    full: Annotated[bool, "print every dictionary word found in each line, overlapping or not"] = False
+    keep_space: Annotated[bool, "keep the text's own whitespace, as words of its own"] = False

@@ -23,18 +23,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self, TypeAlias
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.trie import Trie
 from seqloom.errors import DataError
+from seqloom.systems.tagger.segmentation.config import Priority
 from seqloom.systems.tagger.segmentation.method import Arrays
 
-__all__ = ["Dictionary", "FileReport", "Priority", "UserEntry", "pack_words", "read_word_file", "unpack_words"]
+__all__ = ["Dictionary", "FileReport", "UserEntry", "pack_words", "read_word_file", "unpack_words"]
 
-Priority: TypeAlias = Literal["prefer", "force"]
 
 _PRIORITIES: tuple[Priority, ...] = ("prefer", "force")  # from weak to strong
 

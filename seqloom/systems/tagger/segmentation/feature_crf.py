@@ -2,18 +2,16 @@
 
 import math
 import re
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from seqloom.data.tagged.words import tags_to_words, words_to_tags
-from seqloom.errors import ConfigError, DataError
-from seqloom.systems.crfsuite import Algorithm, crfsuite, open_model
+from seqloom.errors import DataError
+from seqloom.systems.crfsuite import Algorithm, open_model, train_model
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary
 from seqloom.systems.tagger.segmentation.method import Arrays, Settings
 from seqloom.systems.tagger.segmentation.user_words import impose_user_words
@@ -108,44 +106,37 @@ class FeatureCRF:
         iterations: int = 150,
         algorithm: Algorithm = "lbfgs",
         minimum_frequency: float = 1.0,
-        progress: Callable[[str], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Self:
-        """Train on segmented lines, which are handed to crfsuite one by one.
+        """Train on segmented lines; the arguments are those of :func:`~seqloom.systems.crfsuite.train_model`.
+
+        Of L-BFGS, stopping at 50 iterations costs 3 points of F.
 
         Args:
             lines: the words of each line.
-            c2: strength of the L2 penalty, typically 0.1 to 1.
-            iterations: at most so many; L-BFGS takes 100 to 200 to converge, and stopping at 50 costs 3 points of F; the
-                perceptron takes about 10.
-            algorithm: ``lbfgs``, maximum likelihood under the penalty, or ``perceptron``, the averaged structured
-                perceptron (Collins 2002), which takes a tenth of the time and knows no penalty.
-            minimum_frequency: features that occur less often are dropped; 2 halves the model and costs little.
-            progress: called with each line of crfsuite's log.
         Raises:
             ConfigError: an argument is out of range.
             DataError: there is no word in the lines.
         Cost: about 1 KB of memory per character; time per iteration is linear in the characters (about 0.2 s per 100,000).
         """
-        if not (c2 >= 0 and math.isfinite(c2)):
-            raise ConfigError(f"c2 is {c2}; expected a number from 0 up")
-        if iterations < 1:
-            raise ConfigError(f"iterations is {iterations}; expected at least 1")
-        trainer = _trainer(progress)
-        shared = {"max_iterations": iterations, "feature.minfreq": minimum_frequency}
-        trainer.select("ap" if algorithm == "perceptron" else "lbfgs")
-        trainer.set_params(shared if algorithm == "perceptron" else {**shared, "c1": 0.0, "c2": c2})
-        empty = True
-        for line in lines:
-            text = "".join(line)
-            if text:
-                trainer.append(character_features(text), list(words_to_tags([word for word in line if word])))
-                empty = False
-        if empty:
+        lines = list(lines)
+        if not any(map(any, lines)):
             raise DataError("the training lines of the feature CRF hold no word; expected segmented text")
-        with tempfile.TemporaryDirectory(prefix="seqloom-") as folder:
-            path = Path(folder) / "model.crfsuite"
-            trainer.train(str(path))
-            return cls(path.read_bytes())
+        sequences = (
+            (character_features("".join(line)), list(words_to_tags([word for word in line if word])))
+            for line in lines
+            if any(line)
+        )
+        return cls(
+            train_model(
+                sequences,
+                c2=c2,
+                iterations=iterations,
+                algorithm=algorithm,
+                minimum_frequency=minimum_frequency,
+                progress=progress,
+            )
+        )
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
         """The words of each text."""
@@ -184,14 +175,3 @@ class FeatureCRF:
         """The method that `state` described."""
         dictionary = Dictionary.from_arrays(arrays, "dictionary.") if settings["dictionary"] else None
         return cls(arrays["model"].astype(np.uint8).tobytes(), dictionary)
-
-
-def _trainer(progress: Callable[[str], None] | None) -> Any:
-    library = crfsuite()
-
-    class Trainer(library.Trainer):  # type: ignore[name-defined]
-        def message(self, message: str) -> None:
-            if progress is not None and message.strip():
-                progress(message.strip())
-
-    return Trainer(algorithm="lbfgs", verbose=False)

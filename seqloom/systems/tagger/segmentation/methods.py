@@ -15,12 +15,15 @@ from seqloom.systems.tagger.segmentation.ngram import BigramPaths, UnigramPaths
 if TYPE_CHECKING:
     from seqloom.systems.tagger.segmentation.config import StatisticsConfig
 
-__all__ = ["DICTIONARY_METHODS", "NETWORK_METHODS", "dictionary_method", "fit", "restore"]
+__all__ = ["DICTIONARY_METHODS", "NETWORK_METHODS", "STATISTICAL_METHODS", "dictionary_method", "fit", "restore"]
 
 NETWORK_METHODS = ("blstm", "blstm-crf")
 
 # Methods that need nothing but words and their counts, so every trained segmenter can run them as well.
 DICTIONARY_METHODS = ("fmm", "bmm", "bimm", "fewest", "unigram")
+
+STATISTICAL_METHODS = (*DICTIONARY_METHODS, "bigram", "hmm", "crf")
+"""All methods without a network."""
 
 _DIRECTIONS: dict[str, Direction] = {"fmm": "fmm", "bmm": "bmm", "bimm": "bimm"}
 
@@ -58,14 +61,14 @@ def fit(
     lines: Sequence[list[str]],
     words: Dictionary,
     settings: "StatisticsConfig",
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> StoredSegmenter:
     """A method without a network, fitted on segmented lines.
 
     Args:
         lines: the words of each training line.
         words: the same words with their counts.
-        progress: called with a line of text now and then by the one method that takes minutes.
+        progress: called with the iteration, and the last there can be, by the one method that takes minutes.
     """
     if method in ("unigram", "bigram"):
         # Runs of single characters are mostly unknown words, which a model of characters reads better than a list of words.

@@ -9,7 +9,7 @@ from torch import Tensor
 from seqloom.data.tagged.words import BMES
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.systems.tagger.config import TaggerModelConfig
-from seqloom.systems.tagger.encoding import EncodedCorpus
+from seqloom.systems.tagger.encoding import EncodedCorpus, Hiding
 from seqloom.systems.tagger.features import FeatureSet, Ids
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary, UserEntry
 from seqloom.systems.tagger.segmentation.user_words import forced_spans
@@ -55,10 +55,10 @@ class NeuralSegmenter:
         """The same network under a user's words."""
         return NeuralSegmenter(self.tagger, dictionary)
 
-    def encode(self, lines: Sequence[Sequence[str]]) -> EncodedCorpus:
+    def encode(self, lines: Sequence[Sequence[str]], hiding: Hiding | None = None) -> EncodedCorpus:
         """The segmented lines that the features were fitted on, as training sentences."""
         texts = ["".join(words) for words in lines]
-        return EncodedCorpus(self.tagger.features, texts, bmes_ids(lines), lines)
+        return EncodedCorpus(self.tagger.features, texts, bmes_ids(lines), lines, hiding=hiding)
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
         """The words of each text."""

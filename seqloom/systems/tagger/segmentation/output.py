@@ -2,38 +2,16 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Annotated, Literal
+from dataclasses import replace
 
 from seqloom.data.tagged.segmented import format_bmes, format_segmented
 from seqloom.errors import ConfigError
-from seqloom.systems.tagger.segmentation.config import Method
-from seqloom.systems.tagger.segmentation.dictionary import Dictionary, Priority
+from seqloom.systems.tagger.segmentation.config import PredictOptions
+from seqloom.systems.tagger.segmentation.dictionary import Dictionary
 from seqloom.systems.tagger.segmentation.segmenter import Segmentation, Segmenter
+from seqloom.systems.tagger.streaming import blocks
 
-__all__ = ["PredictOptions", "predict"]
-
-# Lines handed to a method together: enough for batches of like length, few enough for output to flow.
-BLOCK = 2000
-
-
-@dataclass(frozen=True)
-class PredictOptions:
-    """How raw text is segmented and written."""
-
-    format: Annotated[
-        Literal["plain", "json", "bmes", "native"],
-        "words and spaces, JSON lines with offsets, or BMES columns; native is plain",
-    ] = "plain"
-    nbest: Annotated[int, "how many segmentations of each line, best first"] = 1
-    method: Annotated[Method | None, "another method on the model's words, such as fmm; by default the model's own"] = (
-        None
-    )
-    dict: Annotated[str | None, "a file of your own words: word [frequency] [tag]"] = None
-    priority: Annotated[Priority, "whether your words are preferred over, or forced upon, other readings"] = "prefer"
-    full: Annotated[bool, "print every dictionary word found in each line, overlapping or not"] = False
-    keep_space: Annotated[bool, "keep the text's own whitespace, as words of its own"] = False
+__all__ = ["predict"]
 
 
 def predict(model: Segmenter, lines: Iterable[str], options: PredictOptions) -> Iterator[str]:
@@ -44,8 +22,7 @@ def predict(model: Segmenter, lines: Iterable[str], options: PredictOptions) -> 
         model = model.with_dictionary(Dictionary.from_counts({}).with_file(options.dict, options.priority))
     if options.method is not None:
         model = model.with_method(options.method)
-    source = iter(lines)
-    while block := list(islice(source, BLOCK)):
+    for block in blocks(lines):
         if options.full:
             yield from format_segmented(model.full(block))
         elif options.nbest > 1:

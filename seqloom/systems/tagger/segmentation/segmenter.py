@@ -1,15 +1,12 @@
 """The word segmenter as a product: raw text in, words with offsets out, whatever the method."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from seqloom.errors import ConfigError, ModelError, SeqloomError
-from seqloom.systems.card import model_card
-from seqloom.systems.directory import ModelDirectory, fill_model, write_model
+from seqloom.systems.saved import Contents, ModelDirectory, SavedModel
 from seqloom.systems.tagger.segmentation import methods
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary
 from seqloom.systems.tagger.segmentation.method import StoredSegmenter, WordSegmenter
@@ -17,6 +14,7 @@ from seqloom.systems.tagger.segmentation.pieces import PieceStream, fold_width, 
 from seqloom.systems.tagger.segmentation.word_lattice import build_lattice
 
 if TYPE_CHECKING:
+    from seqloom.systems.tagger.network import TaggerNetwork
     from seqloom.systems.tagger.segmentation.neural import NeuralSegmenter
 
 __all__ = ["Segmentation", "SegmentationStream", "Segmenter"]
@@ -59,7 +57,7 @@ class Segmentation:
         return {"text": self.text, "words": words}
 
 
-class Segmenter:
+class Segmenter(SavedModel):
     """Segments raw text by one method.
 
     Args:
@@ -81,9 +79,9 @@ class Segmenter:
         fold: bool = True,
         maximum_length: int = 200,
     ):
+        super().__init__()
         self.method, self.words, self.implementation = method, words, implementation
         self.fold, self.maximum_length = fold, maximum_length
-        self.about: dict[str, Any] = {}
 
     def predict(self, texts: Iterable[str]) -> list[Segmentation]:
         """Segments texts together: far faster than one at a time.
@@ -164,8 +162,19 @@ class Segmenter:
         return self._like(method, self.words, methods.dictionary_method(method, self.words))
 
     @property
-    def _network(self) -> "NeuralSegmenter | None":
-        """The network of the methods that have one. No other method imports torch, which takes longer than they do."""
+    def network(self) -> "TaggerNetwork":
+        """The network of the methods that have one.
+
+        Raises:
+            ConfigError: this method has none.
+        """
+        if self.neural is None:
+            raise ConfigError(f"a segmenter of method {self.method!r} has no network")
+        return self.neural.tagger.network
+
+    @property
+    def neural(self) -> "NeuralSegmenter | None":
+        """The implementation of the methods with a network. No other method imports torch, which takes longer than they do."""
         if self.method not in methods.NETWORK_METHODS:
             return None
         from seqloom.systems.tagger.segmentation.neural import NeuralSegmenter
@@ -181,16 +190,15 @@ class Segmenter:
     def _segment(self, texts: Sequence[str]) -> list[list[str]]:
         return self.implementation.segment([self._read(text) for text in texts])
 
-    def fill(self, directory: Path) -> None:
-        """Writes the files of the model into an existing, empty directory."""
+    def contents(self) -> Contents:
+        """What its directory holds."""
         config: dict[str, Any] = {
-            "system": self.system,
             "method": self.method,
             "fold_width": self.fold,
             "maximum_length": self.maximum_length,
         }
         tensors = {f"words.{name}": array for name, array in self.words.arrays().items()}
-        tagger = None if self._network is None else self._network.tagger
+        tagger = None if self.neural is None else self.neural.tagger
         if tagger is not None:
             config |= tagger.settings()
             tensors |= tagger.tensors()
@@ -199,19 +207,14 @@ class Segmenter:
                 raise TypeError(f"{type(self.implementation).__name__} has no state to save")
             arrays, config["settings"] = self.implementation.state()
             tensors |= {f"method.{name}": array for name, array in arrays.items()}
-        usage = "```\nseqloom predict MODEL text.txt\necho 我是中国人 | seqloom predict MODEL - --format json --nbest 3\n```\n"
-        card = model_card(
-            f"Word segmenter, method {self.method}",
-            "Cuts raw Chinese text into words; whitespace separates words and belongs to none.",
-            self.about,
-            usage,
+        return Contents(
+            config,
+            tensors,
+            title=f"Word segmenter, method {self.method}",
+            purpose="Cuts raw Chinese text into words; whitespace separates words and belongs to none.",
+            usage="```\nseqloom predict MODEL text.txt\necho 我是中国人 | seqloom predict MODEL - --format json --nbest 3\n```\n",
+            vocabularies=tagger.save_vocabularies if tagger is not None else lambda folder: None,
         )
-        vocabularies = tagger.save_vocabularies if tagger is not None else lambda folder: None
-        fill_model(directory, {**config, "about": self.about}, tensors, card, vocabularies)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model directory; a reader finds the old one or the new one, never half of one."""
-        write_model(path, self.fill)
 
     @classmethod
     def from_directory(cls, directory: ModelDirectory) -> Self:

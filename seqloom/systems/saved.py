@@ -1,11 +1,16 @@
-"""A model directory: ``config.yaml``, ``weights.safetensors``, ``vocab/*.json`` and ``card.md``. Reading one runs no code."""
+"""A model directory: ``config.yaml``, ``weights.safetensors``, ``vocab/*.json`` and ``card.md``, saved and loaded with checks.
+
+Reading one runs no code.
+"""
 
 import os
+import platform
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import yaml
@@ -14,7 +19,24 @@ from numpy.typing import NDArray
 from seqloom import __version__
 from seqloom.errors import ModelError
 
-__all__ = ["ModelDirectory", "fill_model", "read_config", "read_model", "write_model"]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from seqloom.systems.evaluation import Evaluation
+
+__all__ = [
+    "Contents",
+    "ModelDirectory",
+    "SavedModel",
+    "about_training",
+    "fill_model",
+    "load_weights",
+    "model_card",
+    "read_config",
+    "read_model",
+    "weights_of",
+    "write_model",
+]
 
 FORMAT = 1
 
@@ -133,6 +155,119 @@ def write_model(path: str | os.PathLike[str], fill: Callable[[Path], None]) -> N
     fresh.mkdir()
     fill(fresh)
     _replace(fresh, target)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a model keeps in its directory.
+
+    Attributes:
+        config: entries of ``config.yaml`` beside the format, the version, the system and ``about``.
+        tensors: the weights by name.
+        title, purpose, usage: of ``card.md``; the usage is Markdown.
+        vocabularies: writes the vocabularies into the folder that it is given.
+    """
+
+    config: Mapping[str, Any]
+    tensors: Mapping[str, NDArray[Any]]
+    title: str
+    purpose: str
+    usage: str
+    vocabularies: Callable[[Path], None] = lambda folder: None
+
+
+class SavedModel(ABC):
+    """A model that a directory holds, whatever its system.
+
+    Attributes:
+        system: the name of its system.
+        about: how it was made.
+    """
+
+    system: ClassVar[str]
+
+    def __init__(self) -> None:
+        self.about: dict[str, Any] = {}
+
+    @abstractmethod
+    def contents(self) -> Contents:
+        """What its directory holds."""
+
+    def fill(self, directory: Path) -> None:
+        """Writes the files of the model into an existing, empty directory."""
+        contents = self.contents()
+        card = model_card(contents.title, contents.purpose, self.about, contents.usage)
+        config = {"system": self.system, **contents.config, "about": self.about}
+        fill_model(directory, config, contents.tensors, card, contents.vocabularies)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the model directory; a reader finds the old one or the new one, never half of one."""
+        write_model(path, self.fill)
+
+    def evaluate(self, data: Any) -> "Evaluation":
+        """The scores on data: a path of the system's formats, or examples in memory."""
+        from seqloom.data.source import Source
+        from seqloom.systems.registry import system
+
+        own = system(self.system).load()
+        evaluation: Evaluation = own.score(self, own.held_examples(self, Source.of(data)))
+        return evaluation
+
+
+def weights_of(network: "nn.Module") -> dict[str, NDArray[Any]]:
+    """The weights of a network by name, as a model directory keeps them."""
+    return {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
+
+
+def load_weights(network: "nn.Module", directory: ModelDirectory) -> None:
+    """Puts the weights of a directory into a network, which is then ready for evaluation.
+
+    Raises:
+        ModelError: a tensor is missing or has another shape.
+    """
+    import torch
+
+    weights, expected = directory.path / "weights.safetensors", network.state_dict()
+    for name, tensor in expected.items():
+        if name not in directory.tensors:
+            raise ModelError(f"{weights}: the tensor '{name}' is missing; the model directory is damaged")
+        shape = directory.tensors[name].shape
+        if shape != tuple(tensor.shape):
+            raise ModelError(
+                f"{weights}: '{name}' has the shape {shape}, but the configuration needs {tuple(tensor.shape)}"
+            )
+    network.load_state_dict({name: torch.from_numpy(directory.tensors[name]) for name in expected})
+    network.eval()
+
+
+# How a model was made -----------------------------------------------------------------------------------------------------
+
+
+def about_training(command: str, seed: int, data: Mapping[str, Any]) -> dict[str, Any]:
+    """How a model was made: command, seed, the data's files with checksums, and the versions of what computed it."""
+    import numpy
+    import torch
+
+    return {
+        "command": command,
+        "seed": seed,
+        "data": dict(data),
+        "versions": {
+            "seqloom": __version__,
+            "torch": str(torch.__version__),
+            "numpy": numpy.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def model_card(title: str, purpose: str, about: Mapping[str, Any], usage: str) -> str:
+    """The text of ``card.md``: purpose, scores, data, command, use."""
+    known = [(name, value) for name, value in about.get("scores", {}).items() if value is not None]
+    rows = "\n".join(f"| {name} | {value:.4f} |" for name, value in known)
+    scores = f"| metric | value |\n|---|---:|\n{rows}\n" if rows else "Not scored on a test set.\n"
+    facts = yaml.safe_dump({key: about[key] for key in about if key != "scores"}, sort_keys=False, allow_unicode=True)
+    return f"# {title}\n\n{purpose}\n\n## Scores\n\n{scores}\n## Training\n\n```yaml\n{facts}```\n\n## Use\n\n{usage}\n"
 
 
 def _replace(fresh: Path, target: Path) -> None:

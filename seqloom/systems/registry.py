@@ -1,0 +1,128 @@
+"""The systems by name. Each is found when it is used: listing them, or printing the help of a recipe, imports none of them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from seqloom.errors import ConfigError, ModelError, did_you_mean
+
+__all__ = ["SYSTEMS", "Registered", "load", "register", "system"]
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A named system and where its parts are: as ``module:name``, or the classes themselves.
+
+    Attributes:
+        config, options: its dataclasses, which import no torch.
+        system: its :class:`~seqloom.systems.contract.System`.
+        takes: what ``predict`` reads, for the help.
+    """
+
+    name: str
+    family: str
+    summary: str
+    config: str | type
+    options: str | type
+    system: str | type
+    takes: str = "a text file, compressed or not, or - for standard input"
+
+    def config_class(self) -> type:
+        """The dataclass of its recipes."""
+        return _resolve(self.config)
+
+    def options_class(self) -> type:
+        """The dataclass of the options of ``predict``."""
+        return _resolve(self.options)
+
+    def load(self) -> Any:
+        """The system itself."""
+        return _resolve(self.system)()
+
+
+def _resolve(place: str | type) -> type:
+    if not isinstance(place, str):
+        return place
+    module, name = place.split(":")
+    resolved: type = getattr(importlib.import_module(module), name)
+    return resolved
+
+
+SYSTEMS: dict[str, Registered] = {
+    one.name: one
+    for one in (
+        Registered(
+            "segmenter",
+            "Tagger",
+            "words of Chinese text: dictionary, lattice, HMM, feature CRF, BLSTM and BLSTM-CRF methods",
+            "seqloom.systems.tagger.segmentation.config:SegmenterConfig",
+            "seqloom.systems.tagger.segmentation.config:PredictOptions",
+            "seqloom.systems.tagger.segmentation.system:SegmenterSystem",
+        ),
+        Registered(
+            "tagger",
+            "Tagger",
+            "one tag for each token of CoNLL columns, CoNLL-U, JSON lines or segmented text",
+            "seqloom.systems.tagger.config:TaggerConfig",
+            "seqloom.systems.tagger.config:PredictOptions",
+            "seqloom.systems.tagger.system:TaggerSystem",
+        ),
+        Registered(
+            "synthetic",
+            "Classifier",
+            "answers about generated sequences, and images read as sequences: adding, copy, parity, permuted MNIST, ...",
+            "seqloom.systems.synthetic.config:SyntheticConfig",
+            "seqloom.systems.synthetic.config:PredictOptions",
+            "seqloom.systems.synthetic.system:SyntheticSystem",
+        ),
+    )
+}
+
+
+# Names of earlier releases, which models and recipes still have.
+_FORMER = {"longterm": "synthetic"}
+
+
+def register(cls: type) -> type:
+    """Registers a system of one's own, a subclass of `System`; a decorator. The command line runs it with ``--import FILE``.
+
+    Raises:
+        ConfigError: the name is taken.
+    """
+    described: Any = cls
+    if described.name in SYSTEMS and SYSTEMS[described.name].system is not cls:
+        raise ConfigError(f"a system called {described.name!r} is registered already; choose another name")
+    SYSTEMS[described.name] = Registered(
+        described.name, described.family, described.summary, described.config, described.options, cls, described.takes
+    )
+    return cls
+
+
+def system(name: str, where: str = "system") -> Registered:
+    """The system of that name, or of that former name.
+
+    Raises:
+        ConfigError: there is none; the sentence offers the nearest.
+    """
+    name = _FORMER.get(name, name)
+    if name not in SYSTEMS:
+        raise ConfigError(f"{where}: {name!r} is not a known system{did_you_mean(str(name), SYSTEMS)}")
+    return SYSTEMS[name]
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Loads a model directory; never runs code from it.
+
+    Raises:
+        ModelError: the directory is missing, damaged or foreign.
+    """
+    from seqloom.systems.saved import read_model
+
+    directory = read_model(path)
+    name = _FORMER.get(directory.setting("system"), directory.setting("system"))
+    if name not in SYSTEMS:
+        raise ModelError(f"{directory.path / 'config.yaml'}: system {name!r} is not one of {', '.join(SYSTEMS)}")
+    return SYSTEMS[name].load().restore(directory)

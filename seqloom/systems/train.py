@@ -1,0 +1,194 @@
+"""The one training of a system: preflight, read, split, seed, build, fit, reload the best, score, baselines, report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqloom.data.files import write_atomic
+from seqloom.errors import ConfigError, SeqloomError
+from seqloom.systems.baseline import check_baselines, fit_baseline
+from seqloom.systems.evaluation import known_numbers
+from seqloom.systems.registry import Registered, load
+from seqloom.systems.saved import SavedModel, about_training
+from seqloom.training.launch import first_process
+
+if TYPE_CHECKING:
+    from seqloom.systems.contract import Splits, System
+
+__all__ = ["EVALUATION", "fit", "network_task", "train_run", "train_system"]
+
+EVALUATION = "evaluation.json"
+"""The file of a run's scores."""
+
+# A checkpoint holds the weights and at most two numbers of the optimiser for each; the last one, the best one, the one that
+# is being written, and the model lie beside each other.
+_NUMBERS_PER_WEIGHT = 10
+_SPACE = 16 * 2**20
+
+
+def train_system(
+    system: System[Any, Any, Any],
+    config: Any,
+    run: Path,
+    *,
+    resume: bool = False,
+    command: str = "",
+    objects: Mapping[str, Any] | None = None,
+) -> SavedModel:
+    """Trains a system by a configuration and scores it, with its baselines, on the test data.
+
+    Leaves ``run/model`` and ``run/evaluation.json``.
+
+    Args:
+        run: the run directory: new, or the one to resume.
+        command: what a person typed, which the model keeps.
+        objects: examples in memory, in the place of the files of ``train``, ``dev`` and ``test``.
+    Raises:
+        ConfigError: the configuration does not fit the data, or something that the training will need is missing.
+        DataError: a file is wrong.
+    """
+    known = dict(system.baselines())
+    baselines, method = tuple(getattr(config, "baselines", ())), getattr(config, "method", "")
+    check_baselines([*([method] if method in known else []), *baselines], known)
+    splits = system.splits(config, objects or {})
+    about = about_training(command, config.training.seed, splits.sources)
+    if method in known:
+        model = fit_baseline(method, known[method], config, splits, system.examples)
+        model.about = about
+    else:
+        model = fit(system, config, splits, run, about, resume=resume)
+    if not first_process():
+        return model
+    evaluation = system.score(model, splits.test)
+    rows = [{"method": system.title(config), **evaluation.compared()}]
+    for name in baselines:
+        fitted = fit_baseline(name, known[name], config, splits, system.examples)
+        rows.append({"method": name, **system.score(fitted, splits.test).compared()})
+    model.about = {**model.about, "scores": known_numbers(evaluation.values())}
+    model.save(run / "model")
+    shown = replace(evaluation, panels=[*evaluation.panels, *system.illustrations(config, model)])
+    report = {
+        "system": system.name,
+        "method": system.title(config),
+        "data": about["data"],
+        "seed": config.training.seed,
+        "versions": about["versions"],
+        **shown.to_dict(),
+        "baselines": rows,
+    }
+    write_atomic(run / EVALUATION, json.dumps(report, ensure_ascii=False, indent=1))
+    return model
+
+
+def train_run(
+    registered: Registered,
+    config: Any,
+    run: Path,
+    *,
+    resume: bool = False,
+    command: str = "",
+    objects: Mapping[str, Any] | None = None,
+) -> SavedModel:
+    """Trains in a run directory, which keeps the configuration too; as `train_system` otherwise.
+
+    Raises:
+        ConfigError: the directory holds a run already and is not to be resumed; beside those of `train_system`.
+    """
+    from seqloom.app.configuration import to_yaml
+
+    stored, first = run / "config.yaml", first_process()
+    if first and stored.exists() and not resume:
+        raise ConfigError(f"{run} holds a run already; continue it with --resume, or choose another --out")
+    check_place(run, _SPACE)
+    if first and not resume:
+        write_atomic(stored, to_yaml(config))
+    try:
+        return train_system(registered.load(), config, run, resume=resume, command=command, objects=objects)
+    except SeqloomError:
+        if first:
+            _forget_unbegun(run)
+        raise
+
+
+def _forget_unbegun(run: Path) -> None:
+    """Takes back the configuration of a run that a mistake stopped before it began, so that the next try can have the place."""
+    if not any((run / name).exists() for name in ("checkpoints", "metrics.jsonl", "model")):
+        (run / "config.yaml").unlink(missing_ok=True)
+        if not any(run.iterdir()):
+            run.rmdir()
+
+
+def network_task(
+    system: System[Any, Any, Any], config: Any, splits: Splits[Any], about: Mapping[str, Any]
+) -> tuple[Any, Any]:
+    """A model at the start of its training, and that training as a task; the seed is the configuration's.
+
+    Args:
+        about: how the model is made, which it keeps.
+    """
+    import torch
+
+    from seqloom.systems.supervised import SupervisedTask
+
+    torch.manual_seed(config.training.seed)
+    model, corpus = system.build(config, splits)
+    model.about = {**about, **model.about}
+
+    def measure() -> dict[str, float]:
+        return system.measure(model, splits.dev)
+
+    return model, SupervisedTask(model.network, corpus, config.training, measure, model.fill)
+
+
+def fit(
+    system: System[Any, Any, Any],
+    config: Any,
+    splits: Splits[Any],
+    run: Path,
+    about: Mapping[str, Any],
+    *,
+    resume: bool,
+) -> SavedModel:
+    """Trains a network and returns the model of its best weights; in other processes than the first, that of the last."""
+    from seqloom.training.loop import train
+
+    model, task = network_task(system, config, splits, about)
+    numbers = sum(parameter.numel() for parameter in model.network.parameters())
+    check_place(run, 4 * numbers * _NUMBERS_PER_WEIGHT)
+    identity = system.identity(config, splits)
+    train(task, system.settings(config, splits), run, resume=resume, identity=identity)
+    if not first_process():
+        fitted: SavedModel = model
+        return fitted
+    best: SavedModel = load(run / "model")
+    return best
+
+
+def check_place(run: Path, needed: int) -> None:
+    """Makes the run directory and looks whether it can be written and has space, before hours of work end there.
+
+    Args:
+        needed: bytes that the run will need.
+    Raises:
+        ConfigError: it cannot be written, or the disk is too full; names the place.
+    """
+    if not first_process():
+        return
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        probe = run / ".probe"
+        probe.write_bytes(b"")
+        probe.unlink()
+        free = shutil.disk_usage(run).free
+    except OSError as error:
+        raise ConfigError(f"{run} cannot be written ({error.strerror}); choose another place for the run") from None
+    if free < needed:
+        raise ConfigError(
+            f"{run}: the disk has {free / 2**20:,.0f} MiB free, and the run needs {needed / 2**20:,.0f} MiB; "
+            "make room or choose another place"
+        )
