@@ -25,7 +25,7 @@ from machine import (
     shown_command,
 )
 
-from seqloom.systems.directory import read_model
+from seqloom.systems.saved import read_model
 
 # One loading takes less than an import of torch varies by.
 AGAIN = 10

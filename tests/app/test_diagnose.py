@@ -7,13 +7,14 @@ from html.parser import HTMLParser
 import pytest
 
 from seqloom.app.main import main
+from seqloom.data.source import Source
 from seqloom.learning.diagnosis import DiagnosisConfig, diagnose_run
 from seqloom.synthetic.tasks import make_task
-from seqloom.systems.family import load
 from seqloom.systems.longterm import verbs as longterm
 from seqloom.systems.longterm.config import LongtermModelConfig
 from seqloom.systems.longterm.model import LongtermModel
-from seqloom.systems.tagger.verbs import diagnostic_batch
+from seqloom.systems.registry import load
+from seqloom.systems.tagger.system import TaggerSystem
 
 SENTENCES = [
     "the\tD\ncat\tN\nsat\tV",
@@ -81,7 +82,7 @@ def test_a_tagger_is_diagnosed_in_words_json_and_plots(trained, data, tmp_path, 
 def test_its_numbers_are_those_of_the_function_on_the_training_loss(trained, data, tmp_path):
     file = tmp_path / "found.json"
     assert main(["diagnose", str(trained / "model"), str(data), "--json", str(file), "--limit", "5"]) == 0
-    batch = diagnostic_batch(load(trained / "model"), str(data), 5)
+    batch = TaggerSystem().diagnostic_batch(load(trained / "model"), Source(str(data)), 5)
     found = diagnose_run(batch.module, batch.loss, DiagnosisConfig(rows=5))
     written = json.loads(file.read_text(encoding="utf-8"))
     assert written["recurrences"] == json.loads(json.dumps(found.to_dict()))["recurrences"]

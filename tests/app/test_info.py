@@ -5,7 +5,7 @@ import pytest
 
 from seqloom.app import info
 from seqloom.errors import ModelError
-from seqloom.systems.directory import fill_model
+from seqloom.systems.saved import fill_model
 
 
 @pytest.fixture

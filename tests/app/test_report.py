@@ -15,6 +15,7 @@ from seqloom.app.report.chips import compared, spans, words_chips
 from seqloom.app.report.curves import find_curves
 from seqloom.app.report.markup import element, text
 from seqloom.errors import ModelError, SeqloomError
+from seqloom.systems.evaluation import Column, Confusion, Evaluation, Figure, Metric, Readings, Table, Text
 
 VOID = {"meta", "br", "hr"}
 HOSTILE = "</style><script>alert('1')</script><img src=x onerror=\"a()\">&amp;$\\frac{1}{0}$\u202e"
@@ -132,10 +133,10 @@ def test_every_part_of_a_run_is_in_its_report(run):
     assert "blstm-crf (this run)" in section("methods")
     assert "800,000" in section("methods")
     assert len(document.all("figure")) == 4
-    assert "1,234" in section("classes")
-    assert "90" in section("confusions")
-    assert "11 and more" in section("lengths")
-    assert "line 12" in section("errors")
+    assert "1,234" in section("by_class")
+    assert "90" in section("confusion")
+    assert "11 and more" in section("by_length")
+    assert "line 12" in section("worst")
     assert "-2.5000" in section("examples")
     assert "seqloom train words --out run" in section("use")
     assert f"seqloom predict {run / 'model'} FILE" in section("use")
@@ -192,7 +193,7 @@ def test_hostile_text_is_only_ever_shown(run):
     document = read(write_report(run))
     assert {entry["tag"] for entry in document.elements} == {entry["tag"] for entry in calm.elements}
     assert HOSTILE in document.section("configuration")
-    assert HOSTILE in document.section("errors")
+    assert HOSTILE in document.section("worst")
     assert HOSTILE in document.section("use")
     assert not any(name.startswith("on") for entry in document.elements for name in entry["attributes"])
 
@@ -217,12 +218,72 @@ def test_half_a_surrogate_pair_does_not_stop_the_report(run):
 
 @pytest.mark.parametrize("part", ["baselines", "by_class", "confusion", "by_length", "worst", "examples"])
 def test_a_part_that_is_missing_or_empty_leaves_its_section_out(run, part):
-    anchors = {"baselines": "methods", "by_class": "classes", "confusion": "confusions", "by_length": "lengths"}
-    anchors["worst"] = "errors"
+    anchors = {"baselines": "methods"}
+    assert read(write_report(run)).section(anchors.get(part, part)) is not None
     (run / "metrics.jsonl").unlink()
     for empty in (None, [] if part != "confusion" else {}):
         changed(run, **{part: empty})
         assert read(write_report(run)).section(anchors.get(part, part)) is None
+
+
+PANELS = Evaluation(
+    [Metric("loss", 0.25, label="mean loss", better="lower", compared="loss")],
+    [
+        Table(
+            "shares",
+            "Shares",
+            [{"who": "left", "share": 0.25}],
+            [Column("who", "whose"), Column("share", "part", "bar")],
+        ),
+        Confusion("places", "Places", ["A", "B"], [[3, 1], [0, 2]]),
+        Readings("texts", "Texts", [{"text": "甲乙", "predicted": ["甲乙"]}], "zh"),
+        Figure("early", "Early decisions", {"share right": [(0.0, 0.5), (1.0, 0.9)]}, "share seen", "share right"),
+        Text("note", "A note", "<b>so it is</b>"),
+    ],
+)
+
+
+def test_panels_are_shown_in_their_order_whatever_the_system(run):
+    (run / "evaluation.json").write_text(json.dumps({"method": "mine", **PANELS.to_dict()}), encoding="utf-8")
+    source = write_report(run).read_text(encoding="utf-8")
+    document = Document(source)
+    places = [source.index(f'id="{panel.name}"') for panel in PANELS.panels]
+    assert places == sorted(places)
+    assert "mean loss" in document.section("scores")
+    assert "part" in document.section("shares")
+    assert "A found as B: 1" in source
+    assert 'lang="zh"' in source
+    assert "<b>so it is</b>" in document.section("note")
+    assert len(document.all("figure")) == 5
+
+
+def test_methods_are_ranked_by_the_main_metric_in_its_own_direction(run):
+    rows = [{"method": "mine", "loss": 0.25}, {"method": "chance", "loss": 0.5}, {"method": "best", "loss": 0.125}]
+    content = {"method": "mine", **PANELS.to_dict(), "baselines": rows}
+    (run / "evaluation.json").write_text(json.dumps(content), encoding="utf-8")
+    methods = read(write_report(run)).section("methods")
+    assert methods.index("best") < methods.index("mine (this run)") < methods.index("chance")
+
+
+@pytest.mark.parametrize(
+    ("shown", "sentence"),
+    [
+        ({"panels": 3}, "does not say how panels are shown"),
+        ({"labels": []}, ""),
+        ({"labels": [1]}, "does not say how panels are shown"),
+        ({"panels": [{"name": "x", "kind": "table", "columns": 5}]}, "the columns of 'x'"),
+        ({"panels": [{"name": "worst", "kind": "confusion"}]}, "as many rows and columns"),
+        ({"panels": [{"name": HOSTILE, "kind": HOSTILE}, {}]}, ""),
+        ({"panels": [{"name": "metrics", "kind": "figure"}, {"name": "metrics", "kind": "text"}]}, ""),
+    ],
+)
+def test_what_says_how_panels_are_shown_is_checked(run, shown, sentence):
+    changed(run, shown=shown)
+    if not sentence:
+        assert read(write_report(run)).section("use")
+        return
+    with pytest.raises(ModelError, match=sentence):
+        write_report(run)
 
 
 def test_a_run_without_other_methods_is_not_compared_with_itself(run):

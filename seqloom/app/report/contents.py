@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from seqloom.app.wording import number
 from seqloom.errors import ModelError
 from seqloom.scores.names import metric_name
 
@@ -35,13 +36,9 @@ _USUAL_PANELS: tuple[dict[str, Any], ...] = (
         "kind": "table",
         "title": "By sentence length",
         "columns": [
-            {"name": "from", "label": "from", "kind": "number"},
-            {"name": "to", "label": "to", "kind": "number"},
-            {"name": "shortest", "label": "from", "kind": "number"},
-            {"name": "longest", "label": "to", "kind": "number"},
+            {"name": "length", "label": "length", "kind": "text"},
             {"name": "f1", "label": "F1", "kind": "bar"},
             {"name": "sentences", "label": "sentences", "kind": "number"},
-            {"name": "lines", "label": "sentences", "kind": "number"},
         ],
     },
     {"name": "worst", "kind": "readings", "title": "Worst errors"},
@@ -171,7 +168,14 @@ def _evaluation(file: Path) -> dict[str, Any]:
         raise ModelError(f"{file}: 'shown' does not say how panels are shown; the run directory is damaged")
     for panel in shown.get("panels") or _USUAL_PANELS:
         _check_panel(file, panel, evaluation.get(str(panel.get("name"))))
-    return evaluation
+    return evaluation if shown else {**evaluation, "by_length": list(map(_band, evaluation.get("by_length") or []))}
+
+
+def _band(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of scores by length as an earlier release wrote it, with the words for its length."""
+    shortest, longest = row.get("from", row.get("shortest")), row.get("to", row.get("longest"))
+    length = f"{number(shortest)} and more" if longest is None else f"{number(shortest)} to {number(longest)}"
+    return {"length": length, "sentences": row.get("lines"), **row}
 
 
 def _check_panel(file: Path, panel: Mapping[str, Any], value: Any) -> None:

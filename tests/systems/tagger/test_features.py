@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqloom.data.vocabulary import UNKNOWN
-from seqloom.systems.tagger.encoding import EncodedCorpus
+from seqloom.systems.tagger.encoding import EncodedCorpus, Hiding
 from seqloom.systems.tagger.features import FEATURES, FeatureSet
 from seqloom.systems.tagger.token_features import FUNCTIONS, LONGEST_SPELLING
 
@@ -97,8 +97,8 @@ def test_spellings_of_a_batch_are_those_of_its_distinct_tokens():
 def test_word_dropout_hides_words_by_their_counts_and_nothing_else():
     sentences = [["a"] * 9 + ["b"] * 3 + ["c"]] * 4000
     features = FeatureSet.fit(["token", "shape"], sentences[:1])
-    corpus = EncodedCorpus(features, sentences)
-    batch = corpus.batch(np.arange(4000), 0.0, 0.0, np.random.default_rng(0), word_dropout=1.0)
+    corpus = EncodedCorpus(features, sentences, hiding=Hiding(word_dropout=1.0))
+    batch = corpus.batch(np.arange(4000), np.random.default_rng(0))
     hidden = Counter(dict(zip("abc", (0, 0, 0), strict=True)))
     for place, token in enumerate(sentences[0]):
         hidden[token] += int((batch.ids["token"][:, place] == UNKNOWN).sum())

@@ -88,10 +88,10 @@ def test_a_wrong_label_is_an_error_too():
 
 def test_labels_of_sentences_are_scored_where_file_and_model_have_them():
     found = score(Stub(ANSWERS, ["X", "Y"], labels=["ask", "ask", "ask"]), SENTENCES)
-    assert found.metrics["label_accuracy"] == pytest.approx(2 / 3)
-    assert found.ratios["label_accuracy"].tolist() == [[1, 1], [0, 1], [1, 1]]
+    assert found["label_accuracy"] == pytest.approx(2 / 3)
+    assert found.ratios()["label_accuracy"].tolist() == [[1, 1], [0, 1], [1, 1]]
     assert found.details["details"]["labels"]["confusion"] == [["tell", "ask", 1]]
-    assert "label_accuracy" not in score(Stub(ANSWERS, ["X", "Y"]), SENTENCES).metrics
+    assert "label_accuracy" not in score(Stub(ANSWERS, ["X", "Y"]), SENTENCES)
 
 
 def test_the_report_shows_the_worst_sentences_and_is_json():
@@ -109,6 +109,6 @@ def test_spans_are_scored_in_both_modes_and_by_what_training_has_seen():
     sentences = [Sentence(("Ann", "in", "Rome"), ("B-PER", "O", "B-LOC"))]
     answers = {("Ann", "in", "Rome"): (["B-PER", "O", "I-LOC"], [[1.0] * 3] * 3)}
     found = score(Stub(answers, ["B-PER", "I-LOC", "O"], "bio"), sentences, Seen(frozenset({"in"}), frozenset({"Ann"})))
-    assert (found.metrics["span_f1"], found.metrics["strict_span_f1"]) == (1.0, pytest.approx(2 / 3))
-    assert found.metrics["unseen_span_recall"] == 1.0
+    assert (found["span_f1"], found["strict_span_f1"]) == (1.0, pytest.approx(2 / 3))
+    assert found["unseen_span_recall"] == 1.0
     assert found.signature.startswith("span F1, scheme bio, mode conlleval, micro average; accuracy")

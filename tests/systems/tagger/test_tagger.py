@@ -7,12 +7,14 @@ import torch
 import seqloom
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError, ModelError
-from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig, TaggerModelConfig
-from seqloom.systems.tagger.encoding import EncodedCorpus
+from seqloom.systems.supervised import SupervisedTask
+from seqloom.systems.tagger.config import PredictOptions, TaggerConfig, TaggerDataConfig, TaggerModelConfig
+from seqloom.systems.tagger.encoding import EncodedCorpus, Hiding
 from seqloom.systems.tagger.features import FEATURES, FeatureSet
+from seqloom.systems.tagger.output import predict
+from seqloom.systems.tagger.system import TaggerSystem
 from seqloom.systems.tagger.tagger import Tagger
-from seqloom.systems.tagger.training import TaggerTask
-from seqloom.systems.tagger.verbs import PredictOptions, evaluate, predict, train
+from seqloom.systems.train import train_system
 from seqloom.training.config import TrainingConfig
 
 SENTENCES = [["The", "IBM", "man"], ["no"], [], ["Ann", "Smith", "came", "to", "Rome", "x" * 40]]
@@ -73,12 +75,16 @@ def test_every_feature_of_tokens_trains_alone(name):
 def test_values_seen_once_are_read_as_unknown_at_the_stated_rate():
     sentences = ["甲乙" * 50, "丙"]
     features = FeatureSet.fit(["token", "bigram_left"], sentences)
-    corpus = EncodedCorpus(features, sentences)
-    batch = corpus.batch(np.array([1] * 400), unknown_rate=0.25, random=np.random.default_rng(0))
+
+    def batch_of(indices, **hiding):
+        corpus = EncodedCorpus(features, sentences, hiding=Hiding(**hiding))
+        return corpus.batch(np.array(indices), np.random.default_rng(0))
+
+    batch = batch_of([1] * 400, unknown_rate=0.25)
     assert (batch.ids["token"] == 1).float().mean().item() == pytest.approx(0.25, abs=0.07)
-    common = corpus.batch(np.array([0]), unknown_rate=1.0, random=np.random.default_rng(0))
+    common = batch_of([0], unknown_rate=1.0)
     assert (common.ids["token"] != 1).all()
-    dropped = corpus.batch(np.array([0] * 20), pair_dropout=0.5, random=np.random.default_rng(0))
+    dropped = batch_of([0] * 20, pair_dropout=0.5)
     assert (dropped.ids["bigram_left"] == 1).float().mean().item() == pytest.approx(0.5, abs=0.05)
     assert (dropped.ids["token"] != 1).all()
 
@@ -87,7 +93,7 @@ def test_a_batch_of_an_epoch_is_a_function_of_the_seed_alone():
     tagger = _tagger()
     targets = np.zeros(sum(map(len, SENTENCES)), dtype=np.int64)
     corpus = EncodedCorpus(tagger.features, SENTENCES, targets)
-    task = TaggerTask(tagger, corpus, TrainingConfig(batch_size=2), dict, lambda path: None)
+    task = SupervisedTask(tagger.network, corpus, TrainingConfig(batch_size=2), dict, lambda path: None)
     first, second = task.plan(3), task.plan(3)
     for a, b in zip(first, second, strict=True):
         one, other = task.batch(a), task.batch(b)
@@ -140,9 +146,9 @@ def test_columns_are_learned_written_back_and_scored(tmp_path):
         model=TaggerModelConfig(features=ALL, hidden_size=12, dropout_input=0.0, dropout_output=0.0, unknown_rate=0.0),
         training=TrainingConfig(epochs=12, batch_size=4, learning_rate=0.02, monitor="auto", tensorboard=False),
     )
-    train(config, tmp_path / "run", resume=False, command="test")
+    train_system(TaggerSystem(), config, tmp_path / "run")
     model = seqloom.load(tmp_path / "run" / "model")
-    assert evaluate(model, str(data)).metrics["span_f1"] == 1.0
+    assert model.evaluate(str(data))["span_f1"] == 1.0
     untagged = [line.rsplit(" ", 1)[0] + " O" if line else "" for line in CONLL.split("\n")]
     assert list(predict(model, untagged[:-1], PredictOptions())) == CONLL.split("\n")[:-1]
     assert list(predict(model, ["Ann saw Oslo ."], PredictOptions(format="plain"))) == [
@@ -156,7 +162,7 @@ def test_columns_are_learned_written_back_and_scored(tmp_path):
     (tmp_path / "bad.conll").write_text("Ann NNP B-XYZ\n\n", encoding="utf-8")
     (tmp_path / "plain.txt").write_text("Ann saw Oslo\n", encoding="utf-8")
     with pytest.raises(DataError, match="has no tags"):
-        evaluate(model, str(tmp_path / "plain.txt"))
+        model.evaluate(str(tmp_path / "plain.txt"))
 
 
 def test_a_tagger_with_missing_weights_is_refused(tmp_path):

@@ -10,11 +10,13 @@ import seqloom
 from seqloom.app.configuration import RECIPES, configure, system_of
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
-from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig, TaggerModelConfig
+from seqloom.systems.tagger.config import PredictOptions, TaggerConfig, TaggerDataConfig, TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus, sentence_labels
 from seqloom.systems.tagger.features import FeatureSet
+from seqloom.systems.tagger.output import predict
+from seqloom.systems.tagger.system import TaggerSystem
 from seqloom.systems.tagger.tagger import Tagger
-from seqloom.systems.tagger.verbs import PredictOptions, evaluate, predict, read_data, train
+from seqloom.systems.train import train_system
 from seqloom.training.config import TrainingConfig
 
 SLOTS = "".join(
@@ -33,13 +35,13 @@ def _train(path, text, **data):
     config = TaggerConfig(
         data=TaggerDataConfig(train=str(path / "train.conll"), overfit=100, **data), model=SMALL, training=SETTINGS
     )
-    train(config, path / "run", resume=False, command="test")
+    train_system(TaggerSystem(), config, path / "run")
     return seqloom.load(path / "run" / "model"), str(path / "train.conll")
 
 
 def test_slots_and_intents_are_learned_together_and_written_back(tmp_path):
     model, file = _train(tmp_path, SLOTS)
-    metrics = evaluate(model, file).metrics
+    metrics = model.evaluate(file).values()
     assert (metrics["span_f1"], metrics["label_accuracy"]) == (1.0, 1.0)
     untold = [line for line in SLOTS.split("\n")[:-1] if not line.startswith("#")]
     assert list(predict(model, untold, PredictOptions())) == SLOTS.split("\n")[:-1]
@@ -54,9 +56,9 @@ def test_no_label_is_learned_where_that_is_off(tmp_path):
         model=dataclasses.replace(SMALL, sentence_label="off"),
         training=dataclasses.replace(SETTINGS, epochs=1),
     )
-    model = train(config, tmp_path / "run", resume=False, command="test")
+    model = train_system(TaggerSystem(), config, tmp_path / "run")
     assert model.labels is None
-    assert "label_accuracy" not in evaluate(model, str(tmp_path / "train.conll")).metrics
+    assert "label_accuracy" not in model.evaluate(str(tmp_path / "train.conll")).values()
 
 
 def test_spans_are_learned_in_the_scheme_that_is_asked_for(tmp_path):
@@ -64,7 +66,7 @@ def test_spans_are_learned_in_the_scheme_that_is_asked_for(tmp_path):
     model, file = _train(tmp_path, text, convert="bioes", scheme="iob1")
     assert model.scheme == "bioes"
     assert model.predict([["Rome", "saw", "Ann", "Smith", "Bob"]]) == [["S-LOC", "O", "B-PER", "E-PER", "S-PER"]]
-    assert evaluate(model, file).metrics["span_f1"] == 1.0
+    assert model.evaluate(file)["span_f1"] == 1.0
     # What goes out is in the scheme of what came in.
     assert list(predict(model, text.replace("I-", "B-").split("\n")[:-1], PredictOptions())) == text.split("\n")[:-1]
     spans = json.loads(next(predict(model, ['{"text": "Rome saw Ann Smith"}'], PredictOptions())))["spans"]
@@ -79,7 +81,7 @@ def test_training_tags_that_break_their_scheme_are_learned_as_the_scorer_reads_t
         model=SMALL,
         training=dataclasses.replace(SETTINGS, batch_size=16),
     )
-    model = train(config, tmp_path / "run", resume=False, command="test")
+    model = train_system(TaggerSystem(), config, tmp_path / "run")
     assert f"breaks the scheme bmes, the first at {tmp_path / 'train.conll'}:31" in capsys.readouterr().err
     assert "M-LOC" not in model.tags.entries
     losses = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
@@ -90,8 +92,9 @@ def test_training_tags_that_break_their_scheme_are_learned_as_the_scorer_reads_t
 def test_they_are_so_too_where_all_are_learned_by_heart_or_the_scheme_is_stated(tmp_path, overfit, scheme):
     text = "Rome S-LOC\nsaw O\nAnn B-PER\nLee E-PER\n\n" * 4 + "Rome M-LOC\nsaw O\n\n"
     (tmp_path / "t").write_text(text, encoding="utf-8")
-    data = read_data(TaggerDataConfig(train=str(tmp_path / "t"), overfit=overfit, scheme=scheme, held_out=0.2))
-    assert {tag for sentence in data.train for tag in sentence.tags} == {"S-LOC", "O", "B-PER", "E-PER"}
+    data = TaggerDataConfig(train=str(tmp_path / "t"), overfit=overfit, scheme=scheme, held_out=0.2)
+    splits = TaggerSystem().splits(TaggerConfig(data=data), {})
+    assert {tag for sentence in splits.train for tag in sentence.tags} == {"S-LOC", "O", "B-PER", "E-PER"}
 
 
 def test_a_saved_model_is_scored_as_in_its_training(tmp_path):
@@ -106,11 +109,12 @@ def test_a_saved_model_is_scored_as_in_its_training(tmp_path):
             model=dataclasses.replace(SMALL, zero_digits=True),
             training=dataclasses.replace(SETTINGS, epochs=1),
         )
-        train(config, tmp_path / method, resume=False, command="test")
+        train_system(TaggerSystem(), config, tmp_path / method)
         told = json.loads((tmp_path / method / "evaluation.json").read_text("utf-8"))
-        again = evaluate(seqloom.load(tmp_path / method / "model"), str(tmp_path / "test.conll"))
-        del told["metrics"]["tokens_per_second"], again.metrics["tokens_per_second"]
-        assert again.metrics == told["metrics"]
+        again = seqloom.load(tmp_path / method / "model").evaluate(str(tmp_path / "test.conll"))
+        values = again.values()
+        del told["metrics"]["tokens_per_second"], values["tokens_per_second"]
+        assert values == told["metrics"]
         assert again.details["details"]["unseen"]["tokens"] == 2
         assert again.details["details"]["unseen_spans"]["support"] == 1
 

@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 
 import seqloom
+from seqloom.data.source import Source
 from seqloom.data.tagged.legality import illegal_tags
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.systems.tagger.baselines.config import BASELINES
 from seqloom.systems.tagger.baselines.model import BaselineTagger
-from seqloom.systems.tagger.config import TaggerConfig, TaggerDataConfig
-from seqloom.systems.tagger.verbs import PredictOptions, diagnostic_batch, evaluate, predict, train
+from seqloom.systems.tagger.config import PredictOptions, TaggerConfig, TaggerDataConfig
+from seqloom.systems.tagger.output import predict
+from seqloom.systems.tagger.streaming import blocks
+from seqloom.systems.tagger.system import TaggerSystem
+from seqloom.systems.train import train_system
 
 CITIES = ("Rome", "Oslo", "New York", "Bonn", "San Marino")
 ROWS = [
@@ -40,7 +44,9 @@ def test_a_sentence_alone_and_among_others_has_the_same_tags(tagger):
         assert len(tags) == len(sentence)
         np.testing.assert_allclose(tagger.marginals([sentence])[0], rows)
         np.testing.assert_allclose(rows.sum(1), 1.0)
-    assert list(tagger.stream(iter(UNSEEN * 700))) == together * 700
+    stream = tagger.stream()
+    assert [tags for block in blocks(UNSEEN * 700) for tags in stream.push(block)] == together * 700
+    assert stream.close() == []
 
 
 def test_no_tag_sequence_is_illegal(tagger):
@@ -117,7 +123,7 @@ def test_a_method_is_trained_scored_and_used_like_a_network(tmp_path, capsys):
     config = TaggerConfig(
         method="hmm", data=TaggerDataConfig(train=str(data), held_out=0.3), baselines=("most_frequent", "crf")
     )
-    train(config, tmp_path / "run", resume=False, command="test")
+    train_system(TaggerSystem(), config, tmp_path / "run")
     report = json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))
     assert report["method"] == "hmm"
     assert [row["method"] for row in report["baselines"]] == ["hmm", "most_frequent", "crf"]
@@ -126,13 +132,13 @@ def test_a_method_is_trained_scored_and_used_like_a_network(tmp_path, capsys):
     assert report["signature"].startswith("span F1, scheme bio, mode conlleval")
     assert "fitting hmm on 14 sentences" in capsys.readouterr().err
     model = seqloom.load(tmp_path / "run" / "model")
-    assert evaluate(model, str(data)).metrics["span_f1"] > 0.9
+    assert model.evaluate(str(data))["span_f1"] > 0.9
     assert model.about["scores"]["span_f1"] == report["metrics"]["span_f1"]
     assert list(predict(model, ["Ann saw Oslo ."], PredictOptions(format="plain"))) == [
         "Ann/B-PER saw/O Oslo/B-LOC ./O"
     ]
     with pytest.raises(ConfigError, match="method 'hmm' has no recurrent layer to diagnose"):
-        diagnostic_batch(model, str(data), 1)
+        TaggerSystem().diagnostic_batch(model, Source(str(data)), 1)
 
 
 def test_wrong_methods_and_sentences_without_tags_are_named():
@@ -147,9 +153,9 @@ def test_wrong_methods_and_sentences_without_tags_are_named():
 def test_predicting_without_a_network_does_not_wait_for_torch(tmp_path):
     BaselineTagger.fit("hmm", SENTENCES, "bio").save(tmp_path / "model")
     code = (
-        "import sys, seqloom.systems.family as family; model = family.load(sys.argv[1]); "
-        "verbs = family.system('tagger').verbs_module(); "
-        "print(*verbs.predict(model, ['Ann saw Oslo'], verbs.PredictOptions(format='json')), 'torch' in sys.modules)"
+        "import sys, seqloom; from seqloom.data.source import Source; from seqloom.systems.registry import system; "
+        "own, model = system('tagger').load(), seqloom.load(sys.argv[1]); "
+        "print(*own.predict(model, Source(['Ann saw Oslo']), own.options(format='json')), 'torch' in sys.modules)"
     )
     output = subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], capture_output=True, check=True)
     assert output.stdout.decode().strip().endswith("False")

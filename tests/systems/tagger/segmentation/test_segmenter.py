@@ -8,14 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import seqloom
+from seqloom.data.source import Source
 from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.systems.tagger.segmentation import methods
-from seqloom.systems.tagger.segmentation.config import METHODS, SegmenterDataConfig, StatisticsConfig
+from seqloom.systems.tagger.segmentation.config import METHODS, PredictOptions, SegmenterDataConfig, StatisticsConfig
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary, UserEntry
 from seqloom.systems.tagger.segmentation.neural import NeuralSegmenter, bmes_ids
+from seqloom.systems.tagger.segmentation.output import predict
 from seqloom.systems.tagger.segmentation.segmenter import Segmenter, _best_combinations
-from seqloom.systems.tagger.segmentation.verbs import PredictOptions, predict, read_words, score, training_pieces
+from seqloom.systems.tagger.segmentation.system import SegmenterSystem, score, training_pieces
 
 FEATURES = {"token": 8, "bigram_left": 8, "bigram_right": 8, "lexicon": 4}
 
@@ -131,7 +133,7 @@ def test_scores_are_those_of_the_words_whatever_their_width():
         Dictionary.from_lines([["AB", "的"]]),
         methods.dictionary_method("fmm", Dictionary.from_lines([["AB", "的"]])),
     )
-    metrics = score(segmenter, lines).metrics
+    metrics = score(segmenter, lines)
     assert metrics["f1"] == 1.0
     assert metrics["oov_rate"] == 0.0
 
@@ -178,4 +180,4 @@ def test_a_damaged_model_is_one_sentence(segmenters, tmp_path):
 def test_reading_words_refuses_text_without_words(tmp_path):
     (tmp_path / "raw.txt").write_text("我是中国人\n你好\n", encoding="utf-8")
     with pytest.raises(DataError, match="holds no words but lines without spaces"):
-        read_words(str(tmp_path / "raw.txt"), SegmenterDataConfig())
+        SegmenterSystem().read(Source(str(tmp_path / "raw.txt")), SegmenterDataConfig())

@@ -2,7 +2,8 @@ import pytest
 
 import seqloom
 from seqloom.errors import ConfigError, ModelError
-from seqloom.systems.family import SYSTEMS, split_data, system
+from seqloom.systems.reading import split_data
+from seqloom.systems.registry import SYSTEMS, system
 from seqloom.systems.tagger.segmentation.config import SegmenterDataConfig
 
 
@@ -23,11 +24,13 @@ def test_nothing_left_to_train_on_is_a_mistake():
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_every_system_has_its_configuration_model_and_verbs(name):
-    found = system(name)
-    assert found.config_class()().system == name == found.model_class().system
-    for verb in ("train", "evaluate", "predict", "PredictOptions"):
-        assert hasattr(found.verbs_module(), verb)
+def test_every_system_has_its_configuration_and_options(name):
+    registered = system(name)
+    own = registered.load()
+    assert registered.config_class()().system == name
+    assert (registered.name, registered.family, registered.summary) == (own.name, own.family, own.summary)
+    assert (registered.config_class(), registered.options_class()) == (own.config, own.options)
+    assert registered.takes == own.takes
 
 
 def test_unknown_systems_are_named(tmp_path):
