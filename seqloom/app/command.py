@@ -123,11 +123,17 @@ class CommandLine:
             sys.exit(0)
 
     def parser(self) -> argparse.ArgumentParser:
-        """A parser that knows everything about its arguments: for the help, and for the completion of shells."""
+        """A parser with everything that the help shows."""
         parser = argparse.ArgumentParser(
             prog=self.program, description=self.summary or None, usage=self.usage, allow_abbrev=False
         )
+        self.declare(parser)
+        return parser
+
+    def declare(self, parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+        """Puts the options into a parser, as the help and the completion of shells show them; the action of each field."""
         sections: dict[str, Any] = {"": parser}
+        actions = {}
         for field in self._in_order(self.fields):
             section, _, name = field.name.rpartition(".")
             if field.is_section:
@@ -136,8 +142,8 @@ class CommandLine:
             settings: dict[str, Any] = {"help": self._help(field)}
             if not self.is_flag(field):
                 settings |= self._shown(field, name)
-            self._add(sections.get(section, parser), field, field.required, settings)
-        return parser
+            actions[field.name] = self._add(sections.get(section, parser), field, field.required, settings)
+        return actions
 
     def read(self, argv: Sequence[str]) -> list[tuple[str, Any]]:
         """Names and texts of what was given, in the order of the command line; a flag is True, several values a list.
@@ -168,7 +174,7 @@ class CommandLine:
         order = {name: position for position, name in enumerate(self.positional)}
         return sorted(fields, key=lambda field: order.get(field.name, -1))
 
-    def _add(self, parser: Any, field: Field, required: bool, settings: dict[str, Any]) -> None:
+    def _add(self, parser: Any, field: Field, required: bool, settings: dict[str, Any]) -> argparse.Action:
         by_position = field.name in self.positional
         if self.is_flag(field):
             settings = {"action": "store_true", **settings}
@@ -178,10 +184,11 @@ class CommandLine:
             settings["nargs"] = "+" if required or not by_position else "*"
         elif by_position and not required:
             settings["nargs"] = "?"
-        if by_position:
-            parser.add_argument(field.name, **settings)
-        else:
-            parser.add_argument(f"--{field.name}", dest=field.name, required=required, **settings)
+        names = {} if by_position else {"dest": field.name, "required": required}
+        added: argparse.Action = parser.add_argument(
+            field.name if by_position else f"--{field.name}", **names, **settings
+        )
+        return added
 
     def _shown(self, field: Field, name: str) -> dict[str, Any]:
         """How a value stands in the help."""

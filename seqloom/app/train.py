@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from seqloom.app.command import parse
-from seqloom.app.configuration import configure, to_yaml
+from seqloom.app.configuration import configure, to_commented_yaml, to_yaml
 from seqloom.errors import ConfigError, SeqloomError
 from seqloom.training.launch import first_process
 
@@ -25,10 +25,13 @@ class TrainOptions:
     seed: Annotated[int | None, "short for --training.seed"] = None
     limit: Annotated[int | None, "short for --data.limit: only the first lines of every file, for a dry run"] = None
     overfit: Annotated[int | None, "short for --data.overfit: learn that many lines by heart, as a check"] = None
+    print_config: Annotated[
+        bool, "print the whole configuration, which is a recipe itself, and stop; needs no --out"
+    ] = False
 
 
 _SHORT = {"seed": "training.seed", "limit": "data.limit", "overfit": "data.overfit"}
-_OWN = {"--out": 2, "--resume": 1, "--seed": 2, "--limit": 2, "--overfit": 2}
+_OWN = {"--out": 2, "--resume": 1, "--print_config": 1, "--seed": 2, "--limit": 2, "--overfit": 2}
 
 
 def run(argv: list[str]) -> int:
@@ -41,12 +44,17 @@ def run(argv: list[str]) -> int:
     if "--resume" in own and own[0].startswith("--"):
         # A run knows its own recipe.
         own.insert(0, str(Path(own[own.index("--out") + 1]) / "config.yaml") if "--out" in own else "")
+    if "--print_config" in own and "--out" not in own:
+        own += ["--out", "."]
     options = parse(TrainOptions, own, verb="train", summary=SUMMARY, positional=("recipe",))
     for short, key in _SHORT.items():
         value = getattr(options, short)
         if value is not None:
             keys += [f"--{key}", str(value)]
     system, config = configure(options.recipe, keys)
+    if options.print_config:
+        print(to_commented_yaml(config), end="")
+        return 0
     stored = options.out / "config.yaml"
     first = first_process()
     if first and stored.exists() and not options.resume:
