@@ -96,7 +96,7 @@ def test_a_model_predicts_and_is_compared(trained, text, tmp_path, capsys):
         (["train", "segment", "--out", "{new}", "--hidden_size", "3"], "did you mean '--model.hidden_size'?"),
         (
             ["train", "segment", "--out", "{new}", "--training.epochs", "many"],
-            "--training.epochs: 'many' is not of type int",
+            "--training.epochs: 'many' is not a whole number",
         ),
         (["train", "segment", "--out", "{new}", "--training.epochs", "0"], "training.epochs is 0, expected at least 1"),
         (
@@ -114,7 +114,7 @@ def test_a_model_predicts_and_is_compared(trained, text, tmp_path, capsys):
             ["train", "{recipe}", "--out", "{new}"],
             "mine.yaml:3: 'data.trian' is not a known key; did you mean 'train'?",
         ),
-        (["train", "{wrong}", "--out", "{new}"], "wrong.yaml:4: training.epochs: 'many' is not of type int"),
+        (["train", "{wrong}", "--out", "{new}"], "wrong.yaml:4: training.epochs: 'many' is not a whole number"),
         (["train", "{text}", "--out", "{new}"], "expected 'key: value' lines"),
         (["predict", "{new}", "{text}"], "is not a model directory; a run keeps its model in RUN/model"),
         (["predict", "{run}", "{text}"], "did you mean"),

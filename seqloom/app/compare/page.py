@@ -87,7 +87,7 @@ def page(task: SequenceTask, described: Mapping[str, Any], drawing: str) -> str:
     columns = [
         Column(column.name, metric, column.kind) if column.name == "metric" else column
         for column in _COLUMNS
-        if column.key != "loss" or metric != "loss"
+        if column.name != "loss" or metric != "loss"
     ]
     summary = (type(task).__doc__ or "").split("\n")[0]
     caption = f"Solved means {described['criterion']} on held-out sequences."
