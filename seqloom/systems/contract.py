@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seqloom.systems.supervised import Corpus
     from seqloom.training.config import TrainingConfig
 
-__all__ = ["Dataset", "Diagnosable", "ErrorLister", "Splits", "Stream", "Streamable", "System"]
+__all__ = ["Dataset", "Diagnosable", "ErrorLister", "Sample", "Splits", "Stream", "Streamable", "System"]
 
 Example = TypeVar("Example")
 Config = TypeVar("Config", bound=Any)
@@ -54,6 +54,27 @@ class Splits(Generic[Example]):
     test: Sequence[Example]
     facts: Mapping[str, Any] = field(default_factory=dict)
     sources: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample(Generic[Example]):
+    """A handful of examples that a system learns by heart in seconds: what the battery and the documentation try it on.
+
+    Attributes:
+        sections: values of a recipe, with a small ``model`` and a short ``training``.
+        examples: for training, development and test alike; none where the system generates its own.
+        lines: for ``predict``, of different lengths.
+        inputs: for ``model.predict`` in Python.
+        stream: one input that can be cut anywhere, where models stream.
+        goal: a metric, and the least and the most that it is when the examples are learned.
+    """
+
+    sections: Mapping[str, Any]
+    examples: Sequence[Example]
+    lines: Sequence[str]
+    inputs: Sequence[Any]
+    goal: tuple[str, float, float]
+    stream: Any = ()
 
 
 class System(ABC, Generic[Config, Example, Model]):
@@ -117,6 +138,10 @@ class System(ABC, Generic[Config, Example, Model]):
         Raises:
             ModelError: something is missing or does not fit together.
         """
+
+    @abstractmethod
+    def sample(self) -> Sample[Example]:
+        """A handful of examples that it learns by heart, for :func:`~seqloom.systems.check.check_system`."""
 
     # What it may say differently --------------------------------------------------------------------------------------
 

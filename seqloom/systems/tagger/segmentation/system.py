@@ -15,7 +15,7 @@ from seqloom.data.tagged.formats import ReadOptions, read
 from seqloom.data.tagged.words import BMES
 from seqloom.errors import ConfigError, DataError
 from seqloom.systems.baseline import Baseline, Progress
-from seqloom.systems.contract import Dataset, Splits, System
+from seqloom.systems.contract import Dataset, Sample, Splits, System
 from seqloom.systems.evaluation import Confusion, Evaluation, Metric, Panel, Readings, class_table, length_table
 from seqloom.systems.saved import ModelDirectory
 from seqloom.systems.tagger.metrics import Counts
@@ -101,6 +101,26 @@ class SegmenterSystem(System[SegmenterConfig, Words, Segmenter]):
     def restore(self, directory: ModelDirectory) -> Segmenter:
         """The segmenter of a directory."""
         return Segmenter.from_directory(directory)
+
+    def sample(self) -> Sample[Words]:
+        """A few short sentences."""
+        lines = [
+            "我 是 中国人 。",
+            "他 在 北京 大学 读书 。",
+            "中国 人民 热爱 和平 。",
+            "李国庆 节日 在 加班 。",
+            "北京 是 首都",
+        ]
+        features = {"token": 16, "bigram_left": 8, "bigram_right": 8, "lexicon": 8}
+        model = {"features": features, "hidden_size": 16, "dropout_input": 0, "dropout_output": 0, "unknown_rate": 0}
+        return Sample(
+            sections={"model": model, "training": {"epochs": 25, "batch_size": 2, "learning_rate": 0.02}},
+            examples=[line.split() for line in lines],
+            lines=["他是中国人。", "首都", "李国庆在北京大学加班。我读书。"],
+            inputs=["他是中国人。", "首都"],
+            goal=("f1", 1.0, 1.0),
+            stream="他是中国人。李国庆在北京大学加班。”我读书",
+        )
 
     def baselines(self) -> Mapping[str, Baseline]:
         """Dictionary methods, models of counts, and a CRF of features."""
