@@ -5,14 +5,15 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from seqloom import __version__
 from seqloom.errors import ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["ModelDirectory", "fill_model", "read_config", "read_model", "write_model"]
 
@@ -25,7 +26,7 @@ class ModelDirectory:
 
     path: Path
     config: dict[str, Any]
-    tensors: dict[str, NDArray[Any]]
+    tensors: dict[str, "NDArray[Any]"]
 
     @property
     def vocab(self) -> Path:
@@ -91,7 +92,7 @@ def read_model(path: str | os.PathLike[str]) -> ModelDirectory:
 def fill_model(
     directory: Path,
     config: Mapping[str, Any],
-    tensors: Mapping[str, NDArray[Any]],
+    tensors: Mapping[str, "NDArray[Any]"],
     card: str,
     vocab: Callable[[Path], None],
 ) -> None:
@@ -104,6 +105,7 @@ def fill_model(
         card: the text of ``card.md``.
         vocab: writes the vocabularies into the folder that it is given.
     """
+    import numpy as np
     from safetensors.numpy import save_file
 
     described = {"format": FORMAT, "seqloom": __version__, **config}

@@ -5,12 +5,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from seqloom.errors import ConfigError, ModelError, did_you_mean
 from seqloom.systems.directory import ModelDirectory, read_model
+
+if TYPE_CHECKING:  # the command line asks for systems when it prints a help
+    from numpy.typing import NDArray
 
 __all__ = [
     "SYSTEMS",
@@ -40,7 +41,7 @@ class Evaluation:
 
     metrics: Mapping[str, float]
     details: Mapping[str, Any]
-    ratios: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    ratios: Mapping[str, "NDArray[Any]"] = field(default_factory=dict)
     signature: str = ""
 
     def to_dict(self) -> dict[str, Any]:
