@@ -24,7 +24,7 @@ def build(config_class: type[T], values: Mapping[str, Any], places: Mapping[str,
         values: key -> value, sections as mappings; a section that is None has nothing to say.
         places: dotted key -> where its value was given, ``file:line`` or an option; empty for values of Python.
     Raises:
-        ConfigError: a key is unknown or missing, or a value has the wrong type; says where. The class's own ConfigError passes through.
+        ConfigError: a key is unknown or missing, or a value of the wrong type; says where. The class's own passes through.
 
     >>> @dataclasses.dataclass(frozen=True)
     ... class Model:
