@@ -19,7 +19,10 @@ SUMMARY = "print what lets bash, zsh or fish complete verbs, options and recipes
 class Options:
     """Options of the verb."""
 
-    shell: Annotated[Literal["bash", "zsh", "fish"], 'for bash, in ~/.bashrc: eval "$(seqloom completion bash)"']
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"],
+        "the shell; where each looks for the script is in its first lines, and in the README",
+    ]
 
 
 def run(argv: list[str]) -> int:
