@@ -21,7 +21,7 @@ class Options:
 
     shell: Annotated[
         Literal["bash", "zsh", "fish"],
-        "the shell; where each looks for the script is in its first lines, and in the README",
+        "the shell; the first lines of the script and the README say where it looks",
     ]
 
 
@@ -79,7 +79,7 @@ def _of_all_systems(what: Literal["config", "predict"]) -> list[Field]:
 
     found: dict[str, Field] = {}
     for one in SYSTEMS.values():
-        for field in fields_of(one.config_class() if what == "config" else one.verbs_module().PredictOptions):
+        for field in fields_of(one.config_class() if what == "config" else one.options_class()):
             other = found.setdefault(field.name, field)
             if other is not field and typing.get_origin(field.kind) is typing.get_origin(other.kind) is Literal:
                 choices = dict.fromkeys((*typing.get_args(other.kind), *typing.get_args(field.kind)))

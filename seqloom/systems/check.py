@@ -63,14 +63,14 @@ class Subject:
     folder: Path
 
     @cached_property
-    def sample(self) -> Sample:
+    def sample(self) -> Sample[Any]:
         """A handful of examples."""
         return self.system.sample()
 
     @cached_property
     def config(self) -> Any:
         """The configuration of the sample, whose training looks at the development data three times."""
-        config = build(self.system.config, {"system": self.system.name, **self.sample.sections})
+        config: Any = build(self.system.config, {"system": self.system.name, **self.sample.sections})
         every = max(1, config.training.epochs // 3)
         return replace(config, training=replace(config.training, evaluate_every=every, tensorboard=False, log_every=1))
 

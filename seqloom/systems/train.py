@@ -119,7 +119,7 @@ def train(
     read = Recipe("recipe", recipe, {}) if isinstance(recipe, Mapping) else read_recipe(str(recipe))
     registered = system(read.system, f"{read.place('system')}: system")
     changed = read.merged({**sections, "system": registered.name, "data": paths})
-    config = changed.build(registered.config_class())
+    config: Any = changed.build(registered.config_class())
     named = repr(recipe if isinstance(recipe, str) else str(recipe) if isinstance(recipe, Path) else "...")
     command = ", ".join(
         [named, *([f"data={data!r}"] if data and not objects else []), *(f"{k}={v!r}" for k, v in sections.items())]

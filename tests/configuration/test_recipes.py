@@ -2,10 +2,10 @@ from dataclasses import dataclass, field
 
 import pytest
 import yaml
-from seqloom.systems.family import system
 
 from seqloom.configuration import RECIPES, read_recipe, to_commented_yaml, to_yaml
 from seqloom.errors import ConfigError
+from seqloom.systems.registry import system
 
 
 @dataclass(frozen=True)
