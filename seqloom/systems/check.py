@@ -89,7 +89,7 @@ class Subject:
     @cached_property
     def model(self) -> SavedModel:
         """Its model, loaded."""
-        loaded: SavedModel = load_with(self.system, self.run / "model")
+        loaded: SavedModel = self.system.load(self.run / "model")
         return loaded
 
     def predicted(self, model: SavedModel, lines: Sequence[str]) -> list[str | bytes]:
@@ -100,13 +100,6 @@ class Subject:
         """Raises the problem as this system's where it does not hold."""
         if not holds:
             raise SystemCheckError(f"{self.system.name}: {problem}")
-
-
-def load_with(own: System[Any, Any, Any], path: Path) -> Any:
-    """A model read by a system that need not be registered."""
-    from seqloom.systems.saved import read_model
-
-    return own.restore(read_model(path))
 
 
 def check_documented(subject: Subject) -> None:
@@ -135,7 +128,7 @@ def check_saved(subject: Subject) -> None:
     """A saved model is the model: same predictions, same scores, same bytes when it is saved again."""
     trained, sample = subject.model, subject.sample
     trained.save(subject.folder / "again")
-    again = load_with(subject.system, subject.folder / "again")
+    again = subject.system.load(subject.folder / "again")
     bytes_of = [(place / _WEIGHTS).read_bytes() for place in (subject.run / "model", subject.folder / "again")]
     subject.require(bytes_of[0] == bytes_of[1], "a model that is saved again has other weights")
     lines = sample.lines
@@ -215,7 +208,7 @@ def check_baselines_run(subject: Subject) -> None:
         except SeqloomError as error:
             subject.require("not installed" in str(error), f"the baseline {name} fails: {error}")
             continue
-        again = load_with(subject.system, place / "model")
+        again = subject.system.load(place / "model")
         lines = subject.sample.lines
         same = subject.predicted(fitted, lines) == subject.predicted(again, lines)
         subject.require(same, f"the baseline {name} predicts otherwise when it is loaded")

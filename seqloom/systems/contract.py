@@ -9,15 +9,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from seqloom.data.source import Source
+from seqloom.systems.config import PlainOptions
 from seqloom.systems.evaluation import Evaluation, Panel
+from seqloom.systems.saved import ModelDirectory, SavedModel, read_model
 
 if TYPE_CHECKING:
     from seqloom.learning.diagnosis import DiagnosticBatch
     from seqloom.systems.baseline import Baseline
-    from seqloom.systems.saved import ModelDirectory, SavedModel
     from seqloom.systems.supervised import Corpus
     from seqloom.training.config import TrainingConfig
 
@@ -25,7 +27,7 @@ __all__ = ["Dataset", "Diagnosable", "ErrorLister", "Sample", "Splits", "Stream"
 
 Example = TypeVar("Example")
 Config = TypeVar("Config", bound=Any)
-Model = TypeVar("Model", bound="SavedModel")
+Model = TypeVar("Model", bound=SavedModel)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class System(ABC, Generic[Config, Example, Model]):
     family: ClassVar[str]
     summary: ClassVar[str]
     config: ClassVar[type]
-    options: ClassVar[type]
+    options: ClassVar[type] = PlainOptions
     examples: ClassVar[str] = "examples"
     takes: ClassVar[str] = "a text file, compressed or not, or - for standard input"
 
@@ -142,6 +144,17 @@ class System(ABC, Generic[Config, Example, Model]):
     @abstractmethod
     def sample(self) -> Sample[Example]:
         """A handful of examples that it learns by heart, for :func:`~seqloom.systems.check.check_system`."""
+
+    def load(self, path: str | PathLike[str]) -> Model:
+        """The model of a directory, with what it says of its making.
+
+        Raises:
+            ModelError: the directory is missing, damaged or foreign.
+        """
+        directory = read_model(path)
+        model = self.restore(directory)
+        model.about = directory.config.get("about") or {}
+        return model
 
     # What it may say differently --------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from seqloom.systems.baseline import check_baselines, fit_baseline
 from seqloom.systems.evaluation import known_numbers
 from seqloom.systems.reading import ROLES
 from seqloom.systems.registry import Registered, system
-from seqloom.systems.saved import SavedModel, about_training, read_model
+from seqloom.systems.saved import SavedModel, about_training
 from seqloom.training.launch import first_process
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def fit(
     if not first_process():
         fitted: SavedModel = model
         return fitted
-    best: SavedModel = system.restore(read_model(run / "model"))
+    best: SavedModel = system.load(run / "model")
     return best
 
 

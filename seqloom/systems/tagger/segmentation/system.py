@@ -16,9 +16,8 @@ from seqloom.data.tagged.words import BMES
 from seqloom.errors import ConfigError, DataError
 from seqloom.systems.baseline import Baseline, Progress
 from seqloom.systems.contract import Dataset, Sample, Splits, System
-from seqloom.systems.evaluation import Confusion, Evaluation, Metric, Panel, Readings, class_table, length_table
+from seqloom.systems.evaluation import Evaluation, Metric, Panel, Readings, class_panels, length_table
 from seqloom.systems.saved import ModelDirectory
-from seqloom.systems.tagger.metrics import Counts
 from seqloom.systems.tagger.segmentation import methods
 from seqloom.systems.tagger.segmentation.config import PredictOptions, SegmenterConfig, SegmenterDataConfig
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary
@@ -231,15 +230,7 @@ def _by_tag(result: SegmentationScore) -> Iterator[Panel]:
 
     gold, system = (bmes_ids([getattr(line, side) for line in result.lines]) for side in ("gold", "system"))
     tags = len(BMES)
-    confusion = np.bincount(gold * tags + system, minlength=tags * tags).reshape(tags, tags)
-    correct, predicted, support = confusion.diagonal(), confusion.sum(0), confusion.sum(1)
-    classes = []
-    for index, name in enumerate(BMES):
-        counts = Counts(int(correct[index]), int(predicted[index]), int(support[index]))
-        row = {"precision": counts.precision, "recall": counts.recall, "f1": counts.f1, "support": counts.support}
-        classes.append({"class": name, **row})
-    yield class_table(classes)
-    yield Confusion("confusion", "Confusions", list(BMES), confusion.tolist())
+    yield from class_panels(BMES, np.bincount(gold * tags + system, minlength=tags * tags).reshape(tags, tags))
 
 
 def _example(segmenter: Segmenter, text: str) -> dict[str, Any]:
