@@ -19,7 +19,7 @@ SUMMARY = "print what lets bash, zsh or fish complete verbs, options and recipes
 class Options:
     """Options of the verb."""
 
-    shell: Annotated[Literal["bash", "zsh", "fish"], "the shell; where each looks for the script is in its first lines, and in the README"]
+    shell: Annotated[Literal["bash", "zsh", "fish"], "the shell; the first lines of its script say where to put it"]
 
 
 def run(argv: list[str]) -> int:
