@@ -19,7 +19,10 @@ SUMMARY = "print what lets bash, zsh or fish complete verbs, options and recipes
 class Options:
     """Options of the verb."""
 
-    shell: Annotated[Literal["bash", "zsh", "fish"], "the shell; the first lines of its script say where to put it"]
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"],
+        "the shell; the first lines of the script and the README say where it looks",
+    ]
 
 
 def run(argv: list[str]) -> int:
