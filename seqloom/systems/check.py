@@ -92,6 +92,12 @@ class Subject:
         loaded: SavedModel = self.system.load(self.run / "model")
         return loaded
 
+    def fresh(self, config: Any) -> tuple[Any, Corpus]:
+        """A model at the start of its training, and its examples."""
+        torch.manual_seed(1)
+        made: tuple[Any, Corpus] = self.system.build(config, self.system.splits(config, self.objects))
+        return made
+
     def predicted(self, model: SavedModel, lines: Sequence[str]) -> list[str | bytes]:
         """What the command line would print for some lines."""
         return list(self.system.predict(model, Source(lines), self.system.options()))
@@ -126,6 +132,11 @@ def check_learns(subject: Subject) -> None:
 
 def check_saved(subject: Subject) -> None:
     """A saved model is the model: same predictions, same scores, same bytes when it is saved again."""
+    fresh, _ = subject.fresh(subject.config)
+    fresh.save(subject.folder / "fresh")
+    restored = subject.system.load(subject.folder / "fresh").network.state_dict()
+    for name, weights in fresh.network.state_dict().items():
+        subject.require(torch.equal(weights, restored[name]), f"{name} is another in a loaded model")
     trained, sample = subject.model, subject.sample
     trained.save(subject.folder / "again")
     again = subject.system.load(subject.folder / "again")
@@ -170,11 +181,10 @@ def check_company(subject: Subject) -> None:
     together = subject.predicted(subject.model, lines)
     alone = [piece for line in lines for piece in subject.predicted(subject.model, [line])]
     subject.require(together == alone, "inputs are predicted otherwise alone than together")
-    splits = subject.system.splits(subject.config, subject.objects)
-    torch.manual_seed(1)
-    model, corpus = subject.system.build(subject.config, splits)
-    indices = np.asarray(corpus.plan(subject.config.training, 0)[0])
-    network = model.network
+    # A batch of all examples, long and short ones.
+    config = replace(subject.config, training=replace(subject.config.training, batch_size=8))
+    model, corpus = subject.fresh(config)
+    indices, network = np.asarray(corpus.plan(config.training, 0)[0]), model.network
     with evaluating(network):
         whole, singles = corpus.batch(indices), [corpus.batch(np.array([index])) for index in indices]
         terms = [network.terms(batch) for batch in singles]

@@ -54,7 +54,7 @@ def test_examples_in_memory_take_the_place_of_files(tmp_path):
 
 
 def test_a_mistake_in_python_is_the_sentence_of_the_command_line(file):
-    with pytest.raises(ConfigError, match="'model.hiden_size' is not a known key; did you mean 'hidden_size'"):
+    with pytest.raises(ConfigError, match=r"'model\.hiden_size' is not a known key; did you mean 'hidden_size'"):
         seqloom.train("tag", data={"train": file}, model={"hiden_size": 3})
     with pytest.raises(ConfigError, match="neither a file nor a shipped recipe; did you mean 'tag'"):
         seqloom.train("tga", data={"train": file})
