@@ -154,3 +154,11 @@ def test_the_page_of_rooms_has_the_order_that_the_linter_holds():
     assert sorted(rooms) == sorted(room for level in levels for room in level)
     level_of = {room: number for number, level in enumerate(levels) for room in level}
     assert [level_of[room] for room in rooms] == sorted(level_of.values())
+
+
+def test_the_summary_of_results_repeats_the_figures_of_its_pages():
+    for row in re.findall(r"^\|.*\|$", (ROOT / "docs" / "results.md").read_text(encoding="utf-8"), re.MULTILINE):
+        for page in re.findall(r"\]\((results/[\w-]+\.md)#", row):
+            text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+            said = " ".join(row.split("|")[2:4])
+            assert not [figure for figure in re.findall(r"\d[\d,]*(?:\.\d+)?", said) if figure not in text], row
