@@ -51,7 +51,7 @@ def test_two_processes_train_stop_resume_and_leave_a_model(
         assert training.poll() is None, training.communicate()[1]
         time.sleep(0.01)
     training.send_signal(signal.SIGINT)
-    said = training.communicate(timeout=60)[1]
+    said = training.communicate(timeout=240)[1]
     assert training.returncode != 0, "the training was over before the signal came"
     assert "everything is saved in runs/tags" in said
 
@@ -59,7 +59,7 @@ def test_two_processes_train_stop_resume_and_leave_a_model(
     assert "processes (was 2, now 1)" in capsys.readouterr().err
 
     resumed = launch(resume)
-    said = resumed.communicate(timeout=60)[1]
+    said = resumed.communicate(timeout=240)[1]
     assert resumed.returncode == 0, said
     assert "resuming at epoch" in said
 
