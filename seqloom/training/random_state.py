@@ -36,12 +36,13 @@ def capture_random_state(device: torch.device) -> dict[str, Tensor]:
 
 def restore_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
     """Set the generators to a captured state."""
-    torch.set_rng_state(state["torch"].cpu())
+    # Cloned: torch reads past the end of a tensor that begins inside its storage, as a row of a gathered state does.
+    torch.set_rng_state(state["torch"].cpu().clone())
     np.random.set_state(tuple(_from_bytes(state["numpy"])))
     version, words, gauss = _from_bytes(state["python"])
     random.setstate((version, tuple(words), gauss))
     if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"].cpu(), device)
+        torch.cuda.set_rng_state(state["cuda"].cpu().clone(), device)
 
 
 def _to_bytes(value: Any) -> Tensor:

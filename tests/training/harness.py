@@ -174,8 +174,8 @@ def interrupted(run: Path, number: int) -> dict[str, Any]:
     return {"status": status, "resumed": resumed}
 
 
-def several(run: Path, world: int) -> dict[str, Any]:
-    """Train in several processes, started as torchrun starts them."""
+def several(run: Path, world: int, *, step_seconds: float = 0.0, resume: bool = False) -> list[int]:
+    """Train in several processes, started as torchrun starts them; their process ids."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -193,9 +193,21 @@ def several(run: Path, world: int) -> dict[str, Any]:
         )
         # 25 sentences in batches of 4: the last batch has one sentence, so that one share is empty.
         config = dataclasses.replace(CONFIG, epochs=2, log_every=1)
-        train(ToyTask(dropout=0.0, sentences=25), config, run, console=quiet_console())
+        task = ToyTask(dropout=0.0, sentences=25, step_seconds=step_seconds)
+        train(task, config, run, resume=resume, console=quiet_console())
 
-    return {"statuses": [wait(child) for child in [in_child(lambda r=rank: work(r)) for rank in range(world)]]}
+    return [in_child(lambda r=rank: work(r)) for rank in range(world)]
+
+
+def several_resumed(run: Path, world: int) -> dict[str, Any]:
+    """Send a signal to the last of several processes, and resume the run in as many."""
+    children = several(run, world, step_seconds=0.05)
+    while not (run / "checkpoints" / "last.safetensors").exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    os.kill(children[-1], signal.SIGINT)
+    stopped = [wait(child) for child in children]
+    return {"stopped": stopped, "statuses": [wait(child) for child in several(run, world, resume=True)]}
 
 
 if __name__ == "__main__":
@@ -209,7 +221,8 @@ if __name__ == "__main__":
         "killed": killed(root / "killed", kills=10),
         "sigint": interrupted(root / "sigint", signal.SIGINT),
         "sigterm": interrupted(root / "sigterm", signal.SIGTERM),
-        "two": several(root / "two", 2),
-        "three": several(root / "three", 3),
+        "two": {"statuses": [wait(child) for child in several(root / "two", 2)]},
+        "three": {"statuses": [wait(child) for child in several(root / "three", 3)]},
+        "three resumed": several_resumed(root / "three resumed", 3),
     }
     print(json.dumps(report))

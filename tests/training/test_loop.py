@@ -175,6 +175,12 @@ def test_several_processes_train_what_one_trains(
         assert together == pytest.approx(alone, abs=1e-5)
 
 
+def test_several_processes_stop_together_and_resume_to_the_same_bits(ordeal: Ordeal) -> None:
+    root, report = ordeal
+    assert report["three resumed"] == {"stopped": [130] * 3, "statuses": [0] * 3}
+    assert_same_run(root / "three resumed", root / "three")
+
+
 def test_a_finished_run_says_so_and_is_left_alone(
     harness: ModuleType, whole: Path, tmp_path: Path, console: Console
 ) -> None:

@@ -1,5 +1,5 @@
 """What the recipes must reach on real data, or something is broken; floors lie at least three deviations below the mean of
-three seeds (docs/results.md), and above the feature CRF's score."""
+three seeds (docs/results/tagging.md), and above the feature CRF's score."""
 
 import json
 import os
