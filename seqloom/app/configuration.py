@@ -47,6 +47,7 @@ def configure(recipe: str, options: Sequence[str]) -> tuple[Registered, Any]:
 
     places, values = _read_extended(find_recipe(recipe))
     described = system(values.get("system", ""), f"{places.get('system', recipe)}: system")
+    values["system"] = described.name  # which may have had another name
     config_class = described.config_class()
     for key, choices in _unknown_keys(values, config_class):
         raise ConfigError(f"{places[key]}: {key!r} is not a known key{did_you_mean(key.split('.')[-1], choices)}")

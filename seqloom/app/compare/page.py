@@ -15,8 +15,8 @@ from seqloom.app.report.tables import facts, score_table
 from seqloom.systems.evaluation import Column
 
 if TYPE_CHECKING:
+    from seqloom.synthetic.compare.trial import Outcome
     from seqloom.synthetic.tasks import SequenceTask
-    from seqloom.systems.longterm.trial import Outcome
 
 __all__ = ["draw_curves", "page"]
 
@@ -87,7 +87,7 @@ def page(task: SequenceTask, described: Mapping[str, Any], drawing: str) -> str:
     columns = [
         Column(column.name, metric, column.kind) if column.name == "metric" else column
         for column in _COLUMNS
-        if column.key != "loss" or metric != "loss"
+        if column.name != "loss" or metric != "loss"
     ]
     summary = (type(task).__doc__ or "").split("\n")[0]
     caption = f"Solved means {described['criterion']} on held-out sequences."

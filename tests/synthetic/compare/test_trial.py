@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from seqloom.systems.longterm.defaults import learning_rate
-from seqloom.systems.longterm.trial import Outcome, Trial, TrialStopped, resolved_options, run_trial
+from seqloom.synthetic.compare.defaults import learning_rate
+from seqloom.synthetic.compare.trial import Outcome, Trial, TrialStopped, resolved_options, run_trial
 
 TRIAL = Trial(
     task="parity",
@@ -39,7 +39,7 @@ def test_a_trial_that_was_stopped_and_continued_ends_as_one_that_was_not(tmp_pat
 
         return stop
 
-    for count in (31, 31 + 25):  # after 30 updates, and 24 later
+    for count in (11, 11 + 31):  # before the first evaluation, and 31 updates later
         with pytest.raises(TrialStopped):
             run_trial(TRIAL, tmp_path / "cut", stop=stop_at(count))
     resumed = run_trial(TRIAL, tmp_path / "cut")
