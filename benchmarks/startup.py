@@ -50,6 +50,7 @@ STARTS = {
     "seqloom --help": Start(("-m", "seqloom", "--help"), "python"),
     "seqloom check --help": Start(("-m", "seqloom", "check", "--help"), "python"),
     "seqloom train --help": Start(("-m", "seqloom", "train", "--help"), "python"),
+    "seqloom train ner --help": Start(("-m", "seqloom", "train", "ner", "--help"), "python"),
 }
 
 
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "rounds": options.rounds,
             "threads": options.threads,
             "machine": describe_machine(),
-            "versions": installed_versions(("seqloom", "torch", "numpy", "jsonargparse")),
+            "versions": installed_versions(("seqloom", "torch", "numpy")),
             "rows": measure({**STARTS, **loading(options.model)}, options.rounds, options.threads),
         }
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from seqloom.layers.recurrent import Recurrent
     from seqloom.nn.swap import accelerate
     from seqloom.systems.registry import load
+    from seqloom.systems.train import train
 
 __all__ = [
     "Recurrent",
@@ -46,6 +47,7 @@ __all__ = [
     "scores",
     "synthetic",
     "systems",
+    "train",
     "training",
 ]
 
@@ -55,6 +57,7 @@ _NAMES = {
     "explain": "seqloom.layers.explanation",
     "load": "seqloom.systems.registry",
     "quantize": "seqloom.layers.quantized",
+    "train": "seqloom.systems.train",
 }
 _ROOMS = set(__all__) - set(_NAMES)
 

@@ -1,17 +1,21 @@
 """``seqloom check``: what is in a data file and what is wrong with it, before any training loses hours to it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-from rich.text import Text
+from typing import TYPE_CHECKING, Annotated
 
 from seqloom.app.command import parse
 from seqloom.app.terminal import facts, print_json, show, table
-from seqloom.data.tagged.check import CheckReport, check
 from seqloom.data.tagged.findings import Severity
 from seqloom.data.tagged.formats import Format, ReadOptions, Tokens
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from seqloom.data.tagged.check import CheckReport
 
 __all__ = ["SUMMARY", "run"]
 
@@ -53,6 +57,8 @@ def run(argv: list[str]) -> int:
         0 where nothing was found but notes and warnings, 2 where something would stop a training or spoil its figures.
     """
     options = parse(Options, argv, verb="check", summary=SUMMARY, positional=("data",))
+    from seqloom.data.tagged.check import check
+
     paths = {"data": options.data} if options.train is None else {"train": options.train, "data": options.data}
     reading = ReadOptions(
         columns=options.columns,
@@ -70,6 +76,8 @@ def run(argv: list[str]) -> int:
 
 
 def _print(report: CheckReport) -> None:
+    from rich.text import Text
+
     for split, corpus in report.corpora.items():
         rows = [(name, value) for name, value in corpus.rows() if name not in _COUNTED]
         rows.append(("sha256", report.checksums.get(split, "")))
@@ -100,6 +108,8 @@ def _distribution(counts: Mapping[str, int]) -> Iterator[tuple[str, str, str, st
 
 
 def _verdict(report: CheckReport) -> Text:
+    from rich.text import Text
+
     numbers = [(severity, report.count(severity)) for severity in _STYLES]
     counted = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in numbers if count)
     if not report.is_usable:

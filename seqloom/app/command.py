@@ -14,46 +14,23 @@ sections (``--data.train F``) all come from the dataclass; a mistake becomes a C
 dataclass is a section whose fields become dotted options. The field ``as_`` is ``--as``, which Python keeps for itself.
 """
 
+import argparse
+import contextlib
 import dataclasses
-import re
-import types
+import sys
 import typing
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any, Literal, TypeVar
 
+from seqloom.configuration.building import build
+from seqloom.configuration.fields import Field, fields_of
+from seqloom.configuration.values import convert, expected
 from seqloom.errors import ConfigError, did_you_mean
 
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
-
-__all__ = ["parse"]
+__all__ = ["CommandLine", "command_line_of", "parse"]
 
 T = TypeVar("T")
-_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
-
-
-@dataclasses.dataclass(frozen=True)
-class _Argument:
-    """One leaf of the options: ``data.train`` for the field ``train`` of the section ``data``."""
-
-    name: str
-    kind: Any
-    default: Any
-    help: str
-
-    @property
-    def required(self) -> bool:
-        return self.default is dataclasses.MISSING
-
-    @property
-    def is_flag(self) -> bool:
-        return self.kind is bool and self.default is False
-
-    @property
-    def items(self) -> Any:
-        """The type of the items where the option takes several values, or None."""
-        return typing.get_args(self.kind)[0] if typing.get_origin(self.kind) is tuple else None
 
 
 def parse(
@@ -68,130 +45,226 @@ def parse(
         ConfigError: an unknown option (with the nearest known one), a missing or superfluous argument, or a wrong type
             (with the option, the value and what was expected). The dataclass's own ConfigError passes through.
     """
-    from argparse import HelpFormatter
-
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    arguments = {argument.name: argument for argument in _arguments(options_class)}
-    _refuse_unknown(argv, arguments, positional, verb)
-    parser = ArgumentParser(
-        prog=f"seqloom {verb}", exit_on_error=False, description=summary or None, formatter_class=HelpFormatter
-    )
-    for argument in sorted(arguments.values(), key=lambda a: positional.index(a.name) if a.name in positional else -1):
-        _declare(parser, argument, argument.name in positional)
-    try:
-        namespace = parser.parse_args(list(argv))
-    except ArgumentError as error:
-        raise ConfigError(_sentence(str(error), arguments, positional, verb)) from None
-    return typing.cast(T, _build(options_class, namespace.as_flat().__dict__))
-
-
-def _arguments(options_class: type, prefix: str = "") -> Iterator[_Argument]:
-    hints = typing.get_type_hints(options_class, include_extras=True)
-    for field in dataclasses.fields(options_class):
-        kind, name = hints[field.name], prefix + field.name.rstrip("_")
-        help = ""
-        if typing.get_origin(kind) is Annotated:
-            kind, help = typing.get_args(kind)[:2]
-        if typing.get_origin(kind) in (types.UnionType, Union):
-            # A value that is given is never None, and without it the parser's help and complaints are plainer.
-            kind = Union[*(part for part in typing.get_args(kind) if part is not type(None))]
-        if dataclasses.is_dataclass(kind):
-            yield from _arguments(typing.cast(type, kind), f"{name}.")
-        else:
-            made = field.default_factory
-            default = field.default if made is dataclasses.MISSING else made()
-            yield _Argument(name, kind, default, help)
+    command = CommandLine(f"seqloom {verb}", fields_of(options_class), tuple(positional), summary=summary)
+    if _asked.get():
+        raise _Answer(command)
+    command.help_if_asked(argv)
+    given = dict(command.read(argv))
+    missing = [command.place(field) for field in command.leaves if field.required and field.name not in given]
+    if missing:
+        raise ConfigError(f"{command.program} needs {' and '.join(missing)}{command.remedy}")
+    values: dict[str, Any] = {}
+    for field in command.leaves:
+        if field.name in given:
+            *sections, last = field.name.split(".")
+            inside = values
+            for section in sections:
+                inside = inside.setdefault(section, {})
+            inside[last] = command.convert(field, given[field.name])
+    return build(options_class, values)
 
 
-def _declare(parser: "ArgumentParser", argument: _Argument, by_position: bool) -> None:
-    # jsonargparse would add the type as Python writes it; the choices and the line of help say it in words.
-    shown = not (argument.required or argument.is_flag or argument.default in (None, "", ()))
-    default = f"; {argument.default} by default" if shown and "default" not in argument.help else ""
-    settings: dict[str, Any] = {"help": f"{argument.help}{default}".replace("%", "%%")}
-    if argument.is_flag:
-        parser.add_argument(_flag(argument.name), action="store_true", **settings)
-        return
-    settings["type"] = argument.items or argument.kind
-    if not argument.required:
-        settings["default"] = list(argument.default) if argument.items else argument.default
-    if argument.items:
-        settings["nargs"] = "+" if argument.required or not by_position else "*"
-    elif by_position and not argument.required:
-        settings["nargs"] = "?"
-    if by_position:
-        parser.add_argument(argument.name, **settings)
-    else:
-        parser.add_argument(_flag(argument.name), required=argument.required, **settings)
+@dataclasses.dataclass(frozen=True)
+class CommandLine:
+    """The options that a command takes: its help, and what was given to it.
+
+    Attributes:
+        program: the command as it is typed.
+        fields: its options; sections give the help its paragraphs.
+        positional: those given by position, in their order.
+        of_recipe: whether the options are keys of a recipe, whose values are YAML: true and false are said, lists have
+            brackets, and a whole section is a mapping. Else ``bool`` with the default False is given by its name alone,
+            and several values follow one option.
+        usage: what the help shows in the place of all options.
+    """
+
+    program: str
+    fields: Sequence[Field]
+    positional: tuple[str, ...] = ()
+    summary: str = ""
+    of_recipe: bool = False
+    usage: str | None = None
+
+    @property
+    def leaves(self) -> list[Field]:
+        """The fields that are no sections."""
+        return [field for field in self.fields if not field.is_section]
+
+    @property
+    def takes(self) -> Sequence[Field]:
+        """The fields that can be given."""
+        return self.fields if self.of_recipe else self.leaves
+
+    @property
+    def remedy(self) -> str:
+        """The end of a sentence about a mistake."""
+        return f" ({self.program} --help says how)"
+
+    def place(self, field: Field) -> str:
+        """An argument as a person would name it."""
+        return field.name.upper() if field.name in self.positional else f"--{field.name}"
+
+    def is_flag(self, field: Field) -> bool:
+        """Whether it takes no value."""
+        return not self.of_recipe and field.kind is bool and field.default is False
+
+    def convert(self, field: Field, value: Any) -> Any:
+        """A given value as the field's type says; else ConfigError."""
+        try:
+            return convert(value, field.kind, self.place(field))
+        except ConfigError as error:
+            raise ConfigError(f"{error}{self.remedy}") from None
+
+    def help_if_asked(self, argv: Sequence[str]) -> None:
+        """Prints the help and exits with status 0, where there is ``--help`` before any ``--``."""
+        options = argv[: list(argv).index("--")] if "--" in argv else argv
+        if "--help" in options or "-h" in options:
+            self.parser().print_help()
+            sys.exit(0)
+
+    def parser(self) -> argparse.ArgumentParser:
+        """A parser with everything that the help shows."""
+        parser = argparse.ArgumentParser(
+            prog=self.program, description=self.summary or None, usage=self.usage, allow_abbrev=False
+        )
+        self.declare(parser)
+        return parser
+
+    def declare(self, parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+        """Puts the options into a parser, as the help and the completion of shells show them; the action of each field."""
+        sections: dict[str, Any] = {"": parser}
+        actions = {}
+        for field in self._in_order(self.fields):
+            section, _, name = field.name.rpartition(".")
+            if field.is_section:
+                sections[field.name] = parser.add_argument_group(field.name, field.help or None)
+                continue
+            settings: dict[str, Any] = {"help": self._help(field)}
+            if not self.is_flag(field):
+                settings |= self._shown(field, name)
+            actions[field.name] = self._add(sections.get(section, parser), field, field.required, settings)
+        return actions
+
+    def read(self, argv: Sequence[str]) -> list[tuple[str, Any]]:
+        """Names and texts of what was given, in the order of the command line; a flag is True, several values a list.
+
+        Raises:
+            ConfigError: an option is unknown or lacks its value, or an argument has no place.
+        """
+        self._refuse_unknown(argv)
+        parser = argparse.ArgumentParser(exit_on_error=False, add_help=False, allow_abbrev=False)
+        for field in self._in_order(self.takes):
+            self._add(parser, field, False, {"action": _Collect, "default": argparse.SUPPRESS})
+        # Options may stand between arguments, which argparse does not manage where a "--" is among them.
+        parse = parser.parse_known_args if "--" in argv else parser.parse_known_intermixed_args
+        try:
+            namespace, superfluous = parse(list(argv), argparse.Namespace(given=[]))
+        except argparse.ArgumentError as error:
+            # Types and choices are looked at later, so that only the number of values can be wrong.
+            field = next(field for field in self.fields if self.place(field) == error.argument_name)
+            if self.is_flag(field):
+                raise ConfigError(f"{error.argument_name} takes no value{self.remedy}") from None
+            wanted = "a section" if field.is_section else expected(field.item_kind or field.kind)
+            raise ConfigError(f"{error.argument_name} needs a value, {wanted}{self.remedy}") from None
+        if superfluous:
+            raise ConfigError(f"{self.program} has no place for {superfluous[0]!r}{self.remedy}")
+        return list(namespace.given)
+
+    def _in_order(self, fields: Sequence[Field]) -> list[Field]:
+        order = {name: position for position, name in enumerate(self.positional)}
+        return sorted(fields, key=lambda field: order.get(field.name, -1))
+
+    def _add(self, parser: Any, field: Field, required: bool, settings: dict[str, Any]) -> argparse.Action:
+        by_position = field.name in self.positional
+        if self.is_flag(field):
+            settings = {"action": "store_true", **settings}
+            if settings["action"] is _Collect:
+                settings["nargs"] = 0
+        elif field.item_kind and not self.of_recipe:
+            settings["nargs"] = "+" if required or not by_position else "*"
+        elif by_position and not required:
+            settings["nargs"] = "?"
+        names = {} if by_position else {"dest": field.name, "required": required}
+        added: argparse.Action = parser.add_argument(
+            field.name if by_position else f"--{field.name}", **names, **settings
+        )
+        return added
+
+    def _shown(self, field: Field, name: str) -> dict[str, Any]:
+        """How a value stands in the help."""
+        if self.of_recipe and (field.item_kind or field.value_kind):
+            return {"metavar": "[ITEM,...]" if field.item_kind else "{NAME: VALUE,...}"}
+        choices = _choices(field.item_kind or field.kind)
+        if choices:
+            return {"choices": choices, "metavar": f"{{{','.join(choices)}}}"}
+        return {"metavar": name if field.name in self.positional else name.upper()}
+
+    def _help(self, field: Field) -> str:
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        shown = not (field.required or self.is_flag(field) or default in (None, "", []))
+        text = f"{field.help}; {default} by default" if shown and "default" not in field.help else field.help
+        return text.removeprefix("; ").replace("%", "%%")
+
+    def _refuse_unknown(self, argv: Sequence[str]) -> None:
+        # Before the parser sees them: its own complaint neither suggests a name nor comes first among several mistakes.
+        known = [field.name for field in self.takes if field.name not in self.positional]
+        for text in argv:
+            if text == "--":
+                return
+            name = text[2:].split("=", 1)[0]
+            if text.startswith("--") and name not in known:
+                raise ConfigError(f"'--{name}' is not an option of {self.program}{_nearest(name, known)}")
 
 
-def _flag(name: str) -> str:
-    return f"--{name}"
+class _Collect(argparse.Action):
+    """Keeps what was given in its order."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.given.append((self.dest, True if self.nargs == 0 else values))
 
 
-def _build(options_class: type, values: dict[str, Any], prefix: str = "") -> Any:
-    hints = typing.get_type_hints(options_class)
-    given: dict[str, Any] = {}
-    for field in dataclasses.fields(options_class):
-        kind, name = hints[field.name], prefix + field.name.rstrip("_")
-        if dataclasses.is_dataclass(kind):
-            given[field.name] = _build(typing.cast(type, kind), values, f"{name}.")
-        else:
-            given[field.name] = tuple(values[name]) if typing.get_origin(kind) is tuple else values[name]
-    return options_class(**given)
-
-
-def _refuse_unknown(argv: Sequence[str], arguments: dict[str, _Argument], positional: Sequence[str], verb: str) -> None:
-    # Before the parser sees them: its own complaint neither suggests a name nor comes first among several mistakes.
-    known = [name for name in arguments if name not in positional]
-    for text in argv:
-        if text == "--":
-            return
-        name = text[2:].split("=", 1)[0]
-        if text.startswith("--") and name not in ("help", *known):
-            raise ConfigError(f"'--{name}' is not an option of seqloom {verb}{_nearest(name, known)}")
+def _choices(kind: Any) -> list[str] | None:
+    if kind is bool:
+        return ["true", "false"]
+    return [str(choice) for choice in typing.get_args(kind)] if typing.get_origin(kind) is Literal else None
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
+    # A person who forgets the section is helped most by the full name.
     same_end = [key for key in known if key.rsplit(".", 1)[-1] == name.rsplit(".", 1)[-1]]
     if same_end:
         return f"; did you mean '--{same_end[0]}'?"
-    dashed = [_flag(key) for key in known]
-    return did_you_mean(_flag(name), dashed) if dashed else "; it has none"
+    return did_you_mean(f"--{name}", [f"--{key}" for key in known]) if known else "; it has none"
 
 
-def _sentence(error: str, arguments: dict[str, _Argument], positional: Sequence[str], verb: str) -> str:
-    """One sentence for what the parser found, in the words of the command line rather than of Python."""
-    remedy = f" (seqloom {verb} --help says how)"
-    wrong = re.search(r'key "([^"]+)"', error)
-    if wrong and wrong.group(1) in arguments:
-        argument = arguments[wrong.group(1)]
-        value = re.search(r"(?:Got|Given) value: (.*)", error, re.DOTALL)
-        found = f"{value.group(1).strip()!r}" if value else "the value"
-        place = argument.name.upper() if argument.name in positional else _flag(argument.name)
-        return f"{place}: {found} is not {_expected(argument.items or argument.kind)}{remedy}"
-    missing = re.search(r"arguments are required: (.*)", error)
-    if missing:
-        names = [name.upper() if name in positional else name for name in missing.group(1).split(", ")]
-        return f"seqloom {verb} needs {' and '.join(names)}{remedy}"
-    superfluous = re.search(r"unrecognized arguments: (.*)", error)
-    if superfluous:
-        return f"seqloom {verb} has no place for {superfluous.group(1).split()[0]!r}{remedy}"
-    valueless = re.search(r"argument (--\S+): expected (?:one|at least one) argument", error)
-    if valueless and valueless.group(1)[2:] in arguments:
-        argument = arguments[valueless.group(1)[2:]]
-        return f"{valueless.group(1)} needs a value, {_expected(argument.items or argument.kind)}{remedy}"
-    return " ".join(error.split()) + remedy
+_asked: ContextVar[bool] = ContextVar("_asked", default=False)
 
 
-def _expected(kind: Any) -> str:
-    """What a value has to be, in plain words.
+class _Answer(BaseException):
+    def __init__(self, command: CommandLine) -> None:
+        self.command = command
 
-    >>> _expected(Literal["bio", "bioes"]), _expected(int)
-    ("one of 'bio', 'bioes'", 'a whole number')
-    """
-    if typing.get_origin(kind) in (types.UnionType, Union):
-        return " or ".join(_expected(part) for part in typing.get_args(kind))
-    if typing.get_origin(kind) is Literal:
-        return "one of " + ", ".join(repr(choice) for choice in typing.get_args(kind))
-    return _NAMES.get(kind) or f"a {getattr(kind, '__name__', kind)}"
+
+def command_line_of(run: Callable[[list[str]], int], argv: Sequence[str]) -> CommandLine:
+    """The options that a verb would parse for these arguments; it does nothing else."""
+    with _asking():
+        try:
+            run(list(argv))
+        except _Answer as answer:
+            return answer.command
+    raise LookupError(f"{run.__module__} parses no options")
+
+
+@contextlib.contextmanager
+def _asking() -> Iterator[None]:
+    token = _asked.set(True)
+    try:
+        yield
+    finally:
+        _asked.reset(token)

@@ -25,6 +25,7 @@ VERBS = {
     "compare": "train several cells on a task that shows what they can remember or compute, and compare them",
     "diagnose": "say how a model carries gradients and memory over time, on data",
     "bench": "measure the library beside its rivals, on this machine",
+    "completion": "print what lets bash, zsh or fish complete verbs, options and recipes",
 }
 
 

@@ -14,6 +14,8 @@ SUMMARY = "apply a model to a file or to standard input"
 @dataclasses.dataclass(frozen=True)
 class _Anything:
     model: Annotated[str, "a model directory, such as RUN/model"]
+    file: Annotated[str, "a text file, compressed or not, or - for standard input"] = "-"
+    encoding: Annotated[str, "character encoding of the input"] = "utf-8"
 
 
 def run(argv: list[str]) -> int:
@@ -24,8 +26,8 @@ def run(argv: list[str]) -> int:
             _Anything,
             argv,
             verb="predict",
-            summary=f"{SUMMARY}; its options depend on the model",
-            positional=("model",),
+            summary=f"{SUMMARY}; seqloom predict MODEL --help has the options of that model",
+            positional=("model", "file"),
         )
         raise ConfigError("seqloom predict needs a model directory, such as RUN/model")
     from seqloom.data.source import Source

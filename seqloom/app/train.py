@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from seqloom.app.command import parse
-from seqloom.app.configuration import configure
-from seqloom.systems.train import EVALUATION, train_run
+from seqloom.app.configuration import configure, to_commented_yaml
 from seqloom.training.launch import first_process
 
 SUMMARY = "train a recipe on data; RUN/model is the model, RUN/report.html says how good it is"
@@ -25,10 +24,13 @@ class TrainOptions:
     seed: Annotated[int | None, "short for --training.seed"] = None
     limit: Annotated[int | None, "short for --data.limit: only the first lines of every file, for a dry run"] = None
     overfit: Annotated[int | None, "short for --data.overfit: learn that many lines by heart, as a check"] = None
+    print_config: Annotated[
+        bool, "print the whole configuration, which is a recipe itself, and stop; needs no --out"
+    ] = False
 
 
 _SHORT = {"seed": "training.seed", "limit": "data.limit", "overfit": "data.overfit"}
-_OWN = {"--out": 2, "--resume": 1, "--seed": 2, "--limit": 2, "--overfit": 2}
+_OWN = {"--out": 2, "--resume": 1, "--print_config": 1, "--seed": 2, "--limit": 2, "--overfit": 2}
 
 
 def run(argv: list[str]) -> int:
@@ -41,12 +43,19 @@ def run(argv: list[str]) -> int:
     if "--resume" in own and own[0].startswith("--"):
         # A run knows its own recipe.
         own.insert(0, str(Path(own[own.index("--out") + 1]) / "config.yaml") if "--out" in own else "")
+    if "--print_config" in own and "--out" not in own:
+        own += ["--out", "."]
     options = parse(TrainOptions, own, verb="train", summary=SUMMARY, positional=("recipe",))
     for short, key in _SHORT.items():
         value = getattr(options, short)
         if value is not None:
             keys += [f"--{key}", str(value)]
     system, config = configure(options.recipe, keys)
+    if options.print_config:
+        print(to_commented_yaml(config), end="")
+        return 0
+    from seqloom.systems.train import train_run
+
     command = shlex.join(["seqloom", "train", *(argument for argument in argv if argument != "--resume")])
     train_run(system, config, options.out, resume=options.resume, command=command)
     if first_process():
@@ -78,11 +87,11 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
 
 def _finish(run_directory: Path) -> None:
     from seqloom.app.report import write_report
+    from seqloom.app.tables import print_scores
+    from seqloom.systems.train import EVALUATION
 
     report = write_report(run_directory)
     evaluation: dict[str, Any] = json.loads((run_directory / EVALUATION).read_text(encoding="utf-8"))
-    from seqloom.app.tables import print_scores
-
     print_scores(evaluation)
     print(
         f"model   {run_directory / 'model'}\nreport  {report}\nuse it  seqloom predict {run_directory / 'model'} FILE",

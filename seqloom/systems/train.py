@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from seqloom.configuration import Recipe, read_recipe, to_yaml
 from seqloom.data.files import write_atomic
 from seqloom.errors import ConfigError, SeqloomError
 from seqloom.systems.baseline import check_baselines, fit_baseline
 from seqloom.systems.evaluation import known_numbers
-from seqloom.systems.registry import Registered, load
+from seqloom.systems.reading import ROLES
+from seqloom.systems.registry import Registered, system
 from seqloom.systems.saved import SavedModel, about_training
 from seqloom.training.launch import first_process
 
 if TYPE_CHECKING:
     from seqloom.systems.contract import Splits, System
 
-__all__ = ["EVALUATION", "fit", "network_task", "train_run", "train_system"]
+__all__ = ["EVALUATION", "fit", "network_task", "train", "train_run", "train_system"]
 
 EVALUATION = "evaluation.json"
 """The file of a run's scores."""
@@ -85,6 +89,47 @@ def train_system(
     return model
 
 
+def train(
+    recipe: str | Path | Mapping[str, Any],
+    *,
+    data: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    **sections: Any,
+) -> Any:
+    """Trains a recipe from Python; returns the model that ``seqloom train`` would have written.
+
+    Args:
+        recipe: the name of a shipped recipe, a YAML file, or the values of one.
+        data: the ``data`` section; ``train``, ``dev`` and ``test`` may also be examples in memory.
+        out: the run directory: new, or the one to resume. Without one, nothing but the model is kept, in memory.
+        sections: the other keys of the recipe, such as ``model={"hidden_size": 64}`` or ``method="hmm"``.
+    Raises:
+        ConfigError: a key is unknown or a value is of the wrong type, or something that the training will need is missing.
+        DataError: data are wrong; names file and line.
+
+    >>> words = [["我", "是", "中国人"], ["他", "在", "中国"]] * 4
+    >>> model = train("segment", method="bigram", baselines=(), data={"train": words, "dev": words, "test": words})
+    >>> print(model.predict(["他是中国人"])[0])
+    他 是 中国人
+    """
+    given = dict(data or {})
+    objects = {role: given.pop(role) for role in ROLES if not isinstance(given.get(role), str | Path | None)}
+    paths = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+    read = Recipe("recipe", recipe, {}) if isinstance(recipe, Mapping) else read_recipe(str(recipe))
+    registered = system(read.system, f"{read.place('system')}: system")
+    changed = read.merged({**sections, "system": registered.name, "data": paths})
+    config: Any = changed.build(registered.config_class())
+    named = repr(recipe if isinstance(recipe, str) else str(recipe) if isinstance(recipe, Path) else "...")
+    command = ", ".join(
+        [named, *([f"data={data!r}"] if data and not objects else []), *(f"{k}={v!r}" for k, v in sections.items())]
+    )
+    with nullcontext(out) if out is not None else TemporaryDirectory(prefix="seqloom-") as run:
+        return train_run(
+            registered, config, Path(run), resume=resume, command=f"seqloom.train({command})", objects=objects
+        )
+
+
 def train_run(
     registered: Registered,
     config: Any,
@@ -99,8 +144,6 @@ def train_run(
     Raises:
         ConfigError: the directory holds a run already and is not to be resumed; beside those of `train_system`.
     """
-    from seqloom.app.configuration import to_yaml
-
     stored, first = run / "config.yaml", first_process()
     if first and stored.exists() and not resume:
         raise ConfigError(f"{run} holds a run already; continue it with --resume, or choose another --out")
@@ -155,17 +198,17 @@ def fit(
     resume: bool,
 ) -> SavedModel:
     """Trains a network and returns the model of its best weights; in other processes than the first, that of the last."""
-    from seqloom.training.loop import train
+    from seqloom.training.loop import train as run_loop
 
     model, task = network_task(system, config, splits, about)
     numbers = sum(parameter.numel() for parameter in model.network.parameters())
     check_place(run, 4 * numbers * _NUMBERS_PER_WEIGHT)
     identity = system.identity(config, splits)
-    train(task, system.settings(config, splits), run, resume=resume, identity=identity)
+    run_loop(task, system.settings(config, splits), run, resume=resume, identity=identity)
     if not first_process():
         fitted: SavedModel = model
         return fitted
-    best: SavedModel = load(run / "model")
+    best: SavedModel = system.load(run / "model")
     return best
 
 

@@ -96,7 +96,7 @@ def test_a_model_predicts_and_is_compared(trained, text, tmp_path, capsys):
         (["train", "segment", "--out", "{new}", "--hidden_size", "3"], "did you mean '--model.hidden_size'?"),
         (
             ["train", "segment", "--out", "{new}", "--training.epochs", "many"],
-            "--training.epochs: 'many' is not of type int",
+            "--training.epochs: 'many' is not a whole number",
         ),
         (["train", "segment", "--out", "{new}", "--training.epochs", "0"], "training.epochs is 0, expected at least 1"),
         (
@@ -114,7 +114,7 @@ def test_a_model_predicts_and_is_compared(trained, text, tmp_path, capsys):
             ["train", "{recipe}", "--out", "{new}"],
             "mine.yaml:3: 'data.trian' is not a known key; did you mean 'train'?",
         ),
-        (["train", "{wrong}", "--out", "{new}"], "wrong.yaml:4: training.epochs: 'many' is not of type int"),
+        (["train", "{wrong}", "--out", "{new}"], "wrong.yaml:4: training.epochs: 'many' is not a whole number"),
         (["train", "{text}", "--out", "{new}"], "expected 'key: value' lines"),
         (["predict", "{new}", "{text}"], "is not a model directory; a run keeps its model in RUN/model"),
         (["predict", "{run}", "{text}"], "did you mean"),
@@ -178,6 +178,23 @@ def test_every_verb_helps_itself(capsys, trained):
         with pytest.raises(SystemExit, match=r"^0$"):
             main(arguments)
         assert verb in capsys.readouterr().out
+
+
+def test_a_printed_configuration_can_be_trained_and_has_every_option(tmp_path, capsys):
+    given = ["--seed", "7", "--data.train", "words.txt", "--model.features.token", "5"]
+    assert main(["train", "--print-config", "segment", *given]) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "mine.yaml").write_text(printed, encoding="utf-8")
+    _, config = configure(str(tmp_path / "mine.yaml"), [])
+    assert config == configure("segment", ["--training.seed", "7", *given[2:]])[1]
+    assert config.model.features == {"token": 5, "bigram_left": 50, "bigram_right": 50, "lexicon": 16}
+    assert main(["train", str(tmp_path / "mine.yaml"), "--print_config"]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_python_gives_sections_in_the_place_of_options():
+    sections = {"data": {"train": "words.txt"}, "model": {"hidden_size": 64}}
+    assert configure("ner", sections)[1] == configure("ner", ["--data.train=words.txt", "--model.hidden_size=64"])[1]
 
 
 def test_a_recipe_that_extends_itself_is_refused(tmp_path):

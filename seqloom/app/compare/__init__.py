@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqloom.app.command import parse
-from seqloom.app.compare.progress import Progress
 from seqloom.app.machine import describe_machine
 from seqloom.app.own_code import import_named_files
 from seqloom.synthetic.compare.plan import Options, make_trials
@@ -50,6 +49,7 @@ def comparison(options: Options) -> tuple[SequenceTask, list[Outcome]]:
     Raises:
         KeyboardInterrupt: after all runs have been saved; the same options continue them.
     """
+    from seqloom.app.compare.progress import Progress
     from seqloom.synthetic.tasks import make_task
 
     trials = make_trials(options)

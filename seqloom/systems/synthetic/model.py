@@ -87,7 +87,6 @@ class SyntheticModel(SavedModel):
         except (TypeError, KeyError) as error:
             where = directory.path / "config.yaml"
             raise ModelError(f"{where}: 'model' or 'task' is damaged ({error})") from None
-        model.about = directory.config.get("about", {})
         load_weights(model.network, directory)
         return model
 

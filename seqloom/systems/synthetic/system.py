@@ -22,7 +22,7 @@ from seqloom.synthetic.sequences import (
     batches_of,
 )
 from seqloom.synthetic.tasks import SequenceTask, TaskBatch, make_task, parse_task, settings
-from seqloom.systems.contract import Dataset, Splits, System
+from seqloom.systems.contract import Dataset, Sample, Splits, System
 from seqloom.systems.evaluation import Evaluation, Metric
 from seqloom.systems.saved import ModelDirectory
 from seqloom.systems.supervised import Corpus
@@ -160,6 +160,24 @@ class SyntheticSystem(System[SyntheticConfig, Example, SyntheticModel]):
     def restore(self, directory: ModelDirectory) -> SyntheticModel:
         """The model of a directory."""
         return SyntheticModel.from_directory(directory)
+
+    def sample(self) -> Sample[Example]:
+        """One symbol to keep over a few steps."""
+        data = {"task": "memorisation", "length": 2, "options": {"positions": 1}, "updates_per_epoch": 25}
+        held_out = HeldOutSequences(make_task("memorisation", 2, {"positions": 1}), "dev", 3)
+        inputs = [example.inputs.tolist() for example in held_out]
+        return Sample(
+            sections={
+                "data": {**data, "dev_sequences": 50, "test_sequences": 50},
+                "model": {"cell": "gru", "hidden_size": 12},
+                "training": {"epochs": 6, "batch_size": 16, "learning_rate": 0.02},
+            },
+            examples=(),
+            lines=[json.dumps(steps) for steps in (inputs[0], inputs[1][:2], inputs[2] * 2)],
+            inputs=inputs,
+            goal=("wrong", 0.0, 0.0),
+            stream=inputs[0],
+        )
 
     def title(self, config: SyntheticConfig) -> str:
         """The cell, and on what."""
