@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -145,3 +147,9 @@ def test_what_an_encoder_cannot_do_is_one_sentence(keys, sentence):
     with pytest.raises(ConfigError) as refused:
         build_encoder(EncoderConfig(**keys), 3)
     assert sentence in str(refused.value)
+
+
+def test_what_the_command_line_reads_for_its_help_imports_no_torch():
+    modules = "seqloom.layers.encoder_config, seqloom.systems.tagger.config, seqloom.systems.synthetic.config"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
