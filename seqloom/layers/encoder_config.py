@@ -33,9 +33,9 @@ class EncoderConfig:
             arrangement, and ``chrono_`` before it or before these what ``chrono`` does.
         hidden_size: units of a layer, in each direction.
         layers: recurrent layers; 0 takes the usual number of the arrangement: 1 plain, 6 dilated, 2 blocks.
-        arrangement: a ``plain`` stack, a ``dilated`` one whose layers look 1, 2, 4, ... steps back, or residual ``block``s
-            of norm, recurrence and gated linear unit; ``auto`` takes what the cell's name says, else blocks for
-            recurrences whose papers put them in blocks, else a plain stack.
+        arrangement: a ``plain`` stack, a ``dilated`` one whose layers look 1, 2, 4 and more steps back, or a ``block`` stack
+            of norm, recurrence and gated linear unit, with residuals. ``auto`` takes what the cell's name says, else blocks
+            for recurrences whose papers put them in blocks, else a plain stack.
         bidirectional: read each sequence from both ends.
         merge: how the two directions become one output: side by side, their sum, or their mean.
         residual: add a layer's input to its output from the second layer on, or from the layer of this number.
@@ -45,12 +45,13 @@ class EncoderConfig:
         dropout_output: dropout on the encoder's output.
         variational: draw one mask for all steps of a sequence in these three.
         dropout_state: dropout on the recurrent state, one mask for each sequence.
-        zoneout: probability that a unit of the state keeps its old value in a step; one for all states, or by their names.
+        zoneout: probability that a unit of the state keeps its old value in a step. One for all states, or by their names,
+            as {h: 0.05, c: 0.5}.
         weight_drop: probability of dropping an entry of a recurrent matrix in an update.
         weight_noise: standard deviation of what is added to each weight in an update.
         batch_norm: normalise the products of the input over all steps of a batch.
-        chrono: begin with gates whose time constants are spread over so many steps; true takes the length of the sequences,
-            where it is known beforehand, as that of generated ones is.
+        chrono: begin with gates whose time constants are spread over so many steps. ``true`` takes the length of the
+            sequences where that is known beforehand, as it is of generated ones.
         backend: what runs the recurrence; ``auto`` takes the fastest that is right.
 
     Raises:
