@@ -22,14 +22,14 @@ from typing import Any
 from machine import describe_machine, installed_versions, shown_command
 from recurrences_tables import Found, to_markdown
 
-from seqloom.app.compare.plan import Options, make_trials
-from seqloom.app.compare.pool import run_trials
 from seqloom.app.compare.progress import Progress
-from seqloom.app.compare.results import summarise
 from seqloom.data.files import write_atomic
 from seqloom.errors import SeqloomError
+from seqloom.synthetic.compare.plan import Options, make_trials
+from seqloom.synthetic.compare.pool import run_trials
+from seqloom.synthetic.compare.results import summarise
+from seqloom.synthetic.compare.trial import Outcome, Trial
 from seqloom.synthetic.tasks import make_task, settings
-from seqloom.systems.longterm.trial import Outcome, Trial
 
 CELLS = (
     "lstm",

@@ -6,8 +6,8 @@ from typing import Any
 
 from machine import markdown_table
 
-from seqloom.app.compare.results import CellResult
 from seqloom.app.wording import number
+from seqloom.synthetic.compare.results import CellResult
 from seqloom.synthetic.tasks import SequenceTask
 
 __all__ = ["FACTS", "Fact", "Found", "to_markdown"]

@@ -48,7 +48,9 @@ class BlockStack(nn.Module):
         hidden_size: width H of the blocks and of the output.
         layers: blocks.
         expansion: units of a recurrence for each feature of H.
+        dropout_input: probability of dropping an input feature of a step.
         dropout: probability of dropping what a block adds.
+        dropout_output: probability of dropping an output feature of a step.
         bidirectional: whether each block reads in both directions; such a stack does not stream.
         convolution: steps that the convolution before a recurrence sees; 0 for none. Not with ``bidirectional``.
         backend: a backend for the recurrences.
@@ -70,7 +72,9 @@ class BlockStack(nn.Module):
         layers: int = 2,
         *,
         expansion: float = 1.0,
+        dropout_input: float = 0.0,
         dropout: float = 0.0,
+        dropout_output: float = 0.0,
         bidirectional: bool = False,
         convolution: int = 0,
         backend: str | None = None,
@@ -86,6 +90,8 @@ class BlockStack(nn.Module):
         probability, width = check_probability("dropout", dropout), check_count("convolution", convolution, 0)
         options = _Options(hidden_size, units, probability, bidirectional, width, backend)
         self.bidirectional = bidirectional
+        self.dropout_input = Dropout(check_probability("dropout_input", dropout_input))
+        self.dropout_output = Dropout(check_probability("dropout_output", dropout_output))
         self.encoder = nn.Linear(input_size, hidden_size)
         blocks = [_Block(cell, options) for _ in range(check_count("layers", layers))]
         self.blocks = nn.ModuleList(blocks)
@@ -110,10 +116,11 @@ class BlockStack(nn.Module):
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (B, T, D) with D = {self.input_size} features")
         ragged = measure_lengths(lengths, x)
         begun = self._split(self.initial_state(len(x), like=x) if state is None else state, len(x))
-        values, final = self.encoder(x if ragged is None else ragged.clear(x)), []
+        values, final = self.encoder(self.dropout_input(x if ragged is None else ragged.clear(x))), []
         for block, states in zip(self.blocks, begun, strict=True):
             values, last = block(values, states, lengths)
             final.append(last)
+        values = self.dropout_output(values)
         return (values if ragged is None else ragged.clear(values)), self._join(final)
 
     def step(self, x: Tensor, state: Sequence[Tensor] | None = None) -> tuple[Tensor, State]:

@@ -1,1 +1,1 @@
-"""Generated tasks that show what a recurrence can remember or compute, and comparisons of cells on them."""
+"""Generated tasks, the network that answers them, and cells compared on them."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from seqloom.errors import ConfigError, ModelError, did_you_mean
 
-__all__ = ["SYSTEMS", "Registered", "load", "register", "system"]
+__all__ = ["SYSTEMS", "Registered", "load", "name_today", "register", "system"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ SYSTEMS: dict[str, Registered] = {
             "seqloom.systems.synthetic.config:SyntheticConfig",
             "seqloom.systems.synthetic.config:PredictOptions",
             "seqloom.systems.synthetic.system:SyntheticSystem",
+            "a file of JSON lines, a sequence each, compressed or not, or - for standard input",
         ),
     )
 }
@@ -102,13 +103,18 @@ def register(cls: type) -> type:
     return cls
 
 
+def name_today(name: str) -> str:
+    """The name of a system that models and recipes may call by a former one."""
+    return _FORMER.get(name, name)
+
+
 def system(name: str, where: str = "system") -> Registered:
     """The system of that name, or of that former name.
 
     Raises:
         ConfigError: there is none; the sentence offers the nearest.
     """
-    name = _FORMER.get(name, name)
+    name = name_today(name)
     if name not in SYSTEMS:
         raise ConfigError(f"{where}: {name!r} is not a known system{did_you_mean(str(name), SYSTEMS)}")
     return SYSTEMS[name]
@@ -122,8 +128,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     from seqloom.systems.saved import read_config
 
-    name = str(read_config(Path(path))["system"])
-    name = _FORMER.get(name, name)
+    name = name_today(str(read_config(Path(path))["system"]))
     if name not in SYSTEMS:
         raise ModelError(f"{Path(path) / 'config.yaml'}: system {name!r} is not one of {', '.join(SYSTEMS)}")
     return SYSTEMS[name].load().load(path)

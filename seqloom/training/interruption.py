@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
-__all__ = ["Interruption", "TrainingInterrupted"]
+__all__ = ["Interruption", "Request", "TrainingInterrupted"]
 
 T = TypeVar("T")
 
@@ -29,9 +29,13 @@ class Interruption:
     """
 
     def __init__(self) -> None:
-        self.requested = False
-        self._immediate = False
+        self._requested = self._immediate = False
         self._previous: dict[int, Any] = {}
+
+    @property
+    def requested(self) -> bool:
+        """Whether training is to stop."""
+        return self._requested
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():
@@ -61,6 +65,21 @@ class Interruption:
             self._immediate = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        again, self.requested = self.requested, True
+        again, self._requested = self._requested, True
         if again or self._immediate:
             raise KeyboardInterrupt
+
+
+class Request(Interruption):
+    """An interruption that is asked for by a callable and leaves signals alone."""
+
+    def __init__(self, asked: Callable[[], bool]) -> None:
+        super().__init__()
+        self._asked = asked
+
+    @property
+    def requested(self) -> bool:
+        return self._asked()
+
+    def __enter__(self) -> "Request":
+        return self

@@ -1,6 +1,6 @@
 """The training loop: the one place where models are fitted.
 
-    while not finished:  interrupted?  ->  evaluation due?  ->  one step  ->  checkpoint due?
+    while not finished:  interrupted?  ->  evaluation due?  ->  time to leave?  ->  one step  ->  checkpoint due?
 
 Every turn begins from a :class:`RunState` and tensors that a checkpoint can hold in full, so that a run may be cut at
 any point and continue to the same bits. The loop knows nothing of text: see :class:`seqloom.training.task.Task`.
@@ -26,6 +26,7 @@ from seqloom.training.records import Records
 from seqloom.training.resumption import flatten, resume_run, save_run
 from seqloom.training.run_directory import RunDirectory
 from seqloom.training.run_state import Mean, RunState
+from seqloom.training.supervisor import Supervisor
 from seqloom.training.task import Task
 from seqloom.training.updates import Steps, TrainingError
 
@@ -53,11 +54,12 @@ class TrainingResult:
 def train(
     task: Task,
     config: TrainingConfig,
-    run_directory: str | Path,
+    run_directory: str | Path | RunDirectory,
     *,
     resume: bool = False,
     identity: Mapping[str, Any] | None = None,
     console: "Console | None" = None,
+    supervisor: Supervisor | None = None,
 ) -> TrainingResult:
     """Fit ``task.module`` and leave the best model in ``run_directory/model``.
 
@@ -69,6 +71,7 @@ def train(
             is reported and left as it is; one that was killed before its first checkpoint starts anew.
         identity: JSON-able values beside ``config`` that a resumed run must share (model, data); may be nested.
         console: where progress is shown; the standard error stream by default.
+        supervisor: who runs it, and may end it before its epochs are over; a person by default.
     Raises:
         ConfigError: the directory holds a run and ``resume`` is false, or the other way round; the settings differ from
             those of the run; the metric to monitor does not exist.
@@ -76,13 +79,14 @@ def train(
         TrainingError: the loss is NaN, infinite, or was exactly 0 from the start; the gradients stay not finite.
         TrainingInterrupted: SIGINT or SIGTERM came; all is saved. A SystemExit with status 130.
     """
-    run = RunDirectory(Path(run_directory))
+    run = run_directory if isinstance(run_directory, RunDirectory) else RunDirectory(Path(run_directory))
+    supervisor = supervisor or Supervisor()
     if config.threads:
         torch.set_num_threads(config.threads)
     processes = Processes(config)
-    progress = Progress(console=console, silent=not processes.first)
-    with Interruption() as interruption:
-        loop = _Loop(task, config, run, processes, progress, interruption, flatten(identity or {}))
+    progress = Progress(console=console, silent=supervisor.silent or not processes.first)
+    with supervisor.interruption() as interruption:
+        loop = _Loop(task, config, run, processes, progress, interruption, supervisor, flatten(identity or {}))
         try:
             loop.begin(resume=resume)
             return loop.run()
@@ -101,10 +105,12 @@ class _Loop:
         processes: Processes,
         progress: Progress,
         interruption: Interruption,
+        supervisor: Supervisor,
         identity: dict[str, Any],
     ) -> None:
         self.task, self.config, self.run_directory = task, config, run
-        self.processes, self.progress, self.interruption = processes, progress, interruption
+        self.processes, self.progress = processes, progress
+        self.interruption, self.supervisor = interruption, supervisor
         self.identity = {**config.fixed_on_resume(), **identity, "processes": processes.world}
         self.module = task.module.to(processes.device)
         self.optimiser = build_optimiser(self.module, config)
@@ -130,9 +136,11 @@ class _Loop:
             self._resume()
         self.steps = Steps(self.task, self.config, self.optimiser, processes, self.state)
         processes.equalise(self.module)
-        self.started = self.saved = self.reported = time.monotonic()
+        self.started, self.saved = self.supervisor.clock(), time.monotonic()
+        self.reported = self.saved
+        recorded = first and self.run_directory.keeps_records and not self.state.finished
         self.records = Records(
-            self.run_directory if first and not self.state.finished else None,
+            self.run_directory if recorded else None,
             size=self.state.metrics_size,
             step=self.state.step,
             tensorboard=self.config.tensorboard,
@@ -140,7 +148,7 @@ class _Loop:
         self.module.train()
         if known:
             self.progress.message(f"resuming at epoch {self.state.epoch + 1}, step {self.state.step}")
-        else:
+        elif self.run_directory.keeps_records:
             self._save()
 
     def _resume(self) -> None:
@@ -161,6 +169,9 @@ class _Loop:
                 self._interrupt()
             elif self._evaluation_due():
                 self._evaluate()
+            elif self.supervisor.before_step(self.state, self._seconds()):
+                self._save()
+                break
             else:
                 self._step()
                 if self.checkpoint_due and not self.stop:
@@ -235,9 +246,10 @@ class _Loop:
         self.progress.evaluated(
             done, loss=state.period.loss, metrics=metrics, monitor=self.config.monitor, best=improved
         )
+        ended = self.supervisor.after_evaluation(state, metrics)
         state.period = Mean()
         state.stopped_early = 0 < self.config.patience <= done - state.best_progress and done < self.config.epochs
-        state.finished = state.stopped_early or state.epoch >= self.config.epochs
+        state.finished = ended or state.stopped_early or state.epoch >= self.config.epochs
         self._diagnose()
         if improved and self.processes.first:
             self.run_directory.replace_model(self.task.save_model)
@@ -263,7 +275,7 @@ class _Loop:
         if self.processes.first:
             self.state.metrics_size = self.records.sync()
         self.state.seconds = self._seconds()
-        self.started = self.saved = time.monotonic()
+        self.started, self.saved = self.supervisor.clock(), time.monotonic()
         path, also = self.run_directory.last, self.run_directory.best if best else None
         save_run(path, self.module, self.optimiser, self.state, self.identity, self.processes, also)
 
@@ -278,7 +290,7 @@ class _Loop:
         raise TrainingInterrupted(message)
 
     def _seconds(self) -> float:
-        return self.state.seconds + time.monotonic() - self.started
+        return self.state.seconds + self.supervisor.clock() - self.started
 
     def _result(self) -> TrainingResult:
         state = self.state

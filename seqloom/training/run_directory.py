@@ -10,16 +10,22 @@ from typing import Any, BinaryIO
 
 from seqloom.training.checkpoint import PARTIAL, sync_directory
 
-__all__ = ["MetricsFile", "RunDirectory"]
+__all__ = ["CheckpointFile", "MetricsFile", "RunDirectory"]
 
 
 class RunDirectory:
-    """``RUN/checkpoints/{last,best}.safetensors``, ``RUN/metrics.jsonl``, ``RUN/model/`` and ``RUN/events/``."""
+    """``RUN/checkpoints/{last,best}.safetensors``, ``RUN/metrics.jsonl``, ``RUN/model/`` and ``RUN/events/``.
+
+    Attributes:
+        keeps_records: whether there is more than a checkpoint.
+    """
+
+    keeps_records = True
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.last = self.path / "checkpoints" / "last.safetensors"
-        self.best = self.path / "checkpoints" / "best.safetensors"
+        self.best: Path | None = self.path / "checkpoints" / "best.safetensors"
         self.metrics = self.path / "metrics.jsonl"
         self.model = self.path / "model"
         self.events = self.path / "events"
@@ -65,6 +71,25 @@ class RunDirectory:
         self._new_model.rename(self.model)
         sync_directory(self.path)
         shutil.rmtree(self._old_model, ignore_errors=True)
+
+
+class CheckpointFile(RunDirectory):
+    """A run that keeps its last checkpoint in a file of that path, and nothing else; it is resumed where the file is there."""
+
+    keeps_records = False
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.last, self.best = self.path, None
+
+    def problem(self, *, resume: bool) -> str:
+        return ""
+
+    def prepare(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def replace_model(self, save: Callable[[Path], None]) -> None:
+        pass
 
 
 class MetricsFile:

@@ -15,14 +15,13 @@ import pytest
 
 from seqloom.app import compare
 from seqloom.app.compare.page import draw_curves, page
-from seqloom.app.compare.plan import Options, make_trials
-from seqloom.app.compare.results import read_outcome, summarise, write_outcome
 from seqloom.errors import ConfigError
+from seqloom.layers.encoder import EncoderConfig, count_parameters
+from seqloom.synthetic.compare.plan import Options, make_trials
+from seqloom.synthetic.compare.results import read_outcome, summarise, write_outcome
+from seqloom.synthetic.compare.trial import Outcome, Trial
+from seqloom.synthetic.network import TaskNetwork
 from seqloom.synthetic.tasks import make_task
-from seqloom.systems.longterm.config import LongtermModelConfig
-from seqloom.systems.longterm.encoder import count_parameters
-from seqloom.systems.longterm.model import LongtermNetwork
-from seqloom.systems.longterm.trial import Outcome, Trial
 
 SMALL = ["memorisation", "--length", "2", "--hidden_size", "8", "--updates", "120", "--batch_size", "16"]
 
@@ -72,7 +71,7 @@ def test_ctrl_c_loses_nothing_and_the_same_command_goes_on(signals, tmp_path):
     assert before
     # The same trial goes on from where it was: what it knew is the beginning of what it knows.
     trial = make_trials(Options("copy", ("gru",), 30, seeds=1, hidden_size=4, updates=1_000_000))[0]
-    from seqloom.systems.longterm.trial import run_trial
+    from seqloom.synthetic.compare.trial import run_trial
 
     outcome = run_trial(trial, out / "runs" / trial.key, seconds=1e-9)
     assert outcome.ending == "seconds"
@@ -85,8 +84,8 @@ def test_cells_of_about_the_same_number_of_parameters():
     task = make_task("adding")
     counts = []
     for trial in make_trials(options):
-        config = LongtermModelConfig(cell=trial.cell, hidden_size=trial.hidden_size, layers=trial.layers)
-        counts.append(count_parameters(LongtermNetwork(config, task)))
+        config = EncoderConfig(cell=trial.cell, hidden_size=trial.hidden_size, layers=trial.layers)
+        counts.append(count_parameters(TaskNetwork(config, task)))
     assert counts[0] == 4 * 20 * (2 + 20 + 1) + 21
     assert all(abs(count / counts[0] - 1) < 0.15 for count in counts)
 

@@ -10,10 +10,10 @@ from seqloom.app.main import main
 from seqloom.data.source import Source
 from seqloom.learning.diagnosis import DiagnosisConfig, diagnose_run
 from seqloom.synthetic.tasks import make_task
-from seqloom.systems.longterm import verbs as longterm
-from seqloom.systems.longterm.config import LongtermModelConfig
-from seqloom.systems.longterm.model import LongtermModel
 from seqloom.systems.registry import load
+from seqloom.systems.synthetic.config import SyntheticModelConfig
+from seqloom.systems.synthetic.model import SyntheticModel
+from seqloom.systems.synthetic.system import SyntheticSystem
 from seqloom.systems.tagger.system import TaggerSystem
 
 SENTENCES = [
@@ -120,8 +120,8 @@ def test_mistakes_are_one_sentence(trained, data, capsys, monkeypatch, tmp_path)
 
 
 def test_a_generated_task_is_diagnosed_at_any_length():
-    model = LongtermModel(LongtermModelConfig(cell="rnn", hidden_size=5), make_task("adding", 20))
-    batch = longterm.diagnostic_batch(model, "adding:length=30", 4)
+    model = SyntheticModel(SyntheticModelConfig(cell="rnn", hidden_size=5), make_task("adding", 20))
+    batch = SyntheticSystem().diagnostic_batch(model, Source("adding:length=30"), 4)
     found = diagnose_run(batch.module, batch.loss)
     assert (found.recurrences[0].rows, found.recurrences[0].steps, batch.sequences) == (4, 30, 4)
     assert found.recurrences[0].from_loss

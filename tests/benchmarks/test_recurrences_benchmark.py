@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from seqloom.app.compare.results import CellResult
+from seqloom.synthetic.compare.results import CellResult
 from seqloom.synthetic.tasks import make_task
 
 

@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqloom.app.command import parse
-from seqloom.app.compare.plan import Options, make_trials
-from seqloom.app.compare.pool import run_trials
-from seqloom.app.compare.results import CellResult, finite, summarise
 from seqloom.app.machine import describe_machine
+from seqloom.app.own_code import import_named_files
+from seqloom.synthetic.compare.plan import Options, make_trials
+from seqloom.synthetic.compare.pool import run_trials
+from seqloom.synthetic.compare.results import CellResult, finite, summarise
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from seqloom.synthetic.compare.trial import Outcome
     from seqloom.synthetic.tasks import SequenceTask
-    from seqloom.systems.longterm.trial import Outcome
 
 __all__ = ["SUMMARY", "comparison", "run", "write_comparison"]
 
@@ -58,7 +59,12 @@ def comparison(options: Options) -> tuple[SequenceTask, list[Outcome]]:
         try:
             limits = {} if options.seconds is None else dict.fromkeys([trial.key for trial in trials], options.seconds)
             outcomes = run_trials(
-                trials, folder / "runs", jobs=options.jobs, seconds=limits, listener=progress.listener
+                trials,
+                folder / "runs",
+                jobs=options.jobs,
+                seconds=limits,
+                listener=progress.listener,
+                prepare=import_named_files,
             )
         except KeyboardInterrupt:
             progress.say(f"everything is saved in {folder}: give the same command again to continue")

@@ -15,8 +15,8 @@ from seqloom.app.report.tables import facts, score_table
 from seqloom.systems.evaluation import Column
 
 if TYPE_CHECKING:
+    from seqloom.synthetic.compare.trial import Outcome
     from seqloom.synthetic.tasks import SequenceTask
-    from seqloom.systems.longterm.trial import Outcome
 
 __all__ = ["draw_curves", "page"]
 

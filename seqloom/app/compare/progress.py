@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from seqloom.app.compare.pool import Listener
+from seqloom.synthetic.compare.pool import Listener
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from seqloom.systems.longterm.trial import Outcome, Trial
+    from seqloom.synthetic.compare.trial import Outcome, Trial
 
 __all__ = ["Progress"]
 

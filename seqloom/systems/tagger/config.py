@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from seqloom.layers.encoder_config import EncoderConfig
 from seqloom.systems.config import FilesConfig
 from seqloom.systems.tagger.baselines.config import Baseline, StatisticsConfig
 from seqloom.training.config import TrainingConfig
@@ -19,8 +20,10 @@ def _default_features() -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class TaggerModelConfig:
+class TaggerModelConfig(EncoderConfig):
     """The network: embedded features, a recurrent encoder, a score per tag.
+
+    The keys of the encoder are those of :class:`~seqloom.layers.encoder_config.EncoderConfig`.
 
     Args:
         features: feature name -> embedding size; 0 leaves the feature out. ``seqloom systems`` lists the features.
@@ -42,20 +45,10 @@ class TaggerModelConfig:
         spelling_embedding: embedding size of a character of a spelling.
         spelling_width: characters that a filter of the convolution sees.
         spelling_dropout: dropout on the embedded characters of a spelling.
-        cell: name of the recurrent cell.
-        hidden_size: units per direction.
-        layers: recurrent layers.
-        bidirectional: read the sentence from both ends.
-        residual: add a layer's input to its output from the second layer on.
-        dropout_input: dropout on the embedded features.
-        dropout: dropout between recurrent layers.
-        dropout_output: dropout on the encoder's output.
         hidden_scores: units of a tanh layer between the encoder and the scores; 0 leaves it out.
-        dropout_state: dropout on the recurrent state, one mask per sentence.
         sentence_label: ``auto`` also predicts a label for the whole sentence, such as an intent, where training sentences
             have one; ``off`` never does.
         output: ``crf`` scores whole tag sequences, ``softmax`` each token alone; both decode under legal transitions.
-        backend: what runs the recurrence; ``auto`` takes the fastest that is right.
     """
 
     features: dict[str, int] = field(default_factory=_default_features)
@@ -71,19 +64,14 @@ class TaggerModelConfig:
     spelling_embedding: int = 25
     spelling_width: int = 3
     spelling_dropout: float = 0.0
-    cell: str = "lstm"
-    hidden_size: int = 128
     layers: int = 1
+    arrangement: Literal["auto", "plain", "dilated", "block"] = "plain"
     bidirectional: bool = True
-    residual: bool = False
     dropout_input: float = 0.3
-    dropout: float = 0.0
     dropout_output: float = 0.3
-    dropout_state: float = 0.0
     hidden_scores: int = 0
     sentence_label: Literal["auto", "off"] = "auto"
     output: Literal["crf", "softmax"] = "crf"
-    backend: str = "auto"
 
 
 @dataclass(frozen=True)

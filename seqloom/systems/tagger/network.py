@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqloom.data.vocabulary import IGNORED
-from seqloom.layers.dropout import Dropout
 from seqloom.layers.embedding import SparseEmbedding
-from seqloom.layers.recurrent import Recurrent
+from seqloom.layers.encoder import build_encoder
 from seqloom.losses.constraints import Constraints
 from seqloom.losses.crf import LinearChainCRF
 from seqloom.systems.supervised import Network
@@ -77,20 +76,8 @@ class TaggerNetwork(Network):
         if "characters" in table_sizes:
             self.spelling = build_spelling(table_sizes["characters"], config)
             width += self.spelling.output_size
-        self.dropout_input = Dropout(config.dropout_input)
-        self.encoder = Recurrent(
-            config.cell,
-            width,
-            config.hidden_size,
-            layers=config.layers,
-            bidirectional=config.bidirectional,
-            residual=config.residual,
-            dropout=config.dropout,
-            dropout_state=config.dropout_state,
-            backend=config.backend,
-        )
-        self.dropout_output = Dropout(config.dropout_output)
-        size = config.hidden_size * (2 if config.bidirectional else 1)
+        self.encoder = build_encoder(config, width)
+        size = self.encoder.output_size
         self.hidden = nn.Linear(size, config.hidden_scores) if config.hidden_scores else None
         self.scores = nn.Linear(config.hidden_scores or size, tags)
         self.sentence_scores = SentenceScores(size, labels) if labels else None
@@ -109,8 +96,7 @@ class TaggerNetwork(Network):
         parts = [embedding(batch.ids[name]) for name, embedding in self.embeddings.items()]
         if self.spelling is not None and batch.spelling is not None:
             parts.append(F.embedding(batch.spelling.index, self.spelling(batch.spelling)))
-        encoded, _ = self.encoder(self.dropout_input(torch.cat(parts, dim=-1)), lengths=batch.lengths)
-        encoded = self.dropout_output(encoded)
+        encoded, _ = self.encoder(torch.cat(parts, dim=-1), lengths=batch.lengths)
         labels = None if self.sentence_scores is None else self.sentence_scores(encoded, batch.lengths)
         hidden = encoded if self.hidden is None else torch.tanh(self.hidden(encoded))
         return self.scores(hidden), labels

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 import seqloom
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import IGNORED, TagVocabulary
+from seqloom.errors import ConfigError
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus, label_ids, sentence_labels
 from seqloom.systems.tagger.features import FeatureSet
@@ -110,3 +111,18 @@ def test_the_hidden_layer_stands_between_encoder_and_scores():
     hidden = torch.tanh(seen[0] @ network.hidden.weight.T + network.hidden.bias)
     assert hidden.shape == (1, 3, 7)
     torch.testing.assert_close(emissions, hidden @ network.scores.weight.T + network.scores.bias)
+
+
+@pytest.mark.parametrize("encoder", [{"arrangement": "block"}, {"arrangement": "dilated", "bidirectional": False}])
+def test_a_tagger_may_have_any_encoder_and_comes_back_with_it(encoder, tmp_path):
+    tagger, corpus = _tagger(layers=2, **encoder)
+    whole = tagger.network.eval().emissions(corpus.batch(np.arange(4)))
+    assert whole.shape == (4, 5, 3)
+    tagger.save(tmp_path / "model")
+    again = seqloom.load(tmp_path / "model")
+    assert torch.equal(again.network.emissions(corpus.batch(np.arange(4))), whole)
+
+
+def test_an_encoder_that_cannot_read_backwards_is_refused_before_any_data_are_read():
+    with pytest.raises(ConfigError, match=r"model\.bidirectional is true.*this one is dilated; set it to false"):
+        TaggerModelConfig(arrangement="dilated")

@@ -137,7 +137,8 @@ class SegmenterSystem(System[SegmenterConfig, Words, Segmenter]):
         """The training loss on the first pieces of segmented text."""
         from seqloom.systems.supervised import diagnostic_batch
 
-        return diagnostic_batch(model.network, self.encode(model, self.held_examples(model, source)), limit)
+        corpus = self.encode(model, self.held_examples(model, source))
+        return diagnostic_batch(model.network, corpus, limit)
 
 
 def _word_lists(items: Iterable[Any]) -> Iterator[Words]:

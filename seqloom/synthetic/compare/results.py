@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seqloom.synthetic.compare.trial import Outcome, Trial
     from seqloom.synthetic.tasks import SequenceTask
-    from seqloom.systems.longterm.trial import Outcome, Trial
 
 __all__ = ["CellResult", "finite", "read_outcome", "summarise", "write_outcome"]
 
 
 def read_outcome(folder: Path, trial: Trial) -> Outcome | None:
     """The outcome of a trial, or None where the folder has none that can be read."""
-    from seqloom.systems.longterm.trial import Outcome
+    from seqloom.synthetic.compare.trial import Outcome
 
     try:
         outcome = Outcome.from_dict(json.loads((folder / f"{trial.key}.json").read_text(encoding="utf-8")))

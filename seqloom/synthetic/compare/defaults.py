@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seqloom.systems.longterm.encoder import parse_encoder
+from seqloom.layers.encoder import parse_encoder
 
 __all__ = ["TaskDefaults", "learning_rate", "task_defaults"]
 

@@ -1,16 +1,17 @@
-"""What can be configured about a network on a pathological task. No torch here: the command line reads these for its help."""
+"""What can be configured about a network on a generated task. No torch here: the command line reads these for its help."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from seqloom.errors import ConfigError
+from seqloom.layers.encoder_config import EncoderConfig
 from seqloom.training.config import TrainingConfig
 
-__all__ = ["LongtermConfig", "LongtermDataConfig", "LongtermModelConfig"]
+__all__ = ["PredictOptions", "SyntheticConfig", "SyntheticDataConfig", "SyntheticModelConfig"]
 
 
 @dataclass(frozen=True)
-class LongtermDataConfig:
+class SyntheticDataConfig:
     """Which task, and how much of it.
 
     Args:
@@ -36,28 +37,13 @@ class LongtermDataConfig:
 
 
 @dataclass(frozen=True)
-class LongtermModelConfig:
+class SyntheticModelConfig(EncoderConfig):
     """The network: a recurrent encoder and one linear read-out, after the last step or after each.
 
-    Args:
-        cell: a cell's name, which alone means a plain stack, or a residual block for recurrences whose papers put them in
-            one; ``dilated_NAME``, ``block_NAME`` and ``plain_NAME`` say it, and ``chrono_`` before a gated cell's name
-            spreads the time constants of its gates over the task's length.
-        hidden_size: units of a layer.
-        layers: recurrent layers; 0 takes the usual number of the encoder's kind.
-        backend: what runs the recurrence; ``auto`` takes the fastest that is right.
+    Its keys are those of :class:`~seqloom.layers.encoder_config.EncoderConfig`.
     """
 
-    cell: str = "lstm"
     hidden_size: int = 64
-    layers: int = 0
-    backend: str = "auto"
-
-    def __post_init__(self) -> None:
-        if self.hidden_size < 1:
-            raise ConfigError(f"model.hidden_size is {self.hidden_size}, expected at least 1")
-        if self.layers < 0:
-            raise ConfigError(f"model.layers is {self.layers}, expected at least 0")
 
 
 def _default_training() -> TrainingConfig:
@@ -65,17 +51,27 @@ def _default_training() -> TrainingConfig:
 
 
 @dataclass(frozen=True)
-class LongtermConfig:
+class SyntheticConfig:
     """A network on a task: task, network, training.
 
     Args:
-        system: always ``longterm``.
+        system: always ``synthetic``.
         data: which task, and how much of it.
         model: the network.
         training: its training.
     """
 
-    system: Literal["longterm"] = "longterm"
-    data: LongtermDataConfig = field(default_factory=LongtermDataConfig)
-    model: LongtermModelConfig = field(default_factory=LongtermModelConfig)
+    system: Literal["synthetic"] = "synthetic"
+    data: SyntheticDataConfig = field(default_factory=SyntheticDataConfig)
+    model: SyntheticModelConfig = field(default_factory=SyntheticModelConfig)
     training: TrainingConfig = field(default_factory=_default_training)
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How answers are written."""
+
+    format: Annotated[Literal["plain", "json"], "the answer alone, or JSON lines with the scores of all classes"] = (
+        "plain"
+    )
+    nbest: Annotated[int, "always 1: a task has one answer"] = 1

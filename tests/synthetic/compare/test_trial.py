@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from seqloom.systems.longterm.defaults import learning_rate
-from seqloom.systems.longterm.trial import Outcome, Trial, TrialStopped, resolved_options, run_trial
+from seqloom.synthetic.compare.defaults import learning_rate
+from seqloom.synthetic.compare.trial import Outcome, Trial, TrialStopped, resolved_options, run_trial
 
 TRIAL = Trial(
     task="parity",
@@ -39,7 +39,7 @@ def test_a_trial_that_was_stopped_and_continued_ends_as_one_that_was_not(tmp_pat
 
         return stop
 
-    for count in (31, 31 + 25):  # after 30 updates, and 24 later
+    for count in (11, 11 + 31):  # before the first evaluation, and 31 updates later
         with pytest.raises(TrialStopped):
             run_trial(TRIAL, tmp_path / "cut", stop=stop_at(count))
     resumed = run_trial(TRIAL, tmp_path / "cut")
@@ -91,3 +91,27 @@ def test_the_key_of_a_trial_tells_all_settings_apart():
 def test_the_rate_of_a_cell_without_gates_is_lower_and_its_own_in_every_arrangement():
     assert learning_rate("rnn") < learning_rate("dilated_rnn") < learning_rate("lstm")
     assert learning_rate("irnn") < learning_rate("lstm") == learning_rate("chrono_lstm") == learning_rate("block_irnn")
+
+
+@pytest.mark.parametrize("damage", [b"", None], ids=["damaged", "of another trial"])
+def test_a_checkpoint_that_cannot_be_continued_costs_time_alone(damage, tmp_path):
+    whole = run_trial(TRIAL, tmp_path / "whole")
+    other = dataclasses.replace(TRIAL, seed=9)
+    run_trial(other, tmp_path / "cut", seconds=1e-9)
+    if damage is not None:
+        (tmp_path / "cut.safetensors").write_bytes(damage)
+    assert timeless(run_trial(TRIAL, tmp_path / "cut")) == timeless(whole)
+
+
+def test_an_outcome_of_an_earlier_release_is_read():
+    told = {
+        "trial": {
+            "task": "memorisation", "options": {"length": 2, "positions": 5}, "cell": "chrono_lstm", "seed": 1,
+            "hidden_size": 8, "layers": 1, "updates": 250, "batch_size": 16, "learning_rate": 0.002, "clip_norm": 1.0,
+            "evaluate_every": 100, "dev_sequences": 1000, "test_sequences": 10000,
+        },
+        "ending": "updates", "updates": 250, "seconds": 0.42, "parameters": 434,
+        "metrics": {"loss": 0.5739, "wrong": 0.9, "accuracy": 0.1},
+        "curve": [{"update": 100, "training_loss": 0.7, "loss": 0.69, "wrong": 0.97, "accuracy": 0.03}], "note": "",
+    }  # fmt: skip
+    assert Outcome.from_dict(told).to_dict() == told

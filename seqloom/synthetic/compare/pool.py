@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqloom.app.compare.results import read_outcome, write_outcome
-from seqloom.app.own_code import import_named_files
+from seqloom.synthetic.compare.results import read_outcome, write_outcome
 from seqloom.training.interruption import Interruption
 
 if TYPE_CHECKING:
-    from seqloom.systems.longterm.trial import Outcome, Trial
+    from seqloom.synthetic.compare.trial import Outcome, Trial
 
 __all__ = ["Listener", "run_trials"]
 
@@ -43,6 +42,7 @@ def run_trials(
     seconds: Mapping[str, float],
     listener: Listener,
     deadline: float = math.inf,
+    prepare: Callable[[], None] | None = None,
 ) -> list[Outcome]:
     """The outcomes of all trials, in their order; those that the folder has are read, the others run and are written there.
 
@@ -52,6 +52,7 @@ def run_trials(
         seconds: limit of a trial's training time by its key, none where it has none; outcomes that an earlier, smaller
             limit cut short are continued.
         deadline: by ``time.monotonic``; what is not done by then is saved and left out of what is returned.
+        prepare: a function of a module that each worker calls first, such as one that registers a person's own cells.
     Raises:
         KeyboardInterrupt: SIGINT or SIGTERM came, and the workers have saved where they are; a second signal ends them at
             once, with what their last evaluations saved.
@@ -67,12 +68,17 @@ def run_trials(
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         work = [(trial, seconds.get(trial.key)) for trial in missing]
-        found |= _run(work, folder, min(jobs, len(missing)), listener, deadline)
+        found |= _run(work, folder, min(jobs, len(missing)), listener, deadline, prepare)
     return [found[trial.key] for trial in trials if trial.key in found]
 
 
 def _run(
-    work: Sequence[tuple[Trial, float | None]], folder: Path, jobs: int, listener: Listener, deadline: float
+    work: Sequence[tuple[Trial, float | None]],
+    folder: Path,
+    jobs: int,
+    listener: Listener,
+    deadline: float,
+    prepare: Callable[[], None] | None,
 ) -> dict[str, Outcome]:
     # Spawned, not forked: a forked child of a process with torch's threads may hang.
     context = multiprocessing.get_context("spawn")
@@ -82,7 +88,9 @@ def _run(
     with (
         Interruption() as interruption,
         _environment(dict.fromkeys(_THREADS, "1")),
-        ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(stop, points, os.getpid())) as pool,
+        ProcessPoolExecutor(
+            jobs, mp_context=context, initializer=_begin, initargs=(stop, points, os.getpid(), prepare)
+        ) as pool,
     ):
         futures = {pool.submit(_work, trial, folder, limit) for trial, limit in work}
         try:
@@ -144,18 +152,19 @@ class _environment:  # noqa: N801  # reads as a function
 _worker: dict[str, Any] = {}
 
 
-def _begin(stop: Any, points: Any, parent: int) -> None:
+def _begin(stop: Any, points: Any, parent: int, prepare: Callable[[], None] | None) -> None:
     # Ctrl-C reaches the whole process group; the workers wait for the parent's word, so as to save where they are.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
     torch.set_num_threads(1)
-    import_named_files()
+    if prepare is not None:
+        prepare()
     _worker.update(stop=stop, points=points, parent=parent)
 
 
 def _work(trial: Trial, folder: Path, seconds: float | None) -> Outcome | None:
-    from seqloom.systems.longterm.trial import TrialStopped, run_trial
+    from seqloom.synthetic.compare.trial import TrialStopped, run_trial
 
     def stop() -> bool:
         # A parent that was killed cannot say stop; its orphans belong to another process.

@@ -1,4 +1,4 @@
-"""From the options of the verb to the trials that it runs."""
+"""From the options of a comparison to the trials that it runs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from seqloom.errors import ConfigError
 
 if TYPE_CHECKING:
-    from seqloom.systems.longterm.trial import Trial
+    from seqloom.synthetic.compare.trial import Trial
 
 __all__ = ["Options", "make_trials", "task_options"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the verb."""
+    """Options of a comparison."""
 
     task: Annotated[str, "the task: adding, copy, parity, temporal_order, permuted_rows, ..."]
     cells: Annotated[
@@ -86,9 +86,9 @@ def make_trials(options: Options) -> list[Trial]:
     Raises:
         ConfigError: an unknown task, cell or option.
     """
-    from seqloom.systems.longterm.defaults import learning_rate, task_defaults
-    from seqloom.systems.longterm.encoder import parse_encoder
-    from seqloom.systems.longterm.trial import Trial, resolved_options
+    from seqloom.layers.encoder import parse_encoder
+    from seqloom.synthetic.compare.defaults import learning_rate, task_defaults
+    from seqloom.synthetic.compare.trial import Trial, resolved_options
 
     if not options.cell_names:
         raise ConfigError("--cells: no cell is named, expected such as --cells lstm,gru")
@@ -116,7 +116,7 @@ def make_trials(options: Options) -> list[Trial]:
 
 def _sizes(options: Options, resolved: dict[str, Any]) -> dict[str, int]:
     """The hidden size of each cell."""
-    from seqloom.systems.longterm.encoder import parse_encoder
+    from seqloom.layers.encoder import parse_encoder
 
     names = options.cell_names
     for name in names:
@@ -129,13 +129,12 @@ def _sizes(options: Options, resolved: dict[str, Any]) -> dict[str, int]:
 
 
 def _parameters(options: Options, resolved: dict[str, Any], cell: str, hidden_size: int) -> int:
+    from seqloom.layers.encoder import EncoderConfig, count_parameters
+    from seqloom.synthetic.network import TaskNetwork
     from seqloom.synthetic.tasks import make_task
-    from seqloom.systems.longterm.config import LongtermModelConfig
-    from seqloom.systems.longterm.encoder import count_parameters
-    from seqloom.systems.longterm.model import LongtermNetwork
 
-    config = LongtermModelConfig(cell=cell, hidden_size=hidden_size, layers=options.layers)
-    return count_parameters(LongtermNetwork(config, make_task(options.task, options=resolved)))
+    config = EncoderConfig(cell=cell, hidden_size=hidden_size, layers=options.layers)
+    return count_parameters(TaskNetwork(config, make_task(options.task, options=resolved)))
 
 
 def _size_for(options: Options, resolved: dict[str, Any], cell: str, goal: int) -> int:

@@ -1,1 +1,0 @@
-"""Recurrent networks on the pathological tasks: one model of any cell, trained, scored and compared."""
