@@ -10,9 +10,9 @@ from torch import Tensor
 
 from seqloom.cells import registry
 from seqloom.cells.cell import Cell
-from seqloom.engine.backend import BACKENDS
 from seqloom.engine.contract import NO_NOISE
 from seqloom.engine.interpreter import evaluate
+from seqloom.engine.runtime.backend import BACKENDS
 from seqloom.errors import ConfigError
 from seqloom.layers.check_kernels import check_compiled, check_golden, check_state_dict, check_stream
 from seqloom.layers.check_subject import (

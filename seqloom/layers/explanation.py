@@ -10,11 +10,13 @@ from torch import Tensor
 
 from seqloom.cells import registry
 from seqloom.cells.cell import Cell
-from seqloom.engine.backend import Choice, choose, measure_lengths
-from seqloom.engine.compiled import compiler, lowering, native
+from seqloom.engine.codegen import compiler
 from seqloom.engine.contract import Work
-from seqloom.engine.cpu import prepare
 from seqloom.engine.graph import Graph
+from seqloom.engine.lowering import lowering
+from seqloom.engine.runtime import native
+from seqloom.engine.runtime.backend import Choice, choose, measure_lengths
+from seqloom.engine.runtime.cpu import prepare
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import CellLike, Recurrent
 

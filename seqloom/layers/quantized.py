@@ -10,14 +10,13 @@ from typing import Any, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
-from seqloom.engine import cpu
-from seqloom.engine.backend import run_layer
-from seqloom.engine.compiled import stream as packed
-from seqloom.engine.compiled.sequence import Rows
-from seqloom.engine.compiled.stream import PackedCell, Weights, check_weights
 from seqloom.engine.contract import Ragged, SequenceCell, States
 from seqloom.engine.interpreter import evaluate
 from seqloom.engine.packing import Packing
+from seqloom.engine.runtime import cpu, packed
+from seqloom.engine.runtime.backend import run_layer
+from seqloom.engine.runtime.packed import PackedCell, Weights, check_weights
+from seqloom.engine.runtime.sequence import Rows
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import Recurrent
 from seqloom.layers.stream import Stream

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqloom.cells.cell import Cell
-from seqloom.engine.backend import check_backend, measure_lengths, run_layer
 from seqloom.engine.contract import Noise, Ragged, States
-from seqloom.engine.cpu import prepare
-from seqloom.engine.reference import advance
+from seqloom.engine.runtime.backend import check_backend, measure_lengths, run_layer
+from seqloom.engine.runtime.cpu import prepare
+from seqloom.engine.runtime.reference import advance
 from seqloom.errors import ConfigError
 from seqloom.layers.dropout import dropout
 from seqloom.layers.highway import build_gates

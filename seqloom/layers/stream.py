@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqloom.engine.compiled import stream as packed
-from seqloom.engine.compiled.stream import Weights, check_weights
+from seqloom.engine.runtime import packed
+from seqloom.engine.runtime.packed import Weights, check_weights
 from seqloom.errors import ConfigError
 from seqloom.layers.options import DRAWN
 from seqloom.layers.state import State, make_state

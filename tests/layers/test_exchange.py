@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqloom.engine.backend import BACKENDS
 from seqloom.engine.contract import NO_NOISE
+from seqloom.engine.runtime.backend import BACKENDS
 from seqloom.errors import ConfigError
 from seqloom.layers.exchange import from_torch, to_torch
 from seqloom.layers.recurrent import Recurrent

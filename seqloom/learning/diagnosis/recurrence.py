@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.cells.cell import Cell
-from seqloom.engine.backend import measure_lengths
 from seqloom.engine.contract import Noise, Ragged, States, zero_states
-from seqloom.engine.reference import advance
+from seqloom.engine.runtime.backend import measure_lengths
+from seqloom.engine.runtime.reference import advance
 from seqloom.layers.recurrent import Recurrent
 
 __all__ = ["Recurrence", "backpropagate", "evaluating", "recurrences", "unroll"]

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from seqloom.engine.backend import BACKENDS
 from seqloom.engine.contract import NO_NOISE
+from seqloom.engine.runtime.backend import BACKENDS
 from seqloom.layers.recurrent import Recurrent
 
 from .cells import class_of, kinks_of
