@@ -178,7 +178,7 @@ def check_backends(subject: Subject) -> None:
         layer, (x, lengths) = subject.layer(bidirectional=bidirectional), batch()
         x.requires_grad_()
         cells = [cell for cell in layer.cells if isinstance(cell, Cell)]
-        able = [name for name, backend in BACKENDS.items() if backend.refusal(cells, NO_NOISE) is None]
+        able = [name for name, backend in BACKENDS.items() if backend.limitation(cells, NO_NOISE) is None]
         for state in (None, random_state(layer, len(lengths))):
             for given in (None, lengths):
                 _compare_backends(subject, layer, able, (x, state, given))

@@ -20,7 +20,7 @@ from seqloom.engine.runtime.cpu import prepare
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import CellLike, Recurrent
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["LayerExplanation", "explain"]
 
 _SIZES = 16, 16
 _PASSES = "forward, training", "forward, inference", "backward"
@@ -31,7 +31,7 @@ _KERNELS_MISSING = (
 
 
 @dataclass(frozen=True)
-class Explanation:
+class LayerExplanation:
     """What runs each layer and what a step of it costs; printing it gives the words."""
 
     choices: tuple[Choice, ...]
@@ -43,7 +43,7 @@ class Explanation:
 
 def explain(
     target: Recurrent | CellLike, x: Tensor | None = None, lengths: Tensor | None = None, *, detail: bool | None = None
-) -> Explanation:
+) -> LayerExplanation:
     """Which backend runs each layer, and why; with the operations and phases of a step.
 
     Args:
@@ -76,7 +76,7 @@ def explain(
             lines += [f"  {line}" for line in _details(first, choice)]
     if not detailed:
         lines += _in_short(firsts, choices)
-    return Explanation(tuple(choices), tuple(lines))
+    return LayerExplanation(tuple(choices), tuple(lines))
 
 
 def _of_layer(layer: Recurrent, work: Work | None) -> tuple[list[str], list[Choice], list[Cell]]:
@@ -129,7 +129,7 @@ def _in_short(cells: Sequence[Cell], choices: Sequence[Choice]) -> Iterator[str]
 
 def _paths(graph: Graph) -> tuple[tuple[native.Path, ...], ...]:
     prepared = graph.lowered["cpu"]
-    return native.paths(prepared.program, prepared.operation.machine)
+    return native.paths(prepared.program, prepared.loaded.machine)
 
 
 def _details(cell: Cell, choice: Choice) -> Iterator[str]:

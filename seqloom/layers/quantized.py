@@ -66,7 +66,7 @@ class CompressedCell(nn.Module):
         parameters = {name: self.parameter(name) for name in self.graph.declarations}
         return evaluate(self.graph, x, dict(zip(self.state, states, strict=True)), parameters)
 
-    def settled(self) -> AbstractContextManager[None]:
+    def cached_parameters(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def recurrent_mask(self, mask: Tensor | None) -> AbstractContextManager[None]:
@@ -139,7 +139,7 @@ class QuantizedRecurrent(Recurrent):
                 "no gradient flows through a quantized layer; call it on x.detach() or under torch.no_grad()"
             )
         cells = self._cells(layer)
-        objection = self.zoneout or x.dtype != torch.float32 or 0 in x.shape[:2] or packed.refusal(cells)
+        objection = self.zoneout or x.dtype != torch.float32 or 0 in x.shape[:2] or packed.limitation(cells)
         if self.backend not in (None, "cpu") or objection:
             return run_layer(cells, x, ragged, initial, noise=self._noise(), backend=self.backend)
         packing = Packing.of(x, ragged)

@@ -204,7 +204,7 @@ class Stream:
         if self._layer.residual not in (False, True):
             return f"the residuals begin at layer {self._layer.residual}"
         for cell in cells:
-            objection = packed.refusal([cell])
+            objection = packed.limitation([cell])
             if objection:
                 return objection
         return None

@@ -51,7 +51,7 @@ def test_outputs_states_and_gradients_equal_torchs_on_packed_lengths(
     options = {"num_layers": layers, "bidirectional": bidirectional, "bias": bias, "batch_first": True}
     module = KINDS[kind](3, 4, **options).double()
     layer = from_torch(module)
-    if BACKENDS[backend].refusal(list(layer.cells), NO_NOISE):
+    if BACKENDS[backend].limitation(list(layer.cells), NO_NOISE):
         pytest.skip(f"{backend} has no {kind}")
     layer.backend = backend
     x = torch.randn(6, 7, 3, dtype=torch.float64, requires_grad=True)

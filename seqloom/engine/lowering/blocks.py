@@ -15,7 +15,7 @@ from seqloom.engine.graph import Graph, Symbol
 from seqloom.engine.lowering.form import Op
 from seqloom.engine.lowering.values import Node, Unlowerable, Value, Values
 
-__all__ = ["Normal", "Step", "cut"]
+__all__ = ["CutStep", "Normal", "cut"]
 
 _OPERATIONS = {
     "add": Op.ADD, "sub": Op.SUB, "mul": Op.MUL, "div": Op.DIV, "neg": Op.NEG, "less": Op.LESS,
@@ -37,7 +37,7 @@ class Normal:
 
 
 @dataclass(eq=False)
-class Step:
+class CutStep:
     """The values of a step.
 
     Attributes:
@@ -58,7 +58,7 @@ class Step:
         return [symbol.size for symbol in self.graph.outputs]
 
 
-def cut(graph: Graph) -> Step:
+def cut(graph: Graph) -> CutStep:
     """The values of a graph.
 
     Raises:
@@ -72,7 +72,7 @@ class _Cutting:
     graph: Graph
 
     def __post_init__(self) -> None:
-        self.step = Step(self.graph)
+        self.step = CutStep(self.graph)
         self.values = self.step.values
         self.pieces: dict[int, tuple[Value, ...]] = {}
         self.uses: dict[int, int] = {}
@@ -84,7 +84,7 @@ class _Cutting:
         self._classify()
         self.granules = _granules(self.graph)
 
-    def run(self) -> Step:
+    def run(self) -> CutStep:
         graph, step = self.graph, self.step
         states = [node for node in graph.nodes if node.operation == "state"]
         self.position = {str(node.attributes[0]): k for k, node in enumerate(states)}

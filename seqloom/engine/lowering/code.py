@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from seqloom.engine.lowering.form import Instruction, Op, Product, Segment, Stage, Stream
+from seqloom.engine.lowering.form import Instruction, Op, Operand, Product, Segment, Stage
 from seqloom.engine.lowering.values import Unlowerable, Value
 
 __all__ = ["Code"]
 
-_MOST_ACCUMULATORS, _MOST_STREAMS, _MOST_INSTRUCTIONS = 64, 256, 8192
+_MOST_ACCUMULATORS, _MOST_OPERANDS, _MOST_INSTRUCTIONS = 64, 256, 8192
 
 
 @dataclass
@@ -23,16 +23,16 @@ class Code:
     numbers: dict[int, int] = field(default_factory=dict)
     """Of each value's instruction, by the value's index."""
     instructions: list[Instruction] = field(default_factory=list)
-    streams: dict[tuple[Stream, bool], int] = field(default_factory=dict)
-    products: dict[tuple[Stream, int], list[tuple[int, tuple[Segment, ...]]]] = field(default_factory=dict)
+    operands: dict[tuple[Operand, bool], int] = field(default_factory=dict)
+    products: dict[tuple[Operand, int], list[tuple[int, tuple[Segment, ...]]]] = field(default_factory=dict)
     """By source and length: for each gate, the instruction that takes it and its segments."""
 
-    def load(self, value: Value, stream: Stream) -> None:
+    def load(self, value: Value, operand: Operand) -> None:
         per_row = value.width < self.width
-        self._emit(value, Instruction(Op.LOAD_ROW if per_row else Op.LOAD, self._stream(stream, per_row)))
+        self._emit(value, Instruction(Op.LOAD_ROW if per_row else Op.LOAD, self._operand(operand, per_row)))
 
-    def accumulator(self, value: Value, source: Stream, length: int, gate: tuple[Segment, ...]) -> None:
-        """Take an accumulator; its number is settled in :meth:`stage`."""
+    def accumulator(self, value: Value, source: Operand, length: int, gate: tuple[Segment, ...]) -> None:
+        """Take an accumulator; its number is known after :meth:`stage`."""
         self.products.setdefault((source, length), []).append((len(self.instructions), gate))
         self._emit(value, Instruction(Op.ACCUMULATOR))
 
@@ -44,8 +44,8 @@ class Code:
         assert isinstance(value.operation, Op), value
         self._emit(value, Instruction(value.operation, *(self.numbers[part.index] for part in value.inputs)))
 
-    def write(self, op: Op, stream: Stream, value: Value) -> None:
-        where = self._stream(stream, op is Op.SUM_UNITS)
+    def write(self, op: Op, operand: Operand, value: Value) -> None:
+        where = self._operand(operand, op is Op.SUM_UNITS)
         self.instructions.append(Instruction(op, where, self.numbers[value.index]))
 
     def stage(self) -> Stage:
@@ -65,16 +65,16 @@ class Code:
             first += len(gates)
         for found, most, what in (
             (first, _MOST_ACCUMULATORS, "accumulators"),
-            (len(self.streams), _MOST_STREAMS, "places in memory"),
+            (len(self.operands), _MOST_OPERANDS, "places in memory"),
             (len(code), _MOST_INSTRUCTIONS, "operations"),
         ):
             if found > most:
                 raise Unlowerable(f"a stage of the step has {found} {what}, more than {most}")
-        return Stage(self.width, tuple(products), tuple(stream for stream, _ in self.streams), tuple(code))
+        return Stage(self.width, tuple(products), tuple(operand for operand, _ in self.operands), tuple(code))
 
     def _emit(self, value: Value, instruction: Instruction) -> None:
         self.numbers[value.index] = len(self.instructions)
         self.instructions.append(instruction)
 
-    def _stream(self, stream: Stream, per_row: bool) -> int:
-        return self.streams.setdefault((stream, per_row), len(self.streams))
+    def _operand(self, operand: Operand, per_row: bool) -> int:
+        return self.operands.setdefault((operand, per_row), len(self.operands))

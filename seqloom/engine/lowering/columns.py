@@ -51,7 +51,7 @@ def arrange(runs: Mapping[Name, Collection[Key]], rank: Mapping[Key, tuple[int, 
 
 @dataclass
 class _Line(Generic[Key]):
-    """Groups in a settled order; within a group, all orders serve all runs so far."""
+    """Groups in a fixed order; within a group, all orders serve all runs so far."""
 
     groups: list[set[Key]] = field(default_factory=list)
 

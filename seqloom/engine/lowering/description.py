@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from seqloom.engine.lowering.form import KernelProgram, Kind, LinearBlock, Op, Product, Stage, Stream
+from seqloom.engine.lowering.form import KernelProgram, Kind, LinearBlock, Op, Operand, Product, Stage
 
 __all__ = ["describe"]
 
@@ -69,18 +69,18 @@ def _product(product: Product) -> str:
     return f"{_count(len(product.gates), 'product')} of {_source(product.source)}, {product.length} long"
 
 
-def _source(stream: Stream) -> str:
-    return _SOURCES.get(stream.kind, stream.kind.name.lower()).format(stream.index)
+def _source(operand: Operand) -> str:
+    return _SOURCES.get(operand.kind, operand.kind.name.lower()).format(operand.index)
 
 
 def _written(stage: Stage, op: Op) -> str:
-    streams: Sequence[Stream] = [stage.streams[instruction.a] for instruction in stage.code if instruction.op is op]
-    if not streams:
+    operands: Sequence[Operand] = [stage.operands[instruction.a] for instruction in stage.code if instruction.op is op]
+    if not operands:
         return ""
     if op is Op.STORE:
-        kinds = Counter(stream.kind.name.lower().replace("_", " ") for stream in streams)
+        kinds = Counter(operand.kind.name.lower().replace("_", " ") for operand in operands)
         return "stores " + ", ".join(f"{number} {kind}" for kind, number in kinds.items())
-    return _count(len(streams), "sum over rows" if op is Op.ADD_ROWS else "sum over units")
+    return _count(len(operands), "sum over rows" if op is Op.ADD_ROWS else "sum over units")
 
 
 def _inputs_share(program: KernelProgram) -> str:

@@ -6,7 +6,7 @@ step. A stage first computes products (``accumulator = packed matrix times a vec
 elementwise code on every (row, unit), for ``width`` units. All values of a stage have that width, or width 1 (the same
 for all units of a row). A value that a later stage needs, other than unit by unit in the same code, goes through memory.
 
-Memory is reached through *streams*. Rows of a packed batch are ordered by time, the rows of one time step together, the
+Memory is reached through *operands*. Rows of a packed batch are ordered by time, the rows of one time step together, the
 longest sequence first, so that the rows which have a step are always the first ones.
 """
 
@@ -18,8 +18,19 @@ from enum import IntEnum
 from functools import cached_property
 
 __all__ = [
-    "Array", "Instruction", "KernelProgram", "Kind", "LinearBlock", "Op", "Product", "RowLeaf", "Segment", "Stage",
-    "Stream", "VectorGradient", "WeightGradient",
+    "Array",
+    "Instruction",
+    "KernelProgram",
+    "Kind",
+    "LinearBlock",
+    "Op",
+    "Operand",
+    "Product",
+    "RowLeaf",
+    "Segment",
+    "Stage",
+    "VectorGradient",
+    "WeightGradient",
 ]  # fmt: skip
 
 VERSION = 1
@@ -31,8 +42,8 @@ class Op(IntEnum):
     Every instruction, also a store, has a number: its place in the stage's code. Truth values are 1.0 and 0.0.
     """
 
-    LOAD = 0  # stream a, at this row and unit
-    LOAD_ROW = 1  # stream a of width 1, at this row, for all units
+    LOAD = 0  # operand a, at this row and unit
+    LOAD_ROW = 1  # operand a of width 1, at this row, for all units
     ACCUMULATOR = 2  # accumulator a of the stage's products
     CONSTANT = 3  # the instruction's value
     ADD = 4
@@ -56,13 +67,15 @@ class Op(IntEnum):
     LESS_EQUAL = 22
     EQUAL = 23
     WHERE = 24  # b where a != 0, c elsewhere; the other branch does not leak
-    STORE = 25  # stream a := value b
-    ADD_ROWS = 26  # stream a (a VECTOR_GRADIENT), unit by unit, += the sum of value b over rows and time steps
-    SUM_UNITS = 27  # stream a of width 1 := the sum of value b over all units of the stage; read from the next stage on
+    STORE = 25  # operand a := value b
+    ADD_ROWS = 26  # operand a (a VECTOR_GRADIENT), unit by unit, += the sum of value b over rows and time steps
+    SUM_UNITS = (
+        27  # operand a of width 1 := the sum of value b over all units of the stage; read from the next stage on
+    )
 
 
 class Kind(IntEnum):
-    """Where a stream lies; (index, offset) says which array and from which column its units are."""
+    """Where a operand lies; (index, offset) says which array and from which column its units are."""
 
     LINEAR = 0  # the input product of all steps, (N, linear width); offset in columns
     ROWS = 1  # another hoisted value, index; (N, size)
@@ -81,7 +94,7 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True)
-class Stream:
+class Operand:
     """A place in memory for each (row, unit)."""
 
     kind: Kind
@@ -115,11 +128,11 @@ class Segment:
 class Product:
     """Accumulators ``first ... first + len(gates) - 1`` of a stage: each gate is a matrix (width, K) times the source.
 
-    The source is K consecutive floats per row, at the stream's offset. A gate's segments lie one after the other along K,
+    The source is K consecutive floats per row, at the operand's offset. A gate's segments lie one after the other along K,
     and their lengths add up to the same K for every gate.
     """
 
-    source: Stream
+    source: Operand
     first: int
     gates: tuple[tuple[Segment, ...], ...]
 
@@ -135,7 +148,7 @@ class Stage:
 
     width: int
     products: tuple[Product, ...]
-    streams: tuple[Stream, ...]
+    operands: tuple[Operand, ...]
     code: tuple[Instruction, ...]
 
 
@@ -191,7 +204,7 @@ class WeightGradient:
     offset: int
     rows: int
     column: int
-    source: Stream  # STATE, NEW_STATE or a kept ARRAY
+    source: Operand  # STATE, NEW_STATE or a kept ARRAY
 
 
 @dataclass(frozen=True)
@@ -251,7 +264,7 @@ def _words(program: KernelProgram) -> list[int]:
 
 
 def stage_words(stage: Stage) -> list[int]:
-    """One stage as words: width; products; streams; code."""
+    """One stage as words: width; products; operands; code."""
     words = [stage.width, len(stage.products)]
     for product in stage.products:
         words += [product.source.kind, product.source.index, product.source.offset, product.length, len(product.gates)]
@@ -259,14 +272,14 @@ def stage_words(stage: Stage) -> list[int]:
             words.append(len(gate))
             for segment in gate:
                 words += [segment.matrix, int(segment.transposed), segment.offset, segment.length]
-    words.append(len(stage.streams))
-    for stream in stage.streams:
-        words += [stream.kind, stream.index, stream.offset]
+    words.append(len(stage.operands))
+    for operand in stage.operands:
+        words += [operand.kind, operand.index, operand.offset]
     return words + code_words(stage)
 
 
 def code_words(stage: Stage) -> list[int]:
-    """The elementwise code as words; it alone, not where its streams lie, decides which compiled code fits it."""
+    """The elementwise code as words; it alone, not where its operands lie, decides which compiled code fits it."""
     words = [len(stage.code)]
     for instruction in stage.code:
         bits = struct.unpack("<i", struct.pack("<f", instruction.value))[0]

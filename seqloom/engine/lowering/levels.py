@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from seqloom.engine.lowering.form import Kind, Op, Segment, Stream
+from seqloom.engine.lowering.form import Kind, Op, Operand, Segment
 from seqloom.engine.lowering.values import Node, Value
 
 __all__ = ["ACCUMULATORS", "Levels", "Reading", "Root", "Setting"]
@@ -27,7 +27,7 @@ class Root:
 
     value: Value
     width: int
-    stream: Stream
+    operand: Operand
     op: Op = Op.STORE
     result: int = -1
     """The index of the value that this makes readable, if any."""
@@ -37,10 +37,10 @@ class Root:
 class Reading:
     """What an accumulator multiplies: a source, the segments of its matrix, and the stores that fill the source."""
 
-    source: Stream
+    source: Operand
     length: int
     gate: tuple[Segment, ...]
-    stores: tuple[tuple[Value, int, Stream], ...] = ()
+    stores: tuple[tuple[Value, int, Operand], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Setting:
 
     Args:
         roots: what it must write.
-        memory: streams of the values that are there before it begins.
+        memory: operands of the values that are there before it begins.
         once: those of them that it overwrites, and where from on.
         read: what an accumulator multiplies.
         home: new memory for a value that a later stage reads.
@@ -57,11 +57,11 @@ class Setting:
     """
 
     roots: Sequence[Root]
-    memory: Mapping[int, Stream]
+    memory: Mapping[int, Operand]
     once: frozenset[int]
     read: Callable[[Value], Reading]
-    home: Callable[[Value], Stream]
-    saves: Sequence[tuple[Value, Stream]] = ()
+    home: Callable[[Value], Operand]
+    saves: Sequence[tuple[Value, Operand]] = ()
 
 
 @dataclass
@@ -76,15 +76,15 @@ class Levels:
     roots: list[tuple[Root, int]] = field(default_factory=list)
     """With the level of its stage."""
     known: set[Root] = field(default_factory=set)
-    homes: dict[int, list[tuple[int, Stream]]] = field(default_factory=dict)
+    homes: dict[int, list[tuple[int, Operand]]] = field(default_factory=dict)
     """Where a value lies in memory, from which level on."""
 
     def __post_init__(self) -> None:
         self._discover()
         self._place()
-        for value, stream in self.setting.saves:
+        for value, operand in self.setting.saves:
             place = (value.index, value.width)
-            self.add(Root(value, value.width, stream, result=value.index), self.first[place])
+            self.add(Root(value, value.width, operand, result=value.index), self.first[place])
 
     def add(self, root: Root, level: int) -> None:
         """Let the stage of a level write something; what it writes can be read from the next level on."""
@@ -92,14 +92,14 @@ class Levels:
             return
         self.known.add(root)
         self.roots.append((root, level))
-        if root.result >= 0 and root.stream.kind not in _UNREADABLE:
-            self.homes.setdefault(root.result, []).append((level + 1, root.stream))
+        if root.result >= 0 and root.operand.kind not in _UNREADABLE:
+            self.homes.setdefault(root.result, []).append((level + 1, root.operand))
 
     def remove(self, root: Root) -> None:
         """Let nothing write a root, or read it."""
         self.known.remove(root)
         self.roots = [(other, level) for other, level in self.roots if other != root]
-        self.homes[root.result] = [home for home in self.homes[root.result] if home[1] != root.stream]
+        self.homes[root.result] = [home for home in self.homes[root.result] if home[1] != root.operand]
 
     def narrow(self, value: Value, width: int) -> bool:
         """Whether a value of width 1 must be in memory before a wider stage can use it."""
@@ -123,7 +123,7 @@ class Levels:
             if root.value.operation is Node.ROW_SUM and self._direct(root):
                 part = root.value.inputs[0]
                 found[root.value.index, 1] = root.value
-                root = Root(part, part.width, root.stream, Op.SUM_UNITS, root.value.index)
+                root = Root(part, part.width, root.operand, Op.SUM_UNITS, root.value.index)
             wanted.append(root)
             places = [(root.value, root.width)]
             while places:
@@ -149,7 +149,7 @@ class Levels:
     def _direct(self, root: Root) -> bool:
         """Whether a sum over units may be written where it is wanted: not over what this step still reads."""
         inside = root.value.index not in self.setting.memory
-        return inside and root.op is Op.STORE and root.width == 1 and root.stream.kind is not Kind.CARRY
+        return inside and root.op is Op.STORE and root.width == 1 and root.operand.kind is not Kind.CARRY
 
     def _required(self, value: Value, width: int, given: set[int]) -> Iterator[Root]:
         """The roots that a value needs before the stage that uses it."""
@@ -159,8 +159,8 @@ class Levels:
             return
         if value.operation in ACCUMULATORS and value.index not in self.readings:
             self.readings[value.index] = reading = self.setting.read(value)
-            for part, units, stream in reading.stores:
-                yield Root(part, units, stream, result=part.index if part.width == units else -1)
+            for part, units, operand in reading.stores:
+                yield Root(part, units, operand, result=part.index if part.width == units else -1)
         if value.operation is Node.ROW_SUM:
             if value.index not in given:
                 given.add(value.index)
@@ -193,7 +193,7 @@ class Levels:
                     self.first.setdefault((value.index, width), level)
             late = []
             for position, (root, level) in enumerate(self.roots):
-                index = carries.get(root.stream)
+                index = carries.get(root.operand)
                 if index is not None and self.first.get((index, root.width), 0) > level:
                     late.append((position, self.first[index, root.width]))
             if not late:

@@ -13,11 +13,11 @@ from seqloom.engine.lowering.form import (
     KernelProgram,
     Kind,
     Op,
+    Operand,
     Product,
     RowLeaf,
     Segment,
     Stage,
-    Stream,
     VectorGradient,
     WeightGradient,
 )
@@ -89,8 +89,8 @@ class _Lowering:
         self.linear = leaves if run is None else [leaf for leaf, _, _ in run.blocks]
         self.arrays = Arrays(Kind.ARRAY)
         self.temporaries = Arrays(Kind.TEMPORARY)
-        self.leaves: dict[int, Stream] = {}
-        self.new_states: dict[int, Stream] = {}
+        self.leaves: dict[int, Operand] = {}
+        self.new_states: dict[int, Operand] = {}
         self._locate()
 
     def _nodes(self, kind: Node) -> list[int]:
@@ -100,24 +100,24 @@ class _Lowering:
         """The places of what lies in memory before a pass."""
         column = 0
         for leaf in self.linear:
-            self.leaves[leaf.index] = Stream(Kind.LINEAR, 0, column)
+            self.leaves[leaf.index] = Operand(Kind.LINEAR, 0, column)
             column += leaf.width
         for value in self.step.values.everything:
             match value.operation:
                 case Node.STATE:
-                    self.leaves[value.index] = Stream(Kind.STATE, *value.attributes)
+                    self.leaves[value.index] = Operand(Kind.STATE, *value.attributes)
                 case Node.ROWS if value.attributes[0] in self.rows:
-                    self.leaves[value.index] = Stream(
+                    self.leaves[value.index] = Operand(
                         Kind.ROWS, self.rows.index(value.attributes[0]), value.attributes[1]
                     )
                 case Node.VECTOR if value.attributes[0] in self.vectors:
                     index = self.vectors.index(value.attributes[0])
-                    self.leaves[value.index] = Stream(Kind.VECTOR, index, value.attributes[1])
+                    self.leaves[value.index] = Operand(Kind.VECTOR, index, value.attributes[1])
         for state, pieces in enumerate(self.step.outputs):
             width = self.step.sizes[state] // len(pieces)
             for position, piece in enumerate(pieces):
                 if piece.width == width:
-                    self.new_states.setdefault(piece.index, Stream(Kind.NEW_STATE, state, position * width))
+                    self.new_states.setdefault(piece.index, Operand(Kind.NEW_STATE, state, position * width))
 
     def program(self) -> KernelProgram:
         sums, roots = self._backward_roots()
@@ -152,12 +152,12 @@ class _Lowering:
     def _size(self, node: int) -> int:
         return self.step.graph.nodes[node].size
 
-    def _forward(self, saves: list[tuple[Value, Stream]]) -> tuple[Stage, ...]:
+    def _forward(self, saves: list[tuple[Value, Operand]]) -> tuple[Stage, ...]:
         roots = []
         for state, pieces in enumerate(self.step.outputs):
             width = self.step.sizes[state] // len(pieces)
             for position, piece in enumerate(pieces):
-                roots.append(_root(piece, width, Stream(Kind.NEW_STATE, state, position * width)))
+                roots.append(_root(piece, width, Operand(Kind.NEW_STATE, state, position * width)))
         return schedule(Setting(roots, self.leaves, frozenset(), self._read_forward, self.arrays.home, saves))
 
     def _read_forward(self, product: Value) -> Reading:
@@ -168,28 +168,28 @@ class _Lowering:
         width = length // len(pieces)
         source = source_of(self.step, pieces)
         if source[0] == -1:
-            return Reading(Stream(Kind.STATE, source[1]), length, gate)
+            return Reading(Operand(Kind.STATE, source[1]), length, gate)
         if pieces in self.step.outputs:
-            place = Stream(Kind.NEW_STATE, self.step.outputs.index(pieces))
+            place = Operand(Kind.NEW_STATE, self.step.outputs.index(pieces))
         else:
             place = self.arrays.of(source, length)
-        stores = [(p, width, Stream(place.kind, place.index, k * width)) for k, p in enumerate(pieces)]
+        stores = [(p, width, Operand(place.kind, place.index, k * width)) for k, p in enumerate(pieces)]
         return Reading(place, length, gate, tuple(stores))
 
     def _backward_roots(self) -> tuple[list[VectorGradient], list[Root]]:
         """What the backward pass writes: columns, sums over rows, and what it leaves to the step before."""
-        roots = [_root(value, units, Stream(Kind.GRADIENT, 0, first)) for value, units, first in self.columns.stored]
+        roots = [_root(value, units, Operand(Kind.GRADIENT, 0, first)) for value, units, first in self.columns.stored]
         known = {leaf.index: gradient for leaf, gradient in self.gradients.leaves if leaf.operation is Node.STATE}
         zero = self.step.values.constant(0.0)
         for pieces in self.step.states:
             for piece in pieces:
-                place = Stream(Kind.CARRY, *piece.attributes)
+                place = Operand(Kind.CARRY, *piece.attributes)
                 roots.append(Root(known.get(piece.index, zero), piece.width, place))
         sums: list[VectorGradient] = []
         for leaf, gradient in self.gradients.leaves:
             if leaf.operation is Node.VECTOR:
                 width = max(gradient.width, leaf.width)
-                roots.append(Root(gradient, width, Stream(Kind.VECTOR_GRADIENT, len(sums)), Op.ADD_ROWS))
+                roots.append(Root(gradient, width, Operand(Kind.VECTOR_GRADIENT, len(sums)), Op.ADD_ROWS))
                 vector = self.vectors.index(leaf.attributes[0])
                 sums.append(VectorGradient(vector, leaf.attributes[1], width, total=width > leaf.width))
         return sums, roots
@@ -206,22 +206,22 @@ class _Lowering:
         carries = set()
         for value in values:
             if value.operation is Node.CARRY:
-                memory[value.index] = Stream(Kind.CARRY, *value.attributes)
+                memory[value.index] = Operand(Kind.CARRY, *value.attributes)
                 carries.add(value.index)
             elif value.operation is Node.OUTPUT_GRADIENT:
-                memory[value.index] = Stream(Kind.OUTPUT_GRADIENT, 0, *value.attributes)
+                memory[value.index] = Operand(Kind.OUTPUT_GRADIENT, 0, *value.attributes)
             elif value.operation is Node.ROW_SUM and value.index in inside and value.index not in memory:
                 memory[value.index] = self.arrays.home(value)
         for value in saved:
             memory[value.index] = self.arrays.home(value)
         return schedule(Setting(roots, memory, frozenset(carries), self._read_backward, self.temporaries.home))
 
-    def _remember_pieces(self, source: tuple[int, ...], memory: dict[int, Stream]) -> None:
+    def _remember_pieces(self, source: tuple[int, ...], memory: dict[int, Operand]) -> None:
         """The source of a product is kept for the gradient of its matrix, so its pieces can be read."""
         product = self.gradients.products[source][0][0]
-        for piece, width, stream in self._read_forward(product).stores:
+        for piece, width, operand in self._read_forward(product).stores:
             if piece.width == width:
-                memory.setdefault(piece.index, stream)
+                memory.setdefault(piece.index, operand)
 
     def _run(self, source: tuple[int, ...]) -> tuple[Run, int]:
         run = self.columns.sources[source]
@@ -233,15 +233,15 @@ class _Lowering:
         run, length = self._run(source)
         gate = run.segments(self.matrices)
         if source[0] == -1:
-            return Reading(Stream(Kind.LATER_GRADIENT, 0, run.first), length, gate)
-        stores = [(g, product.width, Stream(Kind.GRADIENT, 0, column)) for product, g, column in run.blocks]
-        return Reading(Stream(Kind.GRADIENT, 0, run.first), length, gate, tuple(stores))
+            return Reading(Operand(Kind.LATER_GRADIENT, 0, run.first), length, gate)
+        stores = [(g, product.width, Operand(Kind.GRADIENT, 0, column)) for product, g, column in run.blocks]
+        return Reading(Operand(Kind.GRADIENT, 0, run.first), length, gate, tuple(stores))
 
     def _initial_gradient(self, state: int) -> tuple[Product, ...]:
         if (-1, state) not in self.columns.sources:
             return ()
         run, _ = self._run((-1, state))
-        return (Product(Stream(Kind.LATER_GRADIENT, 0, run.first), 0, (run.segments(self.matrices),)),)
+        return (Product(Operand(Kind.LATER_GRADIENT, 0, run.first), 0, (run.segments(self.matrices),)),)
 
     def _weight_gradients(self) -> list[WeightGradient]:
         parts: list[WeightGradient] = []
@@ -262,6 +262,6 @@ class _Lowering:
         return parts
 
 
-def _root(value: Value, width: int, stream: Stream) -> Root:
+def _root(value: Value, width: int, operand: Operand) -> Root:
     """A store; it makes the value readable there where it is not a row's one number in all units."""
-    return Root(value, width, stream, result=value.index if value.width == width else -1)
+    return Root(value, width, operand, result=value.index if value.width == width else -1)

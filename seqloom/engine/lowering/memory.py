@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from seqloom.engine.lowering.blocks import Step
+from seqloom.engine.lowering.blocks import CutStep
 from seqloom.engine.lowering.columns import arrange
-from seqloom.engine.lowering.form import Array, Kind, LinearBlock, Op, Segment, Stage, Stream
-from seqloom.engine.lowering.reverse import Gradients
+from seqloom.engine.lowering.form import Array, Kind, LinearBlock, Op, Operand, Segment, Stage
+from seqloom.engine.lowering.reverse import StepGradients
 from seqloom.engine.lowering.values import Node, Source, Value
 
 __all__ = ["Arrays", "Columns", "Run"]
@@ -50,7 +50,7 @@ class Columns:
         rows: the first column of the gradient of each hoisted row value, by graph node.
     """
 
-    def __init__(self, step: Step, forward: Sequence[Value], gradients: Gradients) -> None:
+    def __init__(self, step: CutStep, forward: Sequence[Value], gradients: StepGradients) -> None:
         zero = step.values.constant(0.0)
         known = {leaf.index: gradient for leaf, gradient in gradients.leaves}
         linear = [(value, known.get(value.index, zero)) for value in forward if value.operation is Node.LINEAR]
@@ -89,7 +89,7 @@ class Columns:
         self.width = starts[-1]
         self.rows = {node: self._row_leaf(step, node, value.width, known, zero) for node, value in whole.items()}
 
-    def _row_leaf(self, step: Step, node: int, width: int, known: dict[int, Value], zero: Value) -> int:
+    def _row_leaf(self, step: CutStep, node: int, width: int, known: dict[int, Value], zero: Value) -> int:
         """The first column of a row value's gradient: where it lies already, or new columns at the end."""
         size = step.graph.nodes[node].size
         leaves = [step.values.make(Node.ROWS, (), width, node, first) for first in range(0, size, width)]
@@ -134,20 +134,20 @@ class Arrays:
     widths: list[int] = field(default_factory=list)
     known: dict[tuple[int, ...], int] = field(default_factory=dict)
 
-    def home(self, value: Value) -> Stream:
+    def home(self, value: Value) -> Operand:
         return self.of((value.index,), value.width)
 
-    def of(self, pieces: tuple[int, ...], width: int) -> Stream:
+    def of(self, pieces: tuple[int, ...], width: int) -> Operand:
         if pieces not in self.known:
             self.known[pieces] = len(self.widths)
             self.widths.append(width)
-        return Stream(self.kind, self.known[pieces])
+        return Operand(self.kind, self.known[pieces])
 
     def settle(
         self,
         forward: Sequence[Stage],
         backward: Sequence[Stage],
-        others: Iterable[Stream],
+        others: Iterable[Operand],
         linear: Sequence[tuple[int, int]],
     ) -> tuple[Array, ...]:
         """Which arrays are kept, and which overwrite columns of the input product that nothing reads any more.
@@ -156,34 +156,34 @@ class Arrays:
             others: what weight gradients read.
             linear: (first column, units) of the blocks of the input product.
         """
-        read = {stream for stage in backward for stream in (*stage.streams, *(p.source for p in stage.products))}
-        kept = {stream.index for stream in {*read, *others} if stream.kind is Kind.ARRAY}
+        read = {operand for stage in backward for operand in (*stage.operands, *(p.source for p in stage.products))}
+        kept = {operand.index for operand in {*read, *others} if operand.kind is Kind.ARRAY}
         last_read = {
-            (stream.offset, stage.width): position
+            (operand.offset, stage.width): position
             for position, stage in enumerate(forward)
-            for stream in stage.streams
-            if stream.kind is Kind.LINEAR
+            for operand in stage.operands
+            if operand.kind is Kind.LINEAR
         }
-        needed = {stream.offset for stream in read if stream.kind is Kind.LINEAR}
-        narrow = {stream.offset for stage in forward for stream in stage.streams if stream.kind is Kind.LINEAR} - {
+        needed = {operand.offset for operand in read if operand.kind is Kind.LINEAR}
+        narrow = {operand.offset for stage in forward for operand in stage.operands if operand.kind is Kind.LINEAR} - {
             offset for offset, _ in last_read
         }
         free = [(o, units) for o, units in linear if o not in needed and o not in narrow and units > 1]
         place = dict.fromkeys(kept, -1)
         for position, stage in enumerate(forward):
-            for stream in _stored(stage):
-                width = self.widths[stream.index]
+            for operand in _stored(stage):
+                width = self.widths[operand.index]
                 fits = [
                     o
                     for o, units in free
                     if units == width == stage.width and last_read.get((o, units), -1) <= position
                 ]
-                if stream.index in kept and fits:
-                    place[stream.index] = min(fits, key=lambda o: (-last_read.get((o, width), -1), o))
-                    free.remove((place[stream.index], width))
+                if operand.index in kept and fits:
+                    place[operand.index] = min(fits, key=lambda o: (-last_read.get((o, width), -1), o))
+                    free.remove((place[operand.index], width))
         return tuple(Array(width, i in kept, place.get(i, -1)) for i, width in enumerate(self.widths))
 
 
-def _stored(stage: Stage) -> list[Stream]:
-    streams = [stage.streams[instruction.a] for instruction in stage.code if instruction.op is Op.STORE]
-    return [stream for stream in streams if stream.kind is Kind.ARRAY]
+def _stored(stage: Stage) -> list[Operand]:
+    operands = [stage.operands[instruction.a] for instruction in stage.code if instruction.op is Op.STORE]
+    return [operand for operand in operands if operand.kind is Kind.ARRAY]

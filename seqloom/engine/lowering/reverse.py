@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from seqloom.engine.lowering.blocks import Normal, Step
+from seqloom.engine.lowering.blocks import CutStep, Normal
 from seqloom.engine.lowering.form import Op
 from seqloom.engine.lowering.values import Node, Source, Value, Values
 
-__all__ = ["Gradients", "differentiate", "source_of"]
+__all__ = ["StepGradients", "differentiate", "source_of"]
 
 _LEARNING = frozenset({Node.LINEAR, Node.ROWS, Node.STATE, Node.VECTOR, Node.PRODUCT})
 
 
 @dataclass(eq=False)
-class Gradients:
+class StepGradients:
     """Where gradients arrive.
 
     Attributes:
@@ -27,13 +27,13 @@ class Gradients:
     products: dict[Source, list[tuple[Value, Value]]] = field(default_factory=dict)
 
 
-def source_of(step: Step, pieces: tuple[Value, ...]) -> Source:
+def source_of(step: CutStep, pieces: tuple[Value, ...]) -> Source:
     """What a product of a vector in pieces reads."""
     return (-1, step.states.index(pieces)) if pieces in step.states else tuple(piece.index for piece in pieces)
 
 
 def reachable(roots: list[Value]) -> list[Value]:
-    """The values that others are computed from, and they themselves, operands first."""
+    """The values that others are computed from, and they themselves, inputs first."""
     found: dict[int, Value] = {}
     waiting = list(roots)
     while waiting:
@@ -44,7 +44,7 @@ def reachable(roots: list[Value]) -> list[Value]:
     return [found[index] for index in sorted(found)]
 
 
-def differentiate(step: Step) -> Gradients:
+def differentiate(step: CutStep) -> StepGradients:
     """The gradients of one step, from those of the new states.
 
     The gradient of a state from the products that read it comes from the step after, before this step's is known; where
@@ -62,10 +62,10 @@ def differentiate(step: Step) -> Gradients:
 
 @dataclass
 class _Reverse:
-    step: Step
+    step: CutStep
     forward: list[Value]
     read: set[Source]
-    gradients: Gradients = field(default_factory=Gradients)
+    gradients: StepGradients = field(default_factory=StepGradients)
     terms: dict[int, list[Value]] = field(default_factory=dict)
     wide: dict[int, dict[int, list[Value]]] = field(default_factory=dict)
     """For a value of width 1, by width, what reached it in computations of that many units."""
@@ -81,7 +81,7 @@ class _Reverse:
         self.normals = {result.index: normal for normal in normals for result in normal.results}
         self.sources = {index for source in self.read if source[0] != -1 for index in source}
 
-    def run(self) -> Gradients:
+    def run(self) -> StepGradients:
         for state, pieces in enumerate(self.step.outputs):
             first = 0
             for piece in pieces:
@@ -140,8 +140,8 @@ class _Reverse:
         elif isinstance(value.operation, Node):
             self.gradients.leaves.append((value, gradient))
         else:
-            for operand, term in _terms(self.values, value, gradient, self.moving):
-                self._arrive(operand, term, value.width)
+            for part, term in _terms(self.values, value, gradient, self.moving):
+                self._arrive(part, term, value.width)
 
     def _take_from_products(self, value: Value) -> None:
         """What comes through the products that read a vector with this piece; all of them are later values."""
@@ -175,16 +175,16 @@ class _Reverse:
 
 def _terms(values: Values, value: Value, gradient: Value, moving: set[int]) -> Iterator[tuple[Value, Value]]:
     assert isinstance(value.operation, Op)
-    for operand, rule in zip(value.inputs, _RULES.get(value.operation, ()), strict=False):
-        if rule is not None and operand.index in moving:
-            yield operand, rule(values, value, gradient)
+    for part, rule in zip(value.inputs, _RULES.get(value.operation, ()), strict=False):
+        if rule is not None and part.index in moving:
+            yield part, rule(values, value, gradient)
 
 
 _Rule = Callable[[Values, Value, Value], Value]
 
 
 def _chosen(position: int) -> _Rule:
-    """Of two operands the one that was taken; both take half where they are equal, as in torch."""
+    """Of two inputs the one that was taken; both take half where they are equal, as in torch."""
 
     def rule(values: Values, value: Value, gradient: Value) -> Value:
         smaller, larger = value.inputs if (value.operation is Op.MINIMUM) == (position == 0) else value.inputs[::-1]
@@ -234,4 +234,4 @@ _RULES: dict[Op, tuple[_Rule | None, ...]] = {
         lambda v, y, g: v.apply(Op.WHERE, y.inputs[0], v.constant(0.0), g),
     ),
 }
-"""For each operation and operand: the values, the result and its gradient to the operand's gradient."""
+"""For each operation and input: the values, the result and its gradient to the input's gradient."""

@@ -18,8 +18,8 @@ def choose_saved(forward: Sequence[Value], backward: Sequence[Value], free: Coll
     width 1 can only be kept where they come out of a product.
 
     Args:
-        forward: all values of the forward pass, operands first.
-        backward: all values that the backward pass reaches, operands first.
+        forward: all values of the forward pass, inputs first.
+        backward: all values that the backward pass reaches, inputs first.
         free: indices of what lies in memory in backward: states before and after, vectors, sums, sources of products.
     """
     inside = {value.index for value in forward}
@@ -50,7 +50,7 @@ def _is_out_of_reach(value: Value, out_of_reach: set[int], free: Collection[int]
 
 
 def _edge(backward: Sequence[Value], inside: set[int], free: Collection[int]) -> set[int]:
-    """Forward values that backward ones are computed from; for those of width 1, which cannot be kept, their operands."""
+    """Forward values that backward ones are computed from; for those of width 1, which cannot be kept, their inputs."""
     by_index = {value.index: value for value in backward}
     needed = {part.index for value in backward if value.index not in inside for part in value.inputs}
     needed &= inside

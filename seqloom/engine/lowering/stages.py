@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from seqloom.engine.lowering.code import Code
-from seqloom.engine.lowering.form import Stage, Stream
+from seqloom.engine.lowering.form import Operand, Stage
 from seqloom.engine.lowering.levels import ACCUMULATORS, Levels, Root, Setting
 from seqloom.engine.lowering.values import CHEAP, Node, Value
 
 __all__ = ["schedule"]
 
 _MOST_OPERATIONS_AGAIN = 3
-_Used: TypeAlias = dict[int, tuple[Value, Stream | None]]
+_Used: TypeAlias = dict[int, tuple[Value, Operand | None]]
 """By index, what a stage uses: a value, and where it is loaded from, or none where it is computed."""
 
 
@@ -31,8 +31,8 @@ class _Schedule:
     def run(self) -> tuple[Stage, ...]:
         while True:
             used = self._settle()
-            read = {stream for values in used.values() for _, stream in values.values()}
-            idle = [root for root in self.asked if root.stream not in read]
+            read = {operand for values in used.values() for _, operand in values.values()}
+            idle = [root for root in self.asked if root.operand not in read]
             if not idle:
                 return tuple(self._stage(*place, used[place]) for place in self.levels.places())
             for root in idle:  # another store has made it needless
@@ -50,44 +50,44 @@ class _Schedule:
     def _choose(self, level: int, width: int) -> _Used:
         used: _Used = {}
         waiting = {root.value.index: root.value for root in self.levels.at(level, width)}
-        while waiting:  # results before operands
+        while waiting:  # results before inputs
             value = waiting.pop(max(waiting))
-            stream = self._load(value, level, width)
-            used[value.index] = value, stream
-            if stream is None and value.elementwise:
+            operand = self._load(value, level, width)
+            used[value.index] = value, operand
+            if operand is None and value.elementwise:
                 waiting.update((part.index, part) for part in value.inputs)
         return used
 
-    def _load(self, value: Value, level: int, width: int) -> Stream | None:
-        """The stream from which a stage loads a value, none where the stage computes it."""
+    def _load(self, value: Value, level: int, width: int) -> Operand | None:
+        """The operand from which a stage loads a value, none where the stage computes it."""
         if value.number is not None:
             return None
-        stream = self._readable(value, level)
-        if stream is not None:
-            return stream
+        operand = self._readable(value, level)
+        if operand is not None:
+            return operand
         first = self.levels.first.get((value.index, width), level)
         if first >= level or (value.width < width and not self.levels.narrow(value, width)):
             return None
         if self._operations_again(value, level) <= _MOST_OPERATIONS_AGAIN:
             return None
-        stream = self.levels.setting.home(value)
-        root = Root(value, value.width, stream, result=value.index)
+        operand = self.levels.setting.home(value)
+        root = Root(value, value.width, operand, result=value.index)
         self.asked.append(root)
         self.levels.add(root, first)
-        return stream
+        return operand
 
-    def _readable(self, value: Value, level: int) -> Stream | None:
+    def _readable(self, value: Value, level: int) -> Operand | None:
         """Where a stage of a level finds a value in memory."""
         if value.operation is Node.PART:
             whole = self._readable(value.inputs[0], level)
-            return whole and Stream(whole.kind, whole.index, whole.offset + value.attributes[0])
+            return whole and Operand(whole.kind, whole.index, whole.offset + value.attributes[0])
         setting = self.levels.setting
         here = setting.memory.get(value.index)
         if here is not None:
             overwritten = value.index in setting.once and self.levels.first.get((value.index, value.width)) != level
             if not overwritten:
                 return here
-        return next((stream for since, stream in self.levels.homes.get(value.index, ()) if since <= level), None)
+        return next((operand for since, operand in self.levels.homes.get(value.index, ()) if since <= level), None)
 
     def _operations_again(self, value: Value, level: int) -> int:
         """How many operations compute a value from what is in memory; many where it takes more than cheap ones."""
@@ -104,14 +104,14 @@ class _Schedule:
     def _stage(self, level: int, width: int, used: _Used) -> Stage:
         code = Code(width)
         for index in sorted(used):
-            value, stream = used[index]
-            if stream is not None:
-                code.load(value, stream)
+            value, operand = used[index]
+            if operand is not None:
+                code.load(value, operand)
             elif value.operation in ACCUMULATORS:
                 reading = self.levels.readings[index]
                 code.accumulator(value, reading.source, reading.length, reading.gate)
             else:
                 code.compute(value)
         for root in self.levels.at(level, width):
-            code.write(root.op, root.stream, root.value)
+            code.write(root.op, root.operand, root.value)
         return code.stage()

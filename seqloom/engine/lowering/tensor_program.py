@@ -19,14 +19,14 @@ from seqloom.engine import operations
 from seqloom.engine.adjoint import RULES, Rule
 from seqloom.engine.graph import APPLY, SOURCES, Graph, Symbol
 
-__all__ = ["Instruction", "Program", "lower"]
+__all__ = ["TensorInstruction", "TensorProgram", "lower_to_tensors"]
 
-Instruction: TypeAlias = tuple[Callable[..., Any], tuple[int, ...], int]
+TensorInstruction: TypeAlias = tuple[Callable[..., Any], tuple[int, ...], int]
 """A function, the slots of its arguments, the slot of its result."""
 
 
 @dataclass(frozen=True)
-class Program:
+class TensorProgram:
     """One step of a cell, ready to be run over a sequence in either direction."""
 
     graph: Graph
@@ -38,11 +38,11 @@ class Program:
     weights: dict[str, int]
     """The slot of each recurrent matrix; the next slot is its transpose."""
     constants: dict[int, float]
-    forward: tuple[Instruction, ...]
+    forward: tuple[TensorInstruction, ...]
     outputs: tuple[int, ...]
     seeds: tuple[int, ...]
     """Slots of the gradients of the outputs."""
-    backward: tuple[Instruction, ...]
+    backward: tuple[TensorInstruction, ...]
     gradients: dict[int, int]
     """For each node among rows, vectors and states: the slot of its gradient, where it has one."""
     products: tuple[tuple[str, int, int], ...]
@@ -52,7 +52,7 @@ class Program:
     slots: int
 
 
-def lower(graph: Graph) -> Program:
+def lower_to_tensors(graph: Graph) -> TensorProgram:
     """The program of a traced step."""
     return _Lowering(graph).program()
 
@@ -62,7 +62,7 @@ class _Lowering:
     graph: Graph
     slots: int = 0
     weights: dict[str, int] = field(default_factory=dict)
-    backward: list[Instruction] = field(default_factory=list)
+    backward: list[TensorInstruction] = field(default_factory=list)
     contributions: dict[int, list[int]] = field(default_factory=dict)
     blocks: dict[int, dict[int, int]] = field(default_factory=dict)
     products: list[tuple[str, int, int]] = field(default_factory=list)
@@ -82,7 +82,7 @@ class _Lowering:
             if node.operation == "product" and node.attributes[0] not in self.weights:
                 self.weights[node.attributes[0]] = self._slots(2)
 
-    def program(self) -> Program:
+    def program(self) -> TensorProgram:
         forward = self._forward()
         seeds = tuple(self._slots(1) for _ in self.graph.outputs)
         for symbol, seed in zip(self.graph.outputs, seeds, strict=True):
@@ -97,7 +97,7 @@ class _Lowering:
         gradients = {leaf: self._gradient(self.graph.nodes[leaf]) for leaf in leaves}
         outer = {*self.constants, *self.vectors, *(slot + k for slot in self.weights.values() for k in (0, 1))}
         read = {slot for _, arguments, _ in self.backward for slot in arguments} | {v for _, v, _ in self.products}
-        return Program(
+        return TensorProgram(
             graph=self.graph,
             rows=self.rows,
             vectors=self.vectors,
@@ -123,7 +123,7 @@ class _Lowering:
         self.backward.append((function, arguments, slot))
         return slot
 
-    def _forward(self) -> list[Instruction]:
+    def _forward(self) -> list[TensorInstruction]:
         uses: dict[int, int] = {}
         for node in self.inner:
             for part in node.inputs:
@@ -144,7 +144,7 @@ class _Lowering:
                 return None if other.operation == "constant" else product
         return None
 
-    def _instruction(self, node: Symbol, product: Symbol | None) -> Instruction:
+    def _instruction(self, node: Symbol, product: Symbol | None) -> TensorInstruction:
         if product is not None:
             other = node.inputs[0] if node.inputs[1] is product else node.inputs[1]
             transposed = self.weights[product.attributes[0]] + 1

@@ -1,7 +1,7 @@
 """The values of a step for the machine: a hash-consed graph in which every value is one block of units, or one number.
 
 :mod:`~seqloom.engine.lowering.blocks` builds it from a traced step, :mod:`~seqloom.engine.lowering.reverse` adds the
-backward pass to the same graph, and :mod:`~seqloom.engine.lowering.stages` makes code of it. Operands precede results.
+backward pass to the same graph, and :mod:`~seqloom.engine.lowering.stages` makes code of it. Inputs precede results.
 """
 
 from __future__ import annotations

@@ -66,13 +66,13 @@ def choose(
     argument, environment = check_backend(backend), check_backend(os.environ.get(ENVIRONMENT), ENVIRONMENT)
     source, wanted = ("backend", argument) if argument else (ENVIRONMENT, environment)
     if wanted:
-        refusal = BACKENDS[wanted].refusal(cells, noise)
-        if refusal:
-            raise ConfigError(f"{source}: '{wanted}' cannot run this layer: {refusal}; choose 'auto' or 'reference'")
+        limitation = BACKENDS[wanted].limitation(cells, noise)
+        if limitation:
+            raise ConfigError(f"{source}: '{wanted}' cannot run this layer: {limitation}; choose 'auto' or 'reference'")
         return Choice(wanted, f"asked for by {source}")
     against: list[str] = []
     for name, candidate in BACKENDS.items():
-        objection = candidate.refusal(cells, noise) or (candidate.reluctance(cells, work) if work else None)
+        objection = candidate.limitation(cells, noise) or (candidate.drawback(cells, work) if work else None)
         if objection is None:
             return Choice(name, "; ".join(dict.fromkeys(against)) or "the fastest for this cell")
         against.append(objection)

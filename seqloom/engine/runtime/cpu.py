@@ -20,7 +20,7 @@ from seqloom.engine.lowering.form import KernelProgram
 from seqloom.engine.packing import Packing
 from seqloom.engine.runtime import native
 
-__all__ = ["Prepared", "gather", "prepare", "prepare_step", "refusal", "reluctance", "run"]
+__all__ = ["Prepared", "drawback", "gather", "limitation", "prepare", "prepare_step", "run"]
 
 # From here on the kernel's speed outweighs its call (measured from one row of 64 units to 32 rows of 256, two cores).
 _LEAST_STEPS = 5
@@ -37,7 +37,7 @@ class Prepared:
     """(weight, biases, first row, rows) of the input product, consecutive blocks of one weight joined."""
     inner: tuple[int, ...] = ()
     """Graph nodes on the way to the hoisted values that are computed outside."""
-    operation: Any = None
+    loaded: Any = None
     """What keeps the loaded program alive."""
 
 
@@ -84,11 +84,11 @@ def _prepare(graph: Graph) -> Prepared:
     for node in reversed(graph.nodes):
         if node.index in wanted:
             wanted.update(part.index for part in node.inputs)
-    text, operation = torch_library.register(program)
-    return Prepared(program, text, None, tuple(pieces), tuple(sorted(wanted)), operation)
+    text, loaded = torch_library.register(program)
+    return Prepared(program, text, None, tuple(pieces), tuple(sorted(wanted)), loaded)
 
 
-def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
+def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
     if noise.active:
         return "the compiled engine has no dropout_state and no zoneout"
@@ -108,7 +108,7 @@ def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     return None
 
 
-def reluctance(cells: Sequence[SequenceCell], work: Work) -> str | None:
+def drawback(cells: Sequence[SequenceCell], work: Work) -> str | None:
     """Why another backend that can run the layer would run this work faster, or none."""
     if work.steps < _LEAST_STEPS and not work.ragged and cells[0].vendor is not None:
         return "calling torch's kernel costs less than so few steps save"
@@ -138,7 +138,7 @@ def run(
     biased = inputs.bias is not None and inputs.bias.requires_grad
     save = torch.is_grad_enabled() and (biased or any(tensor.requires_grad for tensor in tensors))
     rows = Rows(x.shape[1], x.shape[0], counts)
-    output, *rest = torch_library.run(prepared.text, prepared.operation, inputs, rows, directions=len(cells), save=save)
+    output, *rest = torch_library.run(prepared.text, prepared.loaded, inputs, rows, directions=len(cells), save=save)
     count = len(cells[0].state_sizes)
     finals = [tuple(packing.unsort(state) for state in rest[d * count : (d + 1) * count]) for d in range(len(cells))]
     return packing.unpack(output), finals

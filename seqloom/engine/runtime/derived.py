@@ -17,13 +17,13 @@ from torch.nn import functional as F
 
 from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work, concatenate_directions, zero_states
 from seqloom.engine.interpreter import apply
-from seqloom.engine.lowering.tensor_program import Instruction, Program, lower
+from seqloom.engine.lowering.tensor_program import TensorInstruction, TensorProgram, lower_to_tensors
 from seqloom.engine.packing import Packing
 
-__all__ = ["refusal", "reluctance", "run"]
+__all__ = ["drawback", "limitation", "run"]
 
 
-def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
+def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
     if noise.active:
         return "a derived program has no dropout_state and no zoneout"
@@ -38,7 +38,7 @@ def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     return None
 
 
-def reluctance(cells: Sequence[SequenceCell], work: Work) -> str | None:
+def drawback(cells: Sequence[SequenceCell], work: Work) -> str | None:
     """Why another backend that can run the layer would run this work faster: the order of preference knows."""
     return None
 
@@ -64,15 +64,15 @@ def run(
     return packing.unpack(concatenate_directions(outputs)), final
 
 
-def _program(cell: SequenceCell) -> Program:
+def _program(cell: SequenceCell) -> TensorProgram:
     graph = cell.graph
     if graph.program is None:
-        graph.program = lower(graph)
-    program: Program = graph.program
+        graph.program = lower_to_tensors(graph)
+    program: TensorProgram = graph.program
     return program
 
 
-def _leaves(cell: SequenceCell, program: Program, packed: Tensor) -> list[Tensor]:
+def _leaves(cell: SequenceCell, program: TensorProgram, packed: Tensor) -> list[Tensor]:
     """What does not depend on the state, for all rows and steps at once: the program's rows, then its vectors."""
     wanted, values = (*program.rows, *program.vectors), dict[int, Any]()
     needed = set(wanted)
@@ -91,14 +91,14 @@ def _leaves(cell: SequenceCell, program: Program, packed: Tensor) -> list[Tensor
     return [values[index] for index in wanted]
 
 
-def _feeds_one_bias(program: Program, index: int, needed: set[int]) -> bool:
+def _feeds_one_bias(program: TensorProgram, index: int, needed: set[int]) -> bool:
     if index in program.rows:
         return False
     users = [node for node in program.graph.nodes if node.index in needed and index in [p.index for p in node.inputs]]
     return all(n.operation == "add" and [p.operation for p in n.inputs] == ["product", "parameter"] for n in users)
 
 
-def _execute(instructions: Sequence[Instruction], slots: list[Any]) -> None:
+def _execute(instructions: Sequence[TensorInstruction], slots: list[Any]) -> None:
     for function, arguments, result in instructions:
         slots[result] = function(*[slots[argument] for argument in arguments])
 
@@ -110,7 +110,7 @@ class _Plan:
     Its tensors are, in this order: rows (N, size), vectors (size,), recurrent matrices, initial states (B, H).
     """
 
-    program: Program
+    program: TensorProgram
     counts: tuple[int, ...]
     backward: bool
 

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from seqloom.engine.lowering.form import Kind
-from seqloom.engine.runtime.loaded import Inputs, Operation, share
+from seqloom.engine.runtime.loaded import Inputs, LoadedProgram, share
 from seqloom.engine.runtime.rows import Rows
 
-__all__ = ["Collection", "Gradients"]
+__all__ = ["Collection", "InputGradients"]
 
 
 @dataclass(frozen=True, eq=False)
-class Gradients:
+class InputGradients:
     """The gradients of :class:`Inputs`, in the same order; none where nothing arrives or nobody asked."""
 
     x: Tensor | None
@@ -36,7 +36,7 @@ class Gradients:
 class Collection:
     """The gradients of what goes into a run, from the gradient array of all rows and steps."""
 
-    operation: Operation
+    loaded: LoadedProgram
     packed: Rows
     inputs: Inputs
     output: Tensor
@@ -47,10 +47,10 @@ class Collection:
     directions: int
 
     def columns(self, direction: int, first: int, count: int) -> Tensor:
-        return self.gradient.narrow(1, direction * self.operation.program.gradient + first, count)
+        return self.gradient.narrow(1, direction * self.loaded.program.gradient + first, count)
 
     def linear(self, wants_x: bool) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        program, x, weight = self.operation.program, self.inputs.x, self.inputs.weight
+        program, x, weight = self.loaded.program, self.inputs.x, self.inputs.weight
         width = program.linear_width
         if not width or program.linear_gradient < 0:
             return None, None, None
@@ -71,7 +71,7 @@ class Collection:
         return d_x, d_weight, d_bias
 
     def rows(self) -> list[Tensor | None]:
-        program = self.operation.program
+        program = self.loaded.program
         return [
             None if leaf.gradient < 0 else self.columns(direction, leaf.gradient, leaf.size)
             for direction in range(self.directions)
@@ -79,7 +79,7 @@ class Collection:
         ]
 
     def vectors(self, sums: Sequence[Tensor]) -> list[Tensor | None]:
-        program = self.operation.program
+        program = self.loaded.program
         found: list[Tensor | None] = []
         for direction in range(self.directions):
             parts: dict[int, list[tuple[int, Tensor]]] = {}
@@ -93,20 +93,20 @@ class Collection:
 
     def source(self, direction: int, kind: Kind, index: int, offset: int, length: int) -> Tensor:
         """(N, length): a value of each step that a recurrent matrix was multiplied with."""
-        program = self.operation.program
+        program = self.loaded.program
         if kind == Kind.ARRAY and program.arrays[index].linear >= 0:
             first = direction * program.linear_width + program.arrays[index].linear
             return self.linear_buffer.narrow(1, first + offset, length)
         if kind == Kind.ARRAY:
-            count = len(self.operation.kept)
-            array = share(self.arrays, count, direction)[self.operation.kept.index(index)]
+            count = len(self.loaded.kept)
+            array = share(self.arrays, count, direction)[self.loaded.kept.index(index)]
             return array.narrow(1, offset, length)
         if index == 0:
             return self.output.narrow(1, direction * program.states[0] + offset, length)
         return self.histories[direction * (len(program.states) - 1) + index - 1].narrow(1, offset, length)
 
     def matrices(self) -> list[Tensor | None]:
-        program = self.operation.program
+        program = self.loaded.program
         found: list[Tensor | None] = []
         for direction in range(self.directions):
             parts: dict[int, list[tuple[int, Tensor]]] = {}
@@ -128,7 +128,7 @@ class Collection:
         return found
 
     def initial(self, carries: Sequence[Tensor]) -> list[Tensor | None]:
-        program = self.operation.program
+        program = self.loaded.program
         if not self.inputs.initial:
             return []
         for direction in range(self.directions):

@@ -12,21 +12,21 @@ from torch import Tensor
 from seqloom.engine.lowering.form import KernelProgram, Kind, Op
 from seqloom.engine.runtime import native
 
-__all__ = ["Inputs", "Operation", "share"]
+__all__ = ["Inputs", "LoadedProgram", "share"]
 
 ROWS_INSIDE = 16
 """Rows of a batch from which the input product is computed inside the kernel."""
 
 
 @dataclass(frozen=True, eq=False)
-class Operation:
+class LoadedProgram:
     """A program that is loaded into the machine."""
 
     program: KernelProgram
     machine: Any = field(repr=False)
 
     @classmethod
-    def of(cls, program: KernelProgram) -> Operation:
+    def of(cls, program: KernelProgram) -> LoadedProgram:
         return cls(program, native.load(program))
 
     @cached_property
@@ -53,7 +53,7 @@ class Operation:
     @cached_property
     def recomputes_linear(self) -> bool:
         """Whether the backward pass reads the input product, which must then be kept."""
-        return any(stream.kind == Kind.LINEAR for stage in self.program.backward for stream in stage.streams)
+        return any(operand.kind == Kind.LINEAR for stage in self.program.backward for operand in stage.operands)
 
     @cached_property
     def overwrites_linear(self) -> bool:
@@ -64,7 +64,7 @@ class Operation:
     def spreads_linear(self) -> bool:
         """Whether a stage takes one number of the input product for all its units, which must then lie in memory."""
         return any(
-            code.op == Op.LOAD_ROW and stage.streams[code.a].kind == Kind.LINEAR
+            code.op == Op.LOAD_ROW and stage.operands[code.a].kind == Kind.LINEAR
             for stage in (*self.program.forward, *self.program.inference)
             for code in stage.code
         )

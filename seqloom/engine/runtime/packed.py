@@ -19,7 +19,7 @@ from seqloom.engine.contract import NO_NOISE, SequenceCell
 from seqloom.engine.lowering.form import KernelProgram
 from seqloom.engine.runtime import cpu, native
 from seqloom.engine.runtime.sequence import Rows
-from seqloom.engine.runtime.torch_library import operation
+from seqloom.engine.runtime.torch_library import loaded_program
 from seqloom.errors import ConfigError
 
 __all__ = [
@@ -27,10 +27,10 @@ __all__ = [
     "Weights",
     "check_weights",
     "instruction_sets",
+    "limitation",
     "native_stream",
     "pack",
     "program_of",
-    "refusal",
     "run",
 ]
 
@@ -84,13 +84,13 @@ def check_weights(name: str, *, short: bool = False) -> Weights:
     return full  # type: ignore[return-value]
 
 
-def refusal(cells: Sequence[SequenceCell]) -> str | None:
+def limitation(cells: Sequence[SequenceCell]) -> str | None:
     """Why the machine cannot keep these cells' weights, or none where it can."""
-    return cpu.refusal(cells, NO_NOISE)
+    return cpu.limitation(cells, NO_NOISE)
 
 
 def program_of(cell: SequenceCell, *, steps: bool = False) -> KernelProgram:
-    """The kernel program of a cell that :func:`refusal` has nothing against; that of its single steps for a stream."""
+    """The kernel program of a cell that :func:`limitation` has nothing against; that of its single steps for a stream."""
     prepared = cpu.prepare_step(cell) if steps else cpu.prepare(cell)
     if prepared.program is None:
         raise ConfigError(f"the compiled engine cannot run {type(cell).__name__}: {prepared.objection}")
@@ -109,7 +109,7 @@ def pack(
     """Read a cell's weights.
 
     Args:
-        cell: one that :func:`refusal` has nothing against.
+        cell: one that :func:`limitation` has nothing against.
         weights: how they are kept.
         steps: for a stream, which is given its input step by step; else for :func:`run`, which is given hoisted values.
         parts: how many threads can share the units, at most.
@@ -122,7 +122,7 @@ def pack(
     weight, bias = inputs.weight.contiguous(), inputs.bias
     matrices = [matrix.contiguous() for matrix in inputs.matrices]
     vectors = [vector.contiguous() for vector in inputs.vectors]
-    loaded = operation(prepared.text).machine if instruction_set is None else native.load(program, instruction_set)
+    loaded = loaded_program(prepared.text).machine if instruction_set is None else native.load(program, instruction_set)
     linear = [weight.data_ptr(), cell.input_size, 0 if bias is None else bias.data_ptr()]
     machine = _kernels().PackedCell(
         loaded,

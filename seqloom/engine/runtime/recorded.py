@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqloom.engine.lowering.form import Instruction, KernelProgram, Kind, Op, Product, Stage, Stream
+from seqloom.engine.lowering.form import Instruction, KernelProgram, Kind, Op, Operand, Product, Stage
 from seqloom.engine.runtime.sequence import Inputs, Rows
 
 __all__ = ["replay"]
@@ -92,7 +92,7 @@ class _Replay:
             for instruction in stage.code:
                 values.append(self.execute(stage, instruction, values, accumulators, start, count))
         sizes = self.program.states
-        return [self.read(Stream(Kind.NEW_STATE, i), size, start, count) for i, size in enumerate(sizes)]
+        return [self.read(Operand(Kind.NEW_STATE, i), size, start, count) for i, size in enumerate(sizes)]
 
     def multiply(self, stage: Stage, product: Product, start: int, count: int) -> list[Tensor]:
         source = self.read(product.source, product.length, start, count)
@@ -120,9 +120,9 @@ class _Replay:
         a, b, c = instruction.a, instruction.b, instruction.c
         match instruction.op:
             case Op.LOAD:
-                return self.read(stage.streams[a], stage.width, start, count)
+                return self.read(stage.operands[a], stage.width, start, count)
             case Op.LOAD_ROW:
-                return self.read(stage.streams[a], 1, start, count)
+                return self.read(stage.operands[a], 1, start, count)
             case Op.ACCUMULATOR:
                 return accumulators[a]
             case Op.CONSTANT:
@@ -130,10 +130,10 @@ class _Replay:
             case Op.WHERE:
                 return torch.where(values[a] != 0, values[b], values[c])
             case Op.STORE:
-                self.write(stage.streams[a], values[b].expand(count, stage.width))
+                self.write(stage.operands[a], values[b].expand(count, stage.width))
                 return None
             case Op.SUM_UNITS:
-                self.write(stage.streams[a], values[b].expand(count, stage.width).sum(1, keepdim=True))
+                self.write(stage.operands[a], values[b].expand(count, stage.width).sum(1, keepdim=True))
                 return None
             case op:
                 binary = op in (
@@ -149,23 +149,23 @@ class _Replay:
                 )
                 return _FUNCTIONS[op](*(values[i] for i in ((a, b) if binary else (a,))))
 
-    def write(self, stream: Stream, value: Tensor) -> None:
-        self.written.setdefault((stream.kind, stream.index), {})[stream.offset] = value
+    def write(self, operand: Operand, value: Tensor) -> None:
+        self.written.setdefault((operand.kind, operand.index), {})[operand.offset] = value
 
-    def read(self, stream: Stream, width: int, start: int, count: int) -> Tensor:
-        match stream.kind:
+    def read(self, operand: Operand, width: int, start: int, count: int) -> Tensor:
+        match operand.kind:
             case Kind.LINEAR:
                 assert self.linear is not None
                 whole = self.linear[start : start + count, self.direction * self.program.linear_width :]
             case Kind.ROWS:
-                whole = self.own(self.inputs.rows, len(self.program.rows))[stream.index][start : start + count]
+                whole = self.own(self.inputs.rows, len(self.program.rows))[operand.index][start : start + count]
             case Kind.STATE:
-                whole = self.states[stream.index]
+                whole = self.states[operand.index]
             case Kind.VECTOR:
-                whole = self.own(self.inputs.vectors, len(self.program.vectors))[stream.index].unsqueeze(0)
+                whole = self.own(self.inputs.vectors, len(self.program.vectors))[operand.index].unsqueeze(0)
             case _:
-                pieces = self.written[stream.kind, stream.index]
+                pieces = self.written[operand.kind, operand.index]
                 whole = (
                     pieces[0] if len(pieces) == 1 and 0 in pieces else torch.cat([pieces[k] for k in sorted(pieces)], 1)
                 )
-        return whole.narrow(1, stream.offset, width)
+        return whole.narrow(1, operand.offset, width)

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work, concatenate_directions, zero_states
 
-__all__ = ["advance", "refusal", "reluctance", "run"]
+__all__ = ["advance", "drawback", "limitation", "run"]
 
 
-def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
+def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer: it always can."""
     return None
 
 
-def reluctance(cells: Sequence[SequenceCell], work: Work) -> str | None:
+def drawback(cells: Sequence[SequenceCell], work: Work) -> str | None:
     """Why another backend that can run the layer would run this work faster: the order of preference knows."""
     return None
 
@@ -45,7 +45,7 @@ def _run_direction(
     times = range(x.shape[1])
     inputs, outputs = x.unbind(1), []
     valid = None if ragged is None else ragged.mask.unsqueeze(-1).unbind(1)
-    with cell.settled(), cell.recurrent_mask(_draw_mask(states[0], noise)):
+    with cell.cached_parameters(), cell.recurrent_mask(_draw_mask(states[0], noise)):
         for t in reversed(times) if backward else times:
             new = advance(cell, inputs[t], states, noise)
             if valid is not None:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from seqloom.engine.lowering.form import KernelProgram
-from seqloom.engine.runtime.gradients import Collection, Gradients
-from seqloom.engine.runtime.loaded import Inputs, Operation, share
+from seqloom.engine.runtime.gradients import Collection, InputGradients
+from seqloom.engine.runtime.loaded import Inputs, LoadedProgram, share
 from seqloom.engine.runtime.rows import Rows
 
-__all__ = ["Gradients", "Inputs", "Operation", "Rows", "run_backward", "run_forward"]
+__all__ = ["InputGradients", "Inputs", "LoadedProgram", "Rows", "run_backward", "run_forward"]
 
 _FORWARD, _INFERENCE, _BACKWARD = range(3)
 Parameters = ParamSpec("Parameters")
@@ -31,7 +31,7 @@ def _rows_flat(tensor: Tensor) -> Tensor:
     return tensor if good else tensor.contiguous()
 
 
-def _check(operation: Operation, rows: Rows, inputs: Inputs, directions: int) -> None:
+def _check(loaded: LoadedProgram, rows: Rows, inputs: Inputs, directions: int) -> None:
     """Refuse tensors that do not fit the program: the machine trusts their sizes.
 
     Raises:
@@ -40,15 +40,15 @@ def _check(operation: Operation, rows: Rows, inputs: Inputs, directions: int) ->
     features = inputs.x.shape[-1]
     single = (
         ("x", inputs.x, (rows.total, features)),
-        ("weight", inputs.weight, (operation.widths[directions], features)),
+        ("weight", inputs.weight, (loaded.widths[directions], features)),
     )
     for name, tensor, shape in single:
         if tensor.shape != shape or tensor.dtype != torch.float32:
             raise _misfit(name, tensor, shape)
-    if inputs.bias is not None and inputs.bias.shape != (operation.widths[directions],):
-        raise _misfit("bias", inputs.bias, (operation.widths[directions],))
+    if inputs.bias is not None and inputs.bias.shape != (loaded.widths[directions],):
+        raise _misfit("bias", inputs.bias, (loaded.widths[directions],))
     for name in ("rows", "vectors", "matrices", "initial"):
-        tensors, sizes = getattr(inputs, name), operation.sizes[name]
+        tensors, sizes = getattr(inputs, name), loaded.sizes[name]
         if len(tensors) != directions * len(sizes) and (tensors or name != "initial"):
             raise ValueError(f"{name} has {len(tensors)} tensors; expected {directions * len(sizes)}")
         before = {"rows": (rows.total,), "initial": (rows.batch,)}.get(name, ())
@@ -65,10 +65,10 @@ class _Memory:
     """Describes the directions of a run to the machine, and keeps what it describes alive."""
 
     def __init__(
-        self, operation: Operation, rows: Rows, inputs: Inputs, linear: Tensor, *, inside: bool = False
+        self, loaded: LoadedProgram, rows: Rows, inputs: Inputs, linear: Tensor, *, inside: bool = False
     ) -> None:
-        self.operation, self.rows, self.linear, self.inside = operation, rows, linear, inside
-        program = operation.program
+        self.loaded, self.rows, self.linear, self.inside = loaded, rows, linear, inside
+        program = loaded.program
         self.x, self.weight, self.bias = _rows_flat(inputs.x), _rows_flat(inputs.weight), inputs.bias
         self.features = inputs.x.shape[1] if inside else 0
         self.leaves = [_rows_flat(tensor) for tensor in inputs.rows]
@@ -80,7 +80,7 @@ class _Memory:
 
     def common(self, direction: int) -> list[int]:
         """The part of a direction's description that precedes its states."""
-        program = self.operation.program
+        program = self.loaded.program
         offset = direction * program.linear_width * 4
         numbers = [direction, self.linear.data_ptr() + offset, self.linear.shape[-1]]
         if self.inside:
@@ -102,10 +102,10 @@ class _Memory:
 
     def state(self, position: int, output: Tensor, histories: Sequence[Tensor], final: int) -> list[int]:
         """Where one state of one direction lies: in the output, in a history, or in two copies of one step."""
-        count = len(self.operation.program.states)
+        count = len(self.loaded.program.states)
         direction, state = divmod(position, count)
         if state == 0:
-            width = self.operation.program.states[0]
+            width = self.loaded.program.states[0]
             place = [output.data_ptr() + direction * width * 4, output.shape[-1], 1]
         else:
             memory = histories[direction * (count - 1) + state - 1]
@@ -128,7 +128,7 @@ def _in_float32(function: Callable[Parameters, Result]) -> Callable[Parameters, 
 
 @_in_float32
 def run_forward(
-    operation: Operation, rows: Rows, inputs: Inputs, *, directions: int, save: bool, threads: int | None = None
+    loaded: LoadedProgram, rows: Rows, inputs: Inputs, *, directions: int, save: bool, threads: int | None = None
 ) -> list[Tensor]:
     """The program over packed rows.
 
@@ -136,11 +136,11 @@ def run_forward(
         the output (N, directions * H), the final states (B, size) of each direction, and, with ``save``, what
         :func:`run_backward` reads: the linear buffer, the other states' histories, the arrays of each direction.
     """
-    _check(operation, rows, inputs, directions)
-    program, x = operation.program, inputs.x
-    inside = operation.multiplies_inside(rows.batch, save)
+    _check(loaded, rows, inputs, directions)
+    program, x = loaded.program, inputs.x
+    inside = loaded.multiplies_inside(rows.batch, save)
     if inside:
-        linear = x.new_empty(len(x), directions * operation.linear_columns(rows.batch) if save else 0)
+        linear = x.new_empty(len(x), directions * loaded.linear_columns(rows.batch) if save else 0)
     elif program.linear_width:
         weight = inputs.weight.t()
         linear = torch.mm(x, weight) if inputs.bias is None else torch.addmm(inputs.bias, x, weight)
@@ -150,16 +150,16 @@ def run_forward(
     finals = [x.new_empty(rows.batch, size) for _ in range(directions) for size in program.states]
     shape = (rows.total,) if save else (2, rows.batch)
     histories = [x.new_empty(*shape, size) for _ in range(directions) for size in program.states[1:]]
-    kept = operation.kept if save else []
+    kept = loaded.kept if save else []
     arrays = [x.new_empty(rows.total, program.arrays[i].width) for _ in range(directions) for i in kept]
-    memory = _Memory(operation, rows, inputs, linear, inside=inside)
+    memory = _Memory(loaded, rows, inputs, linear, inside=inside)
     descriptions = []
     for direction in range(directions):
         numbers = memory.common(direction)
-        for position in operation.states_of(direction):
+        for position in loaded.states_of(direction):
             numbers += memory.state(position, output, histories, finals[position].data_ptr())
         descriptions.append(numbers + _arrays(program, kept, share(arrays, len(kept), direction)))
-    _call(operation, _FORWARD if save else _INFERENCE, rows, memory.features, descriptions, threads)
+    _call(loaded, _FORWARD if save else _INFERENCE, rows, memory.features, descriptions, threads)
     return [output, *finals, *([linear, *histories, *arrays] if save else [])]
 
 
@@ -171,17 +171,17 @@ def _arrays(program: KernelProgram, kept: Sequence[int], tensors: Sequence[Tenso
 
 
 def _call(
-    operation: Operation, which: int, rows: Rows, features: int, descriptions: list[list[int]], threads: int | None
+    loaded: LoadedProgram, which: int, rows: Rows, features: int, descriptions: list[list[int]], threads: int | None
 ) -> None:
     if rows.time and rows.batch:
         counts, starts = rows.addresses()
         number = torch.get_num_threads() if threads is None else threads
-        operation.machine.run(which, rows.time, rows.batch, features, counts, starts, descriptions, number, 0, 0)
+        loaded.machine.run(which, rows.time, rows.batch, features, counts, starts, descriptions, number, 0, 0)
 
 
 @_in_float32
 def run_backward(
-    operation: Operation,
+    loaded: LoadedProgram,
     rows: Rows,
     inputs: Inputs,
     results: Sequence[Tensor],
@@ -190,20 +190,20 @@ def run_backward(
     directions: int,
     wants_x: bool = True,
     threads: int | None = None,
-) -> Gradients:
+) -> InputGradients:
     """Gradients from those of the output and the final states.
 
     Args:
         results: what :func:`run_forward` returned with ``save``.
         given: the gradients of the output and of the final states; none: zero.
     """
-    _check(operation, rows, inputs, directions)
-    program, x = operation.program, inputs.x
+    _check(loaded, rows, inputs, directions)
+    program, x = loaded.program, inputs.x
     finals = 1 + directions * len(program.states)
     output, linear = results[0], results[finals]
     extra = len(program.states) - 1
     histories = results[finals + 1 : finals + 1 + directions * extra]
-    kept = operation.kept
+    kept = loaded.kept
     arrays = results[finals + 1 + directions * extra :]
     d_output = output.new_zeros(1).expand_as(output).contiguous() if given[0] is None else _rows_flat(given[0])
     carries = [
@@ -214,20 +214,20 @@ def run_backward(
     ]
     gradient = x.new_empty(rows.total, directions * program.gradient)
     sums = [x.new_zeros(part.width) for _ in range(directions) for part in program.vector_gradients]
-    memory = _Memory(operation, rows, inputs, linear)
+    memory = _Memory(loaded, rows, inputs, linear)
     descriptions = []
     for direction in range(directions):
         numbers = memory.common(direction)
-        for position in operation.states_of(direction):
+        for position in loaded.states_of(direction):
             numbers += memory.state(position, output, histories, 0)
         numbers += _arrays(program, kept, share(arrays, len(kept), direction))
         numbers += [d_output.data_ptr() + direction * program.states[0] * 4, d_output.stride(0) if len(d_output) else 0]
         numbers += [gradient.data_ptr() + direction * program.gradient * 4, gradient.shape[-1]]
-        numbers += [carries[position].data_ptr() for position in operation.states_of(direction)]
+        numbers += [carries[position].data_ptr() for position in loaded.states_of(direction)]
         numbers += [total.data_ptr() for total in share(sums, len(program.vector_gradients), direction)]
         descriptions.append(numbers)
-    _call(operation, _BACKWARD, rows, 0, descriptions, threads)
-    collect = Collection(operation, rows, inputs, output, linear, histories, arrays, gradient, directions)
-    return Gradients(
+    _call(loaded, _BACKWARD, rows, 0, descriptions, threads)
+    collect = Collection(loaded, rows, inputs, output, linear, histories, arrays, gradient, directions)
+    return InputGradients(
         *collect.linear(wants_x), collect.rows(), collect.vectors(sums), collect.matrices(), collect.initial(carries)
     )

@@ -14,9 +14,9 @@ from torch import Tensor
 from seqloom.engine.lowering import written
 from seqloom.engine.lowering.form import KernelProgram
 from seqloom.engine.runtime import recorded
-from seqloom.engine.runtime.sequence import Inputs, Operation, Rows, run_backward, run_forward
+from seqloom.engine.runtime.sequence import Inputs, LoadedProgram, Rows, run_backward, run_forward
 
-__all__ = ["operation", "register", "run"]
+__all__ = ["loaded_program", "register", "run"]
 
 _INPUTS = "Tensor x, Tensor weight, Tensor? bias, Tensor[] rows, Tensor[] vectors, Tensor[] matrices, Tensor[] initial"
 _ROWS = "Tensor? counts, SymInt time, SymInt batch, int directions"
@@ -27,39 +27,39 @@ _library.define(
     f"sequence_backward(str program, {_INPUTS}, {_ROWS}, Tensor[] results, Tensor?[] given, bool wants_x) -> Tensor[]"
 )
 
-_operations: WeakValueDictionary[str, Operation] = WeakValueDictionary()
+_loaded: WeakValueDictionary[str, LoadedProgram] = WeakValueDictionary()
 """Those that a cell's graph holds on to; it knows their text."""
 
 
-def register(program: KernelProgram) -> tuple[str, Operation]:
+def register(program: KernelProgram) -> tuple[str, LoadedProgram]:
     """A program's name in the operators: its text, which an exported graph can be run from in another process.
 
     Returns:
         the text, and the loaded program, which lives as long as somebody keeps it.
     """
     text = written.write(program)
-    known = _operations.get(text)
+    known = _loaded.get(text)
     if known is None:
-        known = _operations[text] = Operation.of(program)
+        known = _loaded[text] = LoadedProgram.of(program)
     return text, known
 
 
 @lru_cache(maxsize=64)
-def _from_text(text: str) -> Operation:
-    return Operation.of(written.read(text))
+def _from_text(text: str) -> LoadedProgram:
+    return LoadedProgram.of(written.read(text))
 
 
-def operation(text: str) -> Operation:
+def loaded_program(text: str) -> LoadedProgram:
     """The loaded program of a text.
 
     Raises:
         ModelError: not the text of a program.
         ValueError: a program that would read or write out of bounds.
     """
-    return _operations.get(text) or _from_text(text)
+    return _loaded.get(text) or _from_text(text)
 
 
-def run(text: str, loaded: Operation, inputs: Inputs, rows: Rows, *, directions: int, save: bool) -> list[Tensor]:
+def run(text: str, loaded: LoadedProgram, inputs: Inputs, rows: Rows, *, directions: int, save: bool) -> list[Tensor]:
     """A program over packed rows: the output and the final states of each direction.
 
     Where nobody traces, the machine is called without the dispatcher: that costs more than a short sequence does.
@@ -108,7 +108,7 @@ class _Call:
     @property
     def results(self) -> int:
         """How many tensors a run returns: the output and the final states."""
-        return 1 + self.directions * len(operation(self.text).program.states)
+        return 1 + self.directions * len(loaded_program(self.text).program.states)
 
 
 class _Sequence(torch.autograd.Function):
@@ -117,7 +117,7 @@ class _Sequence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Any) -> tuple[Tensor, ...]:
         results = run_forward(
-            operation(call.text), call.rows, call.inputs(tensors), directions=call.directions, save=True
+            loaded_program(call.text), call.rows, call.inputs(tensors), directions=call.directions, save=True
         )
         ctx.call = call
         ctx.set_materialize_grads(False)
@@ -134,7 +134,7 @@ class _Sequence(torch.autograd.Function):
             found = _recorded(call.text, inputs, call.rows, call.directions, given)
             return None, *found[:3], *(gradient for part in found[3:] for gradient in part)
         gradients = run_backward(
-            operation(call.text),
+            loaded_program(call.text),
             call.rows,
             inputs,
             saved[count:],
@@ -151,13 +151,15 @@ def _inputs(values: Sequence[Any]) -> Inputs:
 
 def _forward(text: str, *values: Any) -> list[Tensor]:
     *inputs, counts, time, batch, directions, save = values
-    return run_forward(operation(text), Rows(time, batch, counts), _inputs(inputs), directions=directions, save=save)
+    return run_forward(
+        loaded_program(text), Rows(time, batch, counts), _inputs(inputs), directions=directions, save=save
+    )
 
 
 def _backward(text: str, *values: Any) -> list[Tensor]:
     *inputs, counts, time, batch, directions, results, given, wants_x = values
     found = run_backward(
-        operation(text),
+        loaded_program(text),
         Rows(time, batch, counts),
         _inputs(inputs),
         results,
@@ -171,20 +173,20 @@ def _backward(text: str, *values: Any) -> list[Tensor]:
 
 def _forward_shapes(text: str, *values: Any) -> list[Tensor]:
     x, *_, batch, directions, save = values
-    program, total = operation(text).program, x.shape[0]
+    program, total = loaded_program(text).program, x.shape[0]
     shapes: list[tuple[Any, ...]] = [(total, directions * program.states[0])]
     shapes += [(batch, size) for _ in range(directions) for size in program.states]
     if save:
-        shapes.append((total, operation(text).linear_columns(batch) * directions))
+        shapes.append((total, loaded_program(text).linear_columns(batch) * directions))
         shapes += [(total, size) for _ in range(directions) for size in program.states[1:]]
-        kept = operation(text).kept
+        kept = loaded_program(text).kept
         shapes += [(total, program.arrays[i].width) for _ in range(directions) for i in kept]
     return [x.new_empty(shape) for shape in shapes]
 
 
 def _backward_shapes(text: str, *values: Any) -> list[Tensor]:
     x, weight, bias, rows, vectors, matrices, initial, *_, directions, _results, _given, wants_x = values
-    program = operation(text).program
+    program = loaded_program(text).program
     absent = x.new_empty(0)
     linear = program.linear_width > 0 and program.linear_gradient >= 0
     shapes = [x if linear and wants_x else absent, weight if linear else absent]
@@ -219,7 +221,7 @@ def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
     bias = next(take) if biased else None
     counts = next(take) if ragged else None
     results = list(take)
-    finals = 1 + directions * len(operation(text).program.states)
+    finals = 1 + directions * len(loaded_program(text).program.states)
     rest = (None, None, None, None, None)
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
         return (
@@ -262,7 +264,7 @@ def _recorded(
     )
     single = [inputs.x, inputs.weight, *([] if inputs.bias is None else [inputs.bias])]
     lists = [inputs.rows, inputs.vectors, inputs.matrices, inputs.initial]
-    results = recorded.replay(operation(text).program, rows, inputs, directions)
+    results = recorded.replay(loaded_program(text).program, rows, inputs, directions)
     pairs = [(r, g) for r, g in zip(results, given, strict=True) if g is not None and r.requires_grad]
     sought = [tensor for tensor in (*single, *(t for part in lists for t in part)) if tensor.requires_grad]
     gradients = torch.autograd.grad(

@@ -21,7 +21,7 @@ from torch import Tensor
 from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work, zero_states
 from seqloom.engine.packing import Packing
 
-__all__ = ["refusal", "reluctance", "run"]
+__all__ = ["drawback", "limitation", "run"]
 
 _SATURATION = 1e4
 # Rows times units from which, in training on a CPU, leaving out the padding outweighs a loop in Python (measured on two
@@ -31,7 +31,7 @@ _LEAST_RAGGED_WORK = {"lstm": 8192, "gru": 1024, "rnn_tanh": 1024, "rnn_relu": 1
 _FREEZE = {"lstm": (-1.0, 1.0, 0.0, 0.0), "gru": (0.0, 1.0, 0.0), "rnn_relu": (-1.0,)}
 
 
-def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
+def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
     if cells[0].graph.untraceable:
         return cells[0].graph.untraceable
@@ -45,7 +45,7 @@ def refusal(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     return None
 
 
-def reluctance(cells: Sequence[SequenceCell], work: Work) -> str | None:
+def drawback(cells: Sequence[SequenceCell], work: Work) -> str | None:
     """Why another backend that can run the layer would run this work faster, or none."""
     least = _LEAST_RAGGED_WORK.get(str(cells[0].vendor), 0)
     if work.gradients and work.ragged and work.device == "cpu" and work.rows * cells[0].hidden_size >= least:

@@ -20,13 +20,13 @@ import pytest
 
 from seqloom.engine.codegen import compiler, libraries, toolchain
 from seqloom.engine.codegen.compiler import code_key, compile_stages
-from seqloom.engine.lowering.form import Instruction, Kind, Op, Stage, Stream
+from seqloom.engine.lowering.form import Instruction, Kind, Op, Operand, Stage
 from seqloom.errors import ConfigError
 
 STAGE = Stage(
     8,
     (),
-    (Stream(Kind.STATE), Stream(Kind.NEW_STATE)),
+    (Operand(Kind.STATE), Operand(Kind.NEW_STATE)),
     (Instruction(Op.LOAD, 0), Instruction(Op.TANH, 0), Instruction(Op.STORE, 1, 1)),
 )
 KEY = code_key(STAGE)

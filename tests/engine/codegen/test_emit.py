@@ -16,7 +16,7 @@ from seqloom import cells
 from seqloom.engine.codegen import libraries, toolchain
 from seqloom.engine.codegen.built_in import built_in_programs, built_in_source
 from seqloom.engine.codegen.emit import code_key, epilogue_source
-from seqloom.engine.lowering.form import Instruction, Kind, Op, Stage, Stream
+from seqloom.engine.lowering.form import Instruction, Kind, Op, Operand, Stage
 from seqloom.engine.lowering.lowering import lower
 
 LANES = {"portable": 4, "avx2": 8, "avx512": 16}
@@ -26,7 +26,7 @@ CAPABLE = {"portable": ("DEFAULT", "AVX2", "AVX512"), "avx2": ("AVX2", "AVX512")
 def stage(*code: Instruction) -> Stage:
     """The code alone; where its streams lie is no matter here."""
     streams = {i.a for i in code if i.op in (Op.LOAD, Op.LOAD_ROW, Op.STORE, Op.ADD_ROWS, Op.SUM_UNITS)}
-    return Stage(8, (), (Stream(Kind.STATE),) * (max(streams) + 1), code)
+    return Stage(8, (), (Operand(Kind.STATE),) * (max(streams) + 1), code)
 
 
 def every_operation() -> Stage:
@@ -169,7 +169,7 @@ def random_data(code: Stage, rows: int, units: int, lanes: int) -> Data:
 
     shared = {i.a for i in code.code if i.op == Op.ADD_ROWS}
     streams = []
-    for place in range(len(code.streams)):
+    for place in range(len(code.operands)):
         # Every fourth stream is the same in all rows, unless rows would overwrite each other's values.
         written = any(i.op == Op.STORE and i.a == place for i in code.code)
         one = place in shared or (place % 4 == 1 and not written)
@@ -291,7 +291,7 @@ def test_every_operation_is_tried() -> None:
 def test_keys_tell_codes_apart_and_nothing_else() -> None:
     code = stage(Instruction(Op.CONSTANT, value=1.0), Instruction(Op.STORE, 0, 0))
     assert code_key(code) == 5647862518511500108
-    assert code_key(replace(code, width=3, streams=(Stream(Kind.ARRAY, 2, 7),))) == code_key(code)
+    assert code_key(replace(code, width=3, operands=(Operand(Kind.ARRAY, 2, 7),))) == code_key(code)
     assert code_key(stage(Instruction(Op.CONSTANT, value=2.0), Instruction(Op.STORE, 0, 0))) != code_key(code)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqloom.engine.lowering.form import Instruction, Kind, Op, Product, Stage, Stream
+from seqloom.engine.lowering.form import Instruction, Kind, Op, Operand, Product, Stage
 
 NAN = float("nan")
 UNARY = {
@@ -36,9 +36,9 @@ class Execution:
             for stage in stages:
                 self.execute(stage)
 
-    def place(self, stream: Stream) -> tuple[object, Tensor]:
-        """Which memory a stream lies in, and a view of it from its first unit on: (rows, units)."""
-        kind, index, first = stream.kind, stream.index, stream.offset
+    def place(self, operand: Operand) -> tuple[object, Tensor]:
+        """Which memory a operand lies in, and a view of it from its first unit on: (rows, units)."""
+        kind, index, first = operand.kind, operand.index, operand.offset
         count = self.counts[self.t]
         match kind:
             case Kind.LINEAR:
@@ -72,7 +72,7 @@ class Execution:
                 return ("later", first), self.later()[:, first:]
             case Kind.TEMPORARY:
                 return ("temporary", index, first), self.temporaries[index][:, first:]
-        raise AssertionError(stream)
+        raise AssertionError(operand)
 
     def before(self, state):
         count, earlier = self.counts[self.t], self.t + 1 if self.turned else self.t - 1
@@ -121,13 +121,13 @@ class Execution:
         width = stage.width
         match op:
             case Op.LOAD:
-                value = self.place(stage.streams[a])[1][:, :width].clone()
+                value = self.place(stage.operands[a])[1][:, :width].clone()
                 assert value.shape[1] == width
-                assert not value.isnan().any(), f"{stage.streams[a]} is read before it is written"
+                assert not value.isnan().any(), f"{stage.operands[a]} is read before it is written"
                 return value
             case Op.LOAD_ROW:
-                value = self.place(stage.streams[a])[1][:, :1].expand(-1, width).clone()
-                assert not value.isnan().any(), f"{stage.streams[a]} is read before it is written"
+                value = self.place(stage.operands[a])[1][:, :1].expand(-1, width).clone()
+                assert not value.isnan().any(), f"{stage.operands[a]} is read before it is written"
                 return value
             case Op.ACCUMULATOR:
                 assert not accumulators[a].isnan().any(), "a product reads what was never written"
@@ -137,12 +137,12 @@ class Execution:
             case Op.WHERE:
                 return torch.where(values[a] != 0, values[b], values[c])
             case Op.STORE:
-                self.place(stage.streams[a])[1][:, :width] = values[b]
+                self.place(stage.operands[a])[1][:, :width] = values[b]
             case Op.ADD_ROWS:
-                assert len(self.sums[stage.streams[a].index]) == width
-                self.sums[stage.streams[a].index] += values[b].sum(0)
+                assert len(self.sums[stage.operands[a].index]) == width
+                self.sums[stage.operands[a].index] += values[b].sum(0)
             case Op.SUM_UNITS:
-                self.place(stage.streams[a])[1][:, :1] = values[b].sum(1, keepdim=True)
+                self.place(stage.operands[a])[1][:, :1] = values[b].sum(1, keepdim=True)
             case _ if op in UNARY:
                 return UNARY[op](values[a])
             case _:
@@ -156,19 +156,19 @@ def _check_threads(execution: Execution, stage: Stage) -> None:
     units = {Op.STORE: stage.width, Op.SUM_UNITS: 1}
     for number, instruction in enumerate(stage.code):
         if instruction.op in units:
-            (*memory, first), _ = execution.place(stage.streams[instruction.a])
+            (*memory, first), _ = execution.place(stage.operands[instruction.a])
             for unit in range(first, first + units[instruction.op]):
                 assert (tuple(memory), unit) not in written, "a stage writes a place twice"
                 written[tuple(memory), unit] = number if instruction.op is Op.STORE else -1
     for number, instruction in enumerate(stage.code):
         if instruction.op in (Op.LOAD, Op.LOAD_ROW):
-            (*memory, first), _ = execution.place(stage.streams[instruction.a])
+            (*memory, first), _ = execution.place(stage.operands[instruction.a])
             for unit in range(stage.width if instruction.op is Op.LOAD else 1):
                 store = written.get((tuple(memory), first + unit))
                 if store is not None:
                     assert instruction.op is Op.LOAD, "a stage reads a whole row's number where it writes it"
                     assert number < store, "a stage reads what it has written"
-                    (*_, begin), _ = execution.place(stage.streams[stage.code[store].a])
+                    (*_, begin), _ = execution.place(stage.operands[stage.code[store].a])
                     assert begin == first, "a stage overwrites what another unit reads"
     for product in stage.products:
         (*memory, first), _ = execution.place(product.source)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqloom.engine.interpreter import apply
-from seqloom.engine.lowering.form import KernelProgram, Kind, Stream
+from seqloom.engine.lowering.form import KernelProgram, Kind, Operand
 
 from .literal import NAN, Execution
 
@@ -159,14 +159,14 @@ class _Simulation(Execution):
                 for name, part in zip(tensors, parts, strict=True):
                     found[name] = found[name] if part is None else found[name] + part
 
-    def history(self, stream: Stream):
+    def history(self, operand: Operand):
         """(N, units) of a weight gradient's source, step by step as the steps read it."""
-        assert stream.kind in (Kind.STATE, Kind.NEW_STATE, Kind.ARRAY)
+        assert operand.kind in (Kind.STATE, Kind.NEW_STATE, Kind.ARRAY)
         pieces = []
         self.step = {}
         for t, count in enumerate(self.counts):
             self.t, self.rows = t, slice(self.starts[t], self.starts[t] + count)
-            pieces.append(self.place(stream)[1].clone())
+            pieces.append(self.place(operand)[1].clone())
         return torch.cat(pieces) if pieces else torch.zeros(0, 1).double()
 
     def collect_initial(self, found):

@@ -8,7 +8,7 @@ import torch
 
 from seqloom.cells import Cell, registry
 from seqloom.engine.contract import NO_NOISE
-from seqloom.engine.lowering.form import Kind, LinearBlock, Op, Stream, WeightGradient
+from seqloom.engine.lowering.form import Kind, LinearBlock, Op, Operand, WeightGradient
 from seqloom.engine.lowering.lowering import Unlowerable, describe, lower
 from seqloom.engine.operations import split, tanh
 from seqloom.engine.runtime import reference
@@ -40,7 +40,7 @@ def compare(cell, lengths, turned):
     if turned:
         cells, states = [cell, cell], [tuple(state.detach() for state in initial), tuple(initial)]
     parameters = {name: cell.parameter(name).detach().requires_grad_() for name in cell.graph.declarations}
-    with cell.acting(parameters):  # as they act, whatever they are computed from
+    with cell.replaced_parameters(parameters):  # as they act, whatever they are computed from
         outputs, finals = reference.run(cells, x, ragged, states, NO_NOISE)
     output, final = outputs[..., -cell.state_sizes[0] :], finals[-1]
     d_output, d_finals = torch.randn_like(output), [torch.randn_like(state) for state in final]
@@ -104,7 +104,7 @@ def test_an_lstm_keeps_its_gates_where_its_input_product_was_and_nothing_else():
     assert [array.kept for array in program.arrays] == [True] * 4
     assert sorted(array.linear for array in program.arrays) == [0, 4, 8, 12]
     assert (program.gradient, program.linear_gradient) == (16, 0)
-    assert program.weight_gradients == (WeightGradient(0, 0, 16, 0, Stream(Kind.STATE)),)
+    assert program.weight_gradients == (WeightGradient(0, 0, 16, 0, Operand(Kind.STATE)),)
 
 
 def test_a_gru_shares_the_gradients_of_its_gates():
@@ -132,13 +132,13 @@ def test_a_product_waits_for_what_it_multiplies_and_for_nothing_else():
 def test_inference_stores_nothing_that_no_later_stage_reads(cell):
     stages = lower(random_cell(cell).graph).inference
     for position, stage in enumerate(stages):
-        stored = {stage.streams[i.a] for i in stage.code if i.op in (Op.STORE, Op.SUM_UNITS)}
-        later = [(s, 1) for after in stages[position + 1 :] for s in after.streams]
+        stored = {stage.operands[i.a] for i in stage.code if i.op in (Op.STORE, Op.SUM_UNITS)}
+        later = [(s, 1) for after in stages[position + 1 :] for s in after.operands]
         later += [(p.source, p.length) for after in stages[position + 1 :] for p in after.products]
-        for stream in stored:
-            same = [(s.offset, length) for s, length in later if (s.kind, s.index) == (stream.kind, stream.index)]
-            read = any(offset <= stream.offset < offset + length for offset, length in same)
-            assert read or stream.kind is Kind.NEW_STATE, stream
+        for operand in stored:
+            same = [(s.offset, length) for s, length in later if (s.kind, s.index) == (operand.kind, operand.index)]
+            read = any(offset <= operand.offset < offset + length for offset, length in same)
+            assert read or operand.kind is Kind.NEW_STATE, operand
 
 
 def test_a_program_is_made_once_for_all_cells_that_share_a_graph():

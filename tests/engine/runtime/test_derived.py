@@ -5,7 +5,7 @@ import torch
 
 from seqloom.cells import Cell
 from seqloom.engine import run_sequence
-from seqloom.engine.lowering.tensor_program import lower
+from seqloom.engine.lowering.tensor_program import lower_to_tensors
 from seqloom.engine.operations import layer_norm, maximum, minimum, relu, sigmoid, tanh, where
 from seqloom.engine.runtime.backend import choose
 from seqloom.errors import ConfigError
@@ -94,7 +94,7 @@ def test_a_state_of_constants_is_left_to_the_reference():
 
 
 def test_what_depends_on_the_input_alone_is_outside_the_loop():
-    program = lower(KeepsAState(3, 4).graph)
+    program = lower_to_tensors(KeepsAState(3, 4).graph)
     assert len(program.rows) == 1
     assert not any("weight_h_x" in name for name in program.weights)
 

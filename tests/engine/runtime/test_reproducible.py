@@ -9,17 +9,17 @@ from seqloom.cells import registry
 from seqloom.engine.codegen import compiler, toolchain
 from seqloom.engine.lowering import lowering
 from seqloom.engine.runtime import cpu, native, sequence
-from seqloom.engine.runtime.loaded import Inputs, Operation
+from seqloom.engine.runtime.loaded import Inputs, LoadedProgram
 from seqloom.engine.runtime.rows import Rows
 from seqloom.engine.runtime.sequence import run_backward, run_forward
 
 from ..lowering.steps import NormalisedStack
 
 
-def results(operation: Operation, inputs: Inputs, rows: Rows) -> list[torch.Tensor]:
-    forward = run_forward(operation, rows, inputs, directions=1, save=True, threads=1)
-    ones: list[torch.Tensor | None] = [torch.ones_like(value) for value in forward[: 1 + len(operation.program.states)]]
-    gradients = run_backward(operation, rows, inputs, forward, ones, directions=1, threads=1)
+def results(loaded: LoadedProgram, inputs: Inputs, rows: Rows) -> list[torch.Tensor]:
+    forward = run_forward(loaded, rows, inputs, directions=1, save=True, threads=1)
+    ones: list[torch.Tensor | None] = [torch.ones_like(value) for value in forward[: 1 + len(loaded.program.states)]]
+    gradients = run_backward(loaded, rows, inputs, forward, ones, directions=1, threads=1)
     return [*forward[:2], *(value for value in gradients.flat() if value is not None)]
 
 
@@ -35,13 +35,13 @@ def test_the_virtual_machine_and_compiled_code_agree_bit_for_bit(cell_class, isa
     found = []
     for mode in ("0", "wait"):
         monkeypatch.setenv(compiler.COMPILE, mode)
-        operation = Operation(program, native.load(program, isa))
+        loaded = LoadedProgram(program, native.load(program, isa))
         stages = len(program.backward)
-        assert all(operation.machine.compiled(2, i) == (mode == "wait") for i in range(stages))
+        assert all(loaded.machine.compiled(2, i) == (mode == "wait") for i in range(stages))
         torch.manual_seed(1)
         with torch.no_grad():
             inputs = cpu.gather(cpu.prepare(cell), [cell], torch.randn(21, 5), [])
-        found.append(results(operation, inputs, Rows(3, 7)))
+        found.append(results(loaded, inputs, Rows(3, 7)))
     for interpreted, compiled in zip(*found, strict=True):
         assert torch.equal(interpreted, compiled)
 
@@ -55,17 +55,16 @@ def test_many_rows_give_the_same_bits_on_any_number_of_threads_and_in_any_compan
     torch.manual_seed(0)
     cell = cell_class(9, 45)
     program = lowering.lower(cell.graph)
-    operation = Operation(program, native.load(program, "avx512"))
+    loaded = LoadedProgram(program, native.load(program, "avx512"))
     x = torch.randn(4, 40, 9)
     with torch.no_grad():
         whole, few = (
             cpu.gather(cpu.prepare(cell), [cell], values.flatten(0, 1), []) for values in (x, x[:, 3:20].contiguous())
         )
         one, two = (
-            run_forward(operation, Rows(4, 40), whole, directions=1, save=False, threads=threads)[0]
-            for threads in (1, 2)
+            run_forward(loaded, Rows(4, 40), whole, directions=1, save=False, threads=threads)[0] for threads in (1, 2)
         )
-        alone = run_forward(operation, Rows(4, 17), few, directions=1, save=False, threads=1)[0]
+        alone = run_forward(loaded, Rows(4, 17), few, directions=1, save=False, threads=1)[0]
     assert torch.equal(one, two)
     assert torch.equal(one.view(4, 40, -1)[:, 3:20], alone.view(4, 17, -1))
 
@@ -83,11 +82,11 @@ def test_a_crowded_machine_changes_no_bit(name, division, monkeypatch):
     found = []
     for threads in (1, 2):
 
-        def call(operation, which, rows, features, descriptions, _, threads=threads):
+        def call(loaded, which, rows, features, descriptions, _, threads=threads):
             arguments = (which, rows.time, rows.batch, features, 0, 0, descriptions, threads, *division)
-            operation.machine.run(*arguments)
+            loaded.machine.run(*arguments)
 
         monkeypatch.setattr(sequence, "_call", call)
-        found.append(results(prepared.operation, inputs, Rows(9, 21)))
+        found.append(results(prepared.loaded, inputs, Rows(9, 21)))
     for alone, together in zip(*found, strict=True):
         assert torch.equal(alone, together)

@@ -47,7 +47,7 @@ def backend_of(mutant: Mutant | None) -> Any:
     def run(cells: Any, x: Tensor, ragged: Any, initial: Any, noise: Any) -> Result:
         return sound(cells, x, ragged, initial) if mutant is None else mutant.run(cells, x, ragged, initial)
 
-    return SimpleNamespace(refusal=derived.refusal, reluctance=derived.reluctance, run=run)
+    return SimpleNamespace(limitation=derived.limitation, drawback=derived.drawback, run=run)
 
 
 def sound(cells: Sequence[Any], x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None) -> Result:
