@@ -56,7 +56,7 @@ def batch(lengths: tuple[int, ...] = (5, 2, 0, 4)) -> tuple[Tensor, Tensor]:
 
 
 def random_state(layer: Recurrent, batch: int) -> State:
-    zeros, positive = layer.initial_state(batch), layer._cells(0)[0].positive
+    zeros, positive = layer.initial_state(batch), layer.first_cell.positive
     drawn = (
         torch.rand_like(field) + (0.5 if name in positive else -0.5)
         for name, field in zip(zeros._fields, zeros, strict=True)

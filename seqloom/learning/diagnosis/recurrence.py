@@ -178,7 +178,9 @@ class _Replay:
         self.time = int(self.lengths.max())
         self.ragged = Ragged(self.lengths, self.time)
         self.x = self.ragged.clear(values[self.chosen, : self.time])
-        self.initial = None if state is None else layer._split([field[self.chosen] for field in state], len(self.x))
+        self.initial = (
+            None if state is None else layer.split_state([field[self.chosen] for field in state], len(self.x))
+        )
         self.gradients = gradients
 
     @torch.no_grad()
@@ -188,20 +190,20 @@ class _Replay:
             both = [self._run(name, position, direction, below) for direction in range(self.layer.directions)]
             inputs.append(below)
             made.append(both)
-            below = self.layer._finish(position, below, self.layer._merged(self._outputs(both)))
+            below = self.layer.output_of(position, below, self._outputs(both))
         if self.gradients is not None:
             made = self._with_loss(made, inputs)
         return tuple(recurrence for both in made for recurrence in both)
 
     def _run(self, name: str, position: int, direction: int, below: Tensor) -> Recurrence:
-        cell, noise = self.layer._cells(position)[direction], self.layer._noise()
+        cell, noise = self.layer.cells_of(position)[direction], self.layer.noise
         inputs = self.ragged.reverse(below) if direction else below
         first = position * self.layer.directions + direction
         initial = zero_states(cell, inputs) if self.initial is None else self.initial[first]
         reading = (".forward", ".backward")[direction] if self.layer.bidirectional else ""
         recurrence = Recurrence(
             f"{name}.{position + 1}{reading}", cell, noise, inputs, self.lengths, (),
-            effective_weights=partial(self.layer._acting, position),
+            effective_weights=partial(self.layer.effective_weights, position),
         )  # fmt: skip
         return replace(recurrence, states=unroll(recurrence, inputs, tuple(field.detach() for field in initial)))
 
@@ -242,7 +244,7 @@ class _Replay:
             return torch.zeros_like(outputs), torch.zeros_like(below)
         with torch.enable_grad():
             leaves = outputs.requires_grad_(), below.detach().requires_grad_()
-            finished = self.layer._finish(position, leaves[1], self.layer._merged(leaves[0]))
+            finished = self.layer.output_of(position, leaves[1], leaves[0])
             found = torch.autograd.grad(finished, leaves, arriving, allow_unused=True, materialize_grads=True)
         return self.ragged.clear(found[0]), self.ragged.clear(found[1])
 
