@@ -64,6 +64,7 @@ class Recurrent(CellStack):
         backend: a backend for this layer, overruling ``SEQLOOM_BACKEND`` and the automatic choice.
         bias: whether the cells have biases.
 
+    >>> import torch
     >>> layer = Recurrent("gru", 5, 8, layers=2, bidirectional=True)
     >>> outputs, state = layer(torch.zeros(3, 7, 5), lengths=torch.tensor([7, 0, 4]))
     >>> outputs.shape, state.h.shape
@@ -173,6 +174,7 @@ class Recurrent(CellStack):
             threads: at most so many share a step, where that pays.
             state: to begin with; zeros by default.
 
+        >>> import torch
         >>> stream = Recurrent("gru", 3, 4).stream()
         >>> stream.step(torch.zeros(3)).shape, stream.push(torch.zeros(5, 3)).shape
         (torch.Size([4]), torch.Size([5, 4]))
