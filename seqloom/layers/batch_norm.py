@@ -163,11 +163,9 @@ class BatchNormLSTM(nn.Module):
             outputs, h, c = self._run(x, [len(x)] * x.shape[1], h, c, begun)
             return outputs, self._join(h, c, begun + x.shape[1])
         # The longest rows first: those that have a step are then always the first ones, and no other is touched.
-        order = ragged.lengths.argsort(descending=True, stable=True)
-        counts = ragged.mask.sum(0).tolist()
-        outputs, h, c = self._run(ragged.clear(x)[order], counts, h[order], c[order], begun[order])
-        back = order.argsort()
-        return outputs[back], self._join(h[back], c[back], begun + ragged.lengths)
+        rows = ragged.packed
+        outputs, h, c = self._run(rows.sort(ragged.clear(x)), rows.sizes, *map(rows.sort, (h, c, begun)))
+        return rows.unsort(outputs), self._join(rows.unsort(h), rows.unsort(c), begun + ragged.lengths)
 
     def step(self, x: Tensor, state: Sequence[Tensor] | None = None) -> tuple[Tensor, State]:
         """One time step: x (B, D) to (B, H), and the state to pass with the next step."""

@@ -10,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.engine.contract import Ragged, States
-from seqloom.engine.packing import Packing
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import cpu, packed
 from seqloom.engine.runtime.backend import run_layer
 from seqloom.engine.runtime.packed import PackedCell, Weights, check_weights
-from seqloom.engine.runtime.sequence import Rows
 from seqloom.errors import ConfigError
 from seqloom.layers.compressed import CompressedCell, compress
 from seqloom.layers.recurrent import Recurrent
@@ -80,16 +79,15 @@ class QuantizedRecurrent(Recurrent):
         objection = self.zoneout or x.dtype != torch.float32 or 0 in x.shape[:2] or packed.limitation(cells)
         if self.backend not in (None, "cpu") or objection:
             return run_layer(cells, x, ragged, initial, noise=self.noise, backend=self.backend)
-        packing = Packing.of(x, ragged)
-        rows = Rows(x.shape[1], len(x), None if ragged is None else torch.tensor(packing.counts))
-        states = [packing.sort(state.float()) for of_direction in initial or () for state in of_direction]
-        values = packing.pack(x)
+        rows = PackedRows(x.shape[1], len(x)) if ragged is None else ragged.packed
+        states = [rows.sort(state.float()) for of_direction in initial or () for state in of_direction]
+        values = rows.pack(x)
         program = packed.program_of(cells[0])
         leaves = cpu.gather(cpu.prepare(cells[0]), cells, values, []).rows if program.rows else []
         output, *rest = packed.run(self._pack(layer, cells), values, rows, leaves, states)
         count = len(program.states)
-        finals = [tuple(map(packing.unsort, rest[d * count : (d + 1) * count])) for d in range(self.directions)]
-        return packing.unpack(output), finals
+        finals = [tuple(map(rows.unsort, rest[d * count : (d + 1) * count])) for d in range(self.directions)]
+        return rows.unpack(output), finals
 
     def _pack(self, layer: int, cells: Sequence[CompressedCell]) -> list[PackedCell]:
         """The cells in the machine's order, made anew where a state dictionary was loaded or the threads changed."""

@@ -17,7 +17,7 @@ from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work
 from seqloom.engine.graph import Graph
 from seqloom.engine.interpreter import apply
 from seqloom.engine.lowering.form import KernelProgram
-from seqloom.engine.packing import Packing
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import native
 
 __all__ = ["Prepared", "drawback", "gather", "limitation", "prepare", "prepare_step", "run"]
@@ -123,25 +123,22 @@ def run(
         with torch.autocast("cpu", enabled=False):
             return run(cells, x, ragged, initial, noise)
     from seqloom.engine.runtime import torch_library
-    from seqloom.engine.runtime.sequence import Rows
 
     x = x.float()
-    packing = Packing.of(x, ragged)
-    packed = packing.pack(x)
+    rows = PackedRows(x.shape[1], x.shape[0]) if ragged is None else ragged.packed
+    packed = rows.pack(x)
     prepared = prepare(cells[0])
     states: list[Tensor] = []
     if initial is not None:
-        states = [packing.sort(state.float()) for of_direction in initial for state in of_direction]
+        states = [rows.sort(state.float()) for of_direction in initial for state in of_direction]
     inputs = gather(prepared, cells, packed, states)
-    counts = None if ragged is None else torch.tensor(packing.counts, dtype=torch.int64)
     tensors = (packed, inputs.weight, *inputs.rows, *inputs.vectors, *inputs.matrices, *states)
     biased = inputs.bias is not None and inputs.bias.requires_grad
     save = torch.is_grad_enabled() and (biased or any(tensor.requires_grad for tensor in tensors))
-    rows = Rows(x.shape[1], x.shape[0], counts)
     output, *rest = torch_library.run(prepared.text, prepared.loaded, inputs, rows, directions=len(cells), save=save)
     count = len(cells[0].state_sizes)
-    finals = [tuple(packing.unsort(state) for state in rest[d * count : (d + 1) * count]) for d in range(len(cells))]
-    return packing.unpack(output), finals
+    finals = [tuple(rows.unsort(state) for state in rest[d * count : (d + 1) * count]) for d in range(len(cells))]
+    return rows.unpack(output), finals
 
 
 def gather(prepared: Prepared, cells: Sequence[SequenceCell], packed: Tensor, initial: Sequence[Tensor]) -> Any:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work, concatenate_directions, zero_states
 from seqloom.engine.interpreter import apply
 from seqloom.engine.lowering.tensor_program import TensorInstruction, TensorProgram, lower_to_tensors
-from seqloom.engine.packing import Packing
+from seqloom.engine.ragged import PackedRows
 
 __all__ = ["drawback", "limitation", "run"]
 
@@ -47,21 +47,21 @@ def run(
     cells: Sequence[SequenceCell], x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None, noise: Noise
 ) -> tuple[Tensor, list[States]]:
     """One layer; see :func:`seqloom.engine.runtime.backend.run_layer`."""
-    packing = Packing.of(x, ragged)
-    packed = packing.pack(x)
+    rows = PackedRows(x.shape[1], x.shape[0]) if ragged is None else ragged.packed
+    packed = rows.pack(x)
     outputs, final = [], []
     for direction, cell in enumerate(cells):
         states = zero_states(cell, x) if initial is None else initial[direction]
-        program, sorted_states = _program(cell), [packing.sort(state) for state in states]
+        program, sorted_states = _program(cell), [rows.sort(state) for state in states]
         tensors = [*_leaves(cell, program, packed), *(cell.parameter(name) for name in program.weights), *sorted_states]
-        plan = _Plan(program, packing.counts, backward=direction == 1)
+        plan = _Plan(program, rows.sizes, backward=direction == 1)
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             output, *last = _Sequence.apply(plan, *tensors)  # type: ignore[no-untyped-call]
         else:
             output, *last = plan.run(tensors)
         outputs.append(output)
-        final.append(tuple(packing.unsort(state) for state in last))
-    return packing.unpack(concatenate_directions(outputs)), final
+        final.append(tuple(rows.unsort(state) for state in last))
+    return rows.unpack(concatenate_directions(outputs)), final
 
 
 def _program(cell: SequenceCell) -> TensorProgram:
@@ -111,7 +111,7 @@ class _Plan:
     """
 
     program: TensorProgram
-    counts: tuple[int, ...]
+    counts: list[int]
     backward: bool
 
     def steps(self) -> list[tuple[int, int, int]]:

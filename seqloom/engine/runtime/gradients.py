@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from seqloom.engine.lowering.form import Kind
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime.loaded import Inputs, LoadedProgram, share
-from seqloom.engine.runtime.rows import Rows
 
 __all__ = ["Collection", "InputGradients"]
 
@@ -37,7 +37,7 @@ class Collection:
     """The gradients of what goes into a run, from the gradient array of all rows and steps."""
 
     loaded: LoadedProgram
-    packed: Rows
+    packed: PackedRows
     inputs: Inputs
     output: Tensor
     linear_buffer: Tensor
@@ -119,7 +119,7 @@ class Collection:
                     initial = self.inputs.initial
                     begun = initial[direction * len(program.states) + source.index] if initial else None
                     begun = None if begun is None else begun.narrow(1, source.offset, length)
-                    gradient = self.packed.product_with_previous(flow, values, direction == 1, begun)
+                    gradient = _product_with_previous(self.packed, flow, values, direction == 1, begun)
                 else:
                     gradient = flow.t() @ values
                 parts.setdefault(part.matrix, []).append((part.offset, gradient))
@@ -132,7 +132,7 @@ class Collection:
         if not self.inputs.initial:
             return []
         for direction in range(self.directions):
-            first = self.packed.first_steps(direction == 1)
+            first = self.packed.first_positions(direction == 1)
             matrices = share(self.inputs.matrices, len(program.matrices), direction)
             for state, products in enumerate(program.initial_gradients):
                 target = carries[direction * len(program.states) + state]
@@ -144,6 +144,32 @@ class Collection:
                         target[: len(first)] += flow @ block
                         column += segment.length
         return list(carries)
+
+
+def _product_with_previous(
+    rows: PackedRows, flow: Tensor, history: Tensor, turned: bool, initial: Tensor | None
+) -> Tensor:
+    """``flow^T`` times what each packed row's state was before its step: the gradient of a recurrent matrix.
+
+    Args:
+        flow: (N, rows of the matrix).
+        history: (N, size) the state after each step.
+        initial: (B, size), zeros where there is none.
+    """
+    total = len(history)
+    if rows.counts is None:
+        inner = total - min(rows.batch, total)
+        after, before = (slice(None, inner), slice(total - inner, None))[:: 1 if turned else -1]
+        result = flow[after].t() @ history[before]
+    elif turned:  # what follows a packed row in time lies further on, what it precedes is scattered
+        previous = torch.zeros_like(history).index_copy_(0, rows.previous, history[rows.first :])
+        result = flow.t() @ previous
+    else:
+        result = flow[rows.first :].t() @ history.index_select(0, rows.previous)
+    if initial is not None:
+        first = rows.first_positions(turned)
+        result.addmm_(flow[first].t(), initial[: len(first)])
+    return result
 
 
 def _assemble(parts: Sequence[tuple[int, Tensor]], size: int) -> Tensor | None:

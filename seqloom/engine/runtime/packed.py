@@ -17,8 +17,8 @@ from torch import Tensor
 
 from seqloom.engine.contract import NO_NOISE, SequenceCell
 from seqloom.engine.lowering.form import KernelProgram
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import cpu, native
-from seqloom.engine.runtime.sequence import Rows
 from seqloom.engine.runtime.torch_library import loaded_program
 from seqloom.errors import ConfigError
 
@@ -152,7 +152,7 @@ def native_stream(cells: Sequence[PackedCell], batch: int, *, residual: bool, th
 
 
 def run(
-    cells: Sequence[PackedCell], x: Tensor, rows: Rows, leaves: Sequence[Tensor], initial: Sequence[Tensor]
+    cells: Sequence[PackedCell], x: Tensor, rows: PackedRows, leaves: Sequence[Tensor], initial: Sequence[Tensor]
 ) -> list[Tensor]:
     """Packed cells over packed rows, one for each direction.
 

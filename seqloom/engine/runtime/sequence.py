@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from seqloom.engine.lowering.form import KernelProgram
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime.gradients import Collection, InputGradients
 from seqloom.engine.runtime.loaded import Inputs, LoadedProgram, share
-from seqloom.engine.runtime.rows import Rows
 
-__all__ = ["InputGradients", "Inputs", "LoadedProgram", "Rows", "run_backward", "run_forward"]
+__all__ = ["InputGradients", "Inputs", "LoadedProgram", "run_backward", "run_forward"]
 
 _FORWARD, _INFERENCE, _BACKWARD = range(3)
 Parameters = ParamSpec("Parameters")
@@ -31,7 +31,7 @@ def _rows_flat(tensor: Tensor) -> Tensor:
     return tensor if good else tensor.contiguous()
 
 
-def _check(loaded: LoadedProgram, rows: Rows, inputs: Inputs, directions: int) -> None:
+def _check(loaded: LoadedProgram, rows: PackedRows, inputs: Inputs, directions: int) -> None:
     """Refuse tensors that do not fit the program: the machine trusts their sizes.
 
     Raises:
@@ -65,7 +65,7 @@ class _Memory:
     """Describes the directions of a run to the machine, and keeps what it describes alive."""
 
     def __init__(
-        self, loaded: LoadedProgram, rows: Rows, inputs: Inputs, linear: Tensor, *, inside: bool = False
+        self, loaded: LoadedProgram, rows: PackedRows, inputs: Inputs, linear: Tensor, *, inside: bool = False
     ) -> None:
         self.loaded, self.rows, self.linear, self.inside = loaded, rows, linear, inside
         program = loaded.program
@@ -128,7 +128,7 @@ def _in_float32(function: Callable[Parameters, Result]) -> Callable[Parameters, 
 
 @_in_float32
 def run_forward(
-    loaded: LoadedProgram, rows: Rows, inputs: Inputs, *, directions: int, save: bool, threads: int | None = None
+    loaded: LoadedProgram, rows: PackedRows, inputs: Inputs, *, directions: int, save: bool, threads: int | None = None
 ) -> list[Tensor]:
     """The program over packed rows.
 
@@ -171,7 +171,12 @@ def _arrays(program: KernelProgram, kept: Sequence[int], tensors: Sequence[Tenso
 
 
 def _call(
-    loaded: LoadedProgram, which: int, rows: Rows, features: int, descriptions: list[list[int]], threads: int | None
+    loaded: LoadedProgram,
+    which: int,
+    rows: PackedRows,
+    features: int,
+    descriptions: list[list[int]],
+    threads: int | None,
 ) -> None:
     if rows.time and rows.batch:
         counts, starts = rows.addresses()
@@ -182,7 +187,7 @@ def _call(
 @_in_float32
 def run_backward(
     loaded: LoadedProgram,
-    rows: Rows,
+    rows: PackedRows,
     inputs: Inputs,
     results: Sequence[Tensor],
     given: Sequence[Tensor | None],

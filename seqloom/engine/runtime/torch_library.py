@@ -13,8 +13,9 @@ from torch import Tensor
 
 from seqloom.engine.lowering import written
 from seqloom.engine.lowering.form import KernelProgram
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import recorded
-from seqloom.engine.runtime.sequence import Inputs, LoadedProgram, Rows, run_backward, run_forward
+from seqloom.engine.runtime.sequence import Inputs, LoadedProgram, run_backward, run_forward
 
 __all__ = ["loaded_program", "register", "run"]
 
@@ -59,7 +60,9 @@ def loaded_program(text: str) -> LoadedProgram:
     return _loaded.get(text) or _from_text(text)
 
 
-def run(text: str, loaded: LoadedProgram, inputs: Inputs, rows: Rows, *, directions: int, save: bool) -> list[Tensor]:
+def run(
+    text: str, loaded: LoadedProgram, inputs: Inputs, rows: PackedRows, *, directions: int, save: bool
+) -> list[Tensor]:
     """A program over packed rows: the output and the final states of each direction.
 
     Where nobody traces, the machine is called without the dispatcher: that costs more than a short sequence does.
@@ -93,7 +96,7 @@ class _Call:
     """What a run is besides its tensors; ``lengths`` are those of the lists of :class:`Inputs`."""
 
     text: str
-    rows: Rows
+    rows: PackedRows
     directions: int
     lengths: tuple[int, ...]
 
@@ -152,7 +155,7 @@ def _inputs(values: Sequence[Any]) -> Inputs:
 def _forward(text: str, *values: Any) -> list[Tensor]:
     *inputs, counts, time, batch, directions, save = values
     return run_forward(
-        loaded_program(text), Rows(time, batch, counts), _inputs(inputs), directions=directions, save=save
+        loaded_program(text), PackedRows(time, batch, counts), _inputs(inputs), directions=directions, save=save
     )
 
 
@@ -160,7 +163,7 @@ def _backward(text: str, *values: Any) -> list[Tensor]:
     *inputs, counts, time, batch, directions, results, given, wants_x = values
     found = run_backward(
         loaded_program(text),
-        Rows(time, batch, counts),
+        PackedRows(time, batch, counts),
         _inputs(inputs),
         results,
         given,
@@ -226,7 +229,9 @@ def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
         return (
             None,
-            *_recorded(text, Inputs(x, weight, bias, *lists), Rows(time, batch, counts), directions, given[:finals]),
+            *_recorded(
+                text, Inputs(x, weight, bias, *lists), PackedRows(time, batch, counts), directions, given[:finals]
+            ),
             *rest,
         )
     found = torch.ops.seqloom.sequence_backward(
@@ -249,7 +254,7 @@ def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
 
 
 def _recorded(
-    text: str, inputs: Inputs, rows: Rows, directions: int, given: Sequence[Tensor | None]
+    text: str, inputs: Inputs, rows: PackedRows, directions: int, given: Sequence[Tensor | None]
 ) -> tuple[Any, ...]:
     """Gradients that can be differentiated again: the program in torch's operations, recorded by autograd."""
 
