@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -17,8 +15,6 @@ from seqloom.engine.runtime.loaded import Inputs, LoadedProgram, share
 __all__ = ["InputGradients", "Inputs", "LoadedProgram", "run_backward", "run_forward"]
 
 _FORWARD, _INFERENCE, _BACKWARD = range(3)
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 
 
 def _flat(tensor: Tensor) -> Tensor:
@@ -113,24 +109,10 @@ class _Memory:
         return [*place, self.initial_address(position), final]
 
 
-def _in_float32(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Outside autocast, which would hand half as many bytes to the machine as it reads."""
-
-    @wraps(function)
-    def exact(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
-        if not torch.is_autocast_enabled("cpu"):
-            return function(*arguments, **named)
-        with torch.autocast("cpu", enabled=False):
-            return function(*arguments, **named)
-
-    return exact
-
-
-@_in_float32
 def run_forward(
     loaded: LoadedProgram, rows: PackedRows, inputs: Inputs, *, directions: int, save: bool, threads: int | None = None
 ) -> list[Tensor]:
-    """The program over packed rows.
+    """The program over packed rows; not under autocast, which would hand the machine half as many bytes as it reads.
 
     Returns:
         the output (N, directions * H), the final states (B, size) of each direction, and, with ``save``, what
@@ -184,7 +166,6 @@ def _call(
         loaded.machine.run(which, rows.time, rows.batch, features, counts, starts, descriptions, number, 0, 0)
 
 
-@_in_float32
 def run_backward(
     loaded: LoadedProgram,
     rows: PackedRows,
@@ -196,7 +177,7 @@ def run_backward(
     wants_x: bool = True,
     threads: int | None = None,
 ) -> InputGradients:
-    """Gradients from those of the output and the final states.
+    """Gradients from those of the output and the final states; not under autocast.
 
     Args:
         results: what :func:`run_forward` returned with ``save``.
