@@ -198,8 +198,8 @@ class BatchNormLSTM(nn.Module):
             output = o.sigmoid() * self.norm_c(memory, at).tanh()
             h, c = torch.cat([output, h[count:]]), torch.cat([memory, c[count:]])
             outputs.append(F.pad(output, (0, 0, 0, len(x) - count)))
-        found = torch.stack(outputs, 1) if outputs else x.new_zeros(len(x), 0, self.hidden_size)
-        return F.pad(found, (0, 0, 0, x.shape[1] - found.shape[1])), h, c
+        steps = torch.stack(outputs, 1) if outputs else x.new_zeros(len(x), 0, self.hidden_size)
+        return F.pad(steps, (0, 0, 0, x.shape[1] - steps.shape[1])), h, c
 
     def _split(self, state: Sequence[Tensor] | None, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         given = self.initial_state(len(x), like=x) if state is None else state

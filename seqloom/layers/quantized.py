@@ -143,18 +143,18 @@ def quantize(target: Any, weights: str = "int8", *, sample: Tensor | None = None
         return result
     if sample is not None:
         raise ConfigError("sample is for one layer; quantize the layers of a model one by one to give each its own")
-    found = [
+    replaceable = [
         (parent, name, child)
         for parent in target.modules()
         for name, child in parent.named_children()
         if isinstance(child, Recurrent) and not isinstance(child, QuantizedRecurrent)
     ]
-    if not found:
+    if not replaceable:
         raise ConfigError(
             f"{type(target).__name__} has no seqloom.Recurrent inside; seqloom.accelerate(model) puts them there"
         )
-    replaced = {id(child): quantize(child, kind) for _, _, child in found}
-    for parent, name, child in found:
+    replaced = {id(child): quantize(child, kind) for _, _, child in replaceable}
+    for parent, name, child in replaceable:
         setattr(parent, name, replaced[id(child)])
     return target.eval()
 

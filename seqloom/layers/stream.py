@@ -175,9 +175,9 @@ class Stream:
         layer = self._layer
         drawn = [name for name in (*DRAWN, "batch_norm") if getattr(layer, name)]
         if layer.training and drawn:
-            found = "dropout" if "dropout" in drawn[0] else drawn[0]
+            what = "dropout" if "dropout" in drawn[0] else drawn[0]
             raise ConfigError(
-                f"the layer is training and has {found}, which a stream does not draw; call layer.eval() first"
+                f"the layer is training and has {what}, which a stream does not draw; call layer.eval() first"
             )
         cells = [layer.cells_of(position)[0] for position in range(layer.layers)]
         self._sample = torch.empty(0, dtype=cells[0].parameter(next(iter(cells[0].graph.declarations))).dtype)
@@ -243,8 +243,8 @@ def _array(values: Any, name: str, kind: Any) -> Any:
     """A NumPy array of a tensor or an array, without copying."""
     array = values.detach().numpy() if isinstance(values, Tensor) and values.device.type == "cpu" else values
     if not isinstance(array, np.ndarray) or array.dtype != kind:
-        found = getattr(values, "dtype", type(values).__name__)
-        raise ValueError(f"{name} is {found}; expected a NumPy array or a tensor on CPU of {kind}")
+        actual = getattr(values, "dtype", type(values).__name__)
+        raise ValueError(f"{name} is {actual}; expected a NumPy array or a tensor on CPU of {kind}")
     return array
 
 

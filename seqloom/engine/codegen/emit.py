@@ -1,6 +1,6 @@
 """A stage's elementwise code as C++: one function over a tile's rows and units, in the vocabulary of ``csrc/vector.h``.
 
-The code alone decides the function, not where its streams lie, so cells share functions, and a function is found by a
+The code alone decides the function, not where its operands lie, so cells share functions, and a function is found by a
 hash of the code. A product and a sum are rounded once exactly where the virtual machine does so.
 """
 

@@ -203,13 +203,13 @@ class _Plan:
         """The gradients of rows, vectors and matrices from what all steps gave; none where nothing arrives."""
         program = self.program
         arrived = {leaf: whole[slot] for leaf, slot in program.gradients.items() if leaf not in program.states}
-        found = [arrived.get(leaf) for leaf in program.rows]
-        found += [arrived[leaf].sum(0) if leaf in arrived else None for leaf in program.vectors]
+        gradients = [arrived.get(leaf) for leaf in program.rows]
+        gradients += [arrived[leaf].sum(0) if leaf in arrived else None for leaf in program.vectors]
         matrices: dict[str, Tensor] = {}
         for name, vector, gradient in program.products:
             term = whole[gradient].t() @ whole[vector]
             matrices[name] = matrices[name] + term if name in matrices else term
-        return [*found, *(matrices.get(name) for name in program.weights)]
+        return [*gradients, *(matrices.get(name) for name in program.weights)]
 
 
 class _Sequence(torch.autograd.Function):
@@ -230,6 +230,6 @@ class _Sequence(torch.autograd.Function):
         if torch.is_grad_enabled():  # somebody wants gradients of these gradients: let autograd record the program
             results = ctx.plan.run(tensors)
             sought = [tensor for tensor in tensors if tensor.requires_grad]
-            found = iter(torch.autograd.grad(results, sought, given, create_graph=True, allow_unused=True))
-            return None, *(next(found) if tensor.requires_grad else None for tensor in tensors)
+            gradients = iter(torch.autograd.grad(results, sought, given, create_graph=True, allow_unused=True))
+            return None, *(next(gradients) if tensor.requires_grad else None for tensor in tensors)
         return None, *ctx.plan.gradients(tensors, kept, given)

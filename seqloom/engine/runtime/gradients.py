@@ -80,7 +80,7 @@ class Collection:
 
     def vectors(self, sums: Sequence[Tensor]) -> list[Tensor | None]:
         program = self.loaded.program
-        found: list[Tensor | None] = []
+        gradients: list[Tensor | None] = []
         for direction in range(self.directions):
             parts: dict[int, list[tuple[int, Tensor]]] = {}
             own = share(sums, len(program.vector_gradients), direction)
@@ -88,8 +88,8 @@ class Collection:
                 value = total.sum().view(1) if accumulator.total else total
                 parts.setdefault(accumulator.vector, []).append((accumulator.offset, value))
             for vector, (_, size) in enumerate(program.vectors):
-                found.append(_assemble(parts.get(vector, []), size))
-        return found
+                gradients.append(_assemble(parts.get(vector, []), size))
+        return gradients
 
     def source(self, direction: int, kind: Kind, index: int, offset: int, length: int) -> Tensor:
         """(N, length): a value of each step that a recurrent matrix was multiplied with."""
@@ -107,7 +107,7 @@ class Collection:
 
     def matrices(self) -> list[Tensor | None]:
         program = self.loaded.program
-        found: list[Tensor | None] = []
+        gradients: list[Tensor | None] = []
         for direction in range(self.directions):
             parts: dict[int, list[tuple[int, Tensor]]] = {}
             for part in program.weight_gradients:
@@ -124,8 +124,8 @@ class Collection:
                     gradient = flow.t() @ values
                 parts.setdefault(part.matrix, []).append((part.offset, gradient))
             for matrix, (_, rows, _) in enumerate(program.matrices):
-                found.append(_assemble(parts.get(matrix, []), rows))
-        return found
+                gradients.append(_assemble(parts.get(matrix, []), rows))
+        return gradients
 
     def initial(self, carries: Sequence[Tensor]) -> list[Tensor | None]:
         program = self.loaded.program

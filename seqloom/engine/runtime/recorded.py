@@ -98,7 +98,7 @@ class _Replay:
     def multiply(self, stage: Stage, product: Product, start: int, count: int) -> list[Tensor]:
         source = self.read(product.source, product.length, start, count)
         matrices = self.own(self.inputs.matrices, len(self.program.matrices))
-        found = []
+        products = []
         for gate in product.gates:
             blocks = [
                 matrices[s.matrix][s.offset : s.offset + s.length, : stage.width].t()
@@ -106,8 +106,8 @@ class _Replay:
                 else matrices[s.matrix][s.offset : s.offset + stage.width, : s.length]
                 for s in gate
             ]
-            found.append(F.linear(source, torch.cat(blocks, 1)))
-        return found
+            products.append(F.linear(source, torch.cat(blocks, 1)))
+        return products
 
     def execute(
         self,

@@ -138,8 +138,8 @@ class _Sequence(torch.autograd.Function):
         count = 3 + sum(call.lengths)
         inputs = call.inputs(saved[:count])
         if torch.is_grad_enabled():  # somebody wants gradients of these gradients
-            found = _recorded(call.loaded.program, inputs, call.rows, call.directions, given)
-            return None, *found[:3], *(gradient for part in found[3:] for gradient in part)
+            recorded_gradients = _recorded(call.loaded.program, inputs, call.rows, call.directions, given)
+            return None, *recorded_gradients[:3], *(gradient for part in recorded_gradients[3:] for gradient in part)
         gradients = run_backward(
             call.loaded,
             call.rows,
@@ -180,7 +180,7 @@ def _forward(text: str, *values: Any) -> list[Tensor]:
 @_in_float32
 def _backward(text: str, *values: Any) -> list[Tensor]:
     *inputs, counts, time, batch, directions, results, given, wants_x = values
-    found = run_backward(
+    gradients = run_backward(
         loaded_program(text),
         PackedRows(time, batch, counts),
         _inputs(inputs),
@@ -190,7 +190,7 @@ def _backward(text: str, *values: Any) -> list[Tensor]:
         wants_x=wants_x,
     )
     absent = inputs[0].new_empty(0)
-    return [absent if gradient is None else gradient.contiguous() for gradient in found.flat()]
+    return [absent if gradient is None else gradient.contiguous() for gradient in gradients.flat()]
 
 
 def _forward_shapes(text: str, *values: Any) -> list[Tensor]:
@@ -249,7 +249,7 @@ def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
         inputs, rows = Inputs(x, weight, bias, *lists), PackedRows(time, batch, counts)
         return None, *_recorded(program, inputs, rows, directions, given[:finals]), *rest
-    found = torch.ops.seqloom.sequence_backward(
+    gradients = torch.ops.seqloom.sequence_backward(
         text,
         x,
         weight,
@@ -263,7 +263,7 @@ def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
         list(given[:finals]),
         ctx.needs_input_grad[1],
     )
-    flat = iter(None if gradient.numel() == 0 else gradient for gradient in found)
+    flat = iter(None if gradient.numel() == 0 else gradient for gradient in gradients)
     first = [next(flat) for _ in range(3)]
     return None, *first, *([next(flat) for _ in range(length)] for length in ctx.lengths), *rest
 
@@ -290,9 +290,9 @@ def _recorded(
     gradients = torch.autograd.grad(
         [r for r, _ in pairs], sought, [g for _, g in pairs], create_graph=True, allow_unused=True
     )
-    found = {id(tensor): gradient for tensor, gradient in zip(sought, gradients, strict=True)}
-    first = [None if tensor is None else found.get(id(tensor)) for tensor in (inputs.x, inputs.weight, inputs.bias)]
-    return *first, *([found.get(id(tensor)) for tensor in part] for part in lists)
+    by_tensor = {id(tensor): gradient for tensor, gradient in zip(sought, gradients, strict=True)}
+    first = [None if tensor is None else by_tensor.get(id(tensor)) for tensor in (inputs.x, inputs.weight, inputs.bias)]
+    return *first, *([by_tensor.get(id(tensor)) for tensor in part] for part in lists)
 
 
 _library.impl("sequence", _forward, "CPU")

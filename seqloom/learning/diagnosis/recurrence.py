@@ -217,7 +217,7 @@ class _Replay:
         if wanted is not None and not self.layer.batch_first:
             wanted = wanted.transpose(0, 1)
         arriving = None if wanted is None else wanted[self.chosen, : self.time]
-        found: list[list[Recurrence]] = []
+        layers: list[list[Recurrence]] = []
         for position in reversed(range(self.layer.layers)):
             both, below = made[position], inputs[position]
             to_outputs, to_below = self._through_finish(position, below, self._outputs(both), arriving)
@@ -232,9 +232,9 @@ class _Replay:
                     for t, of_input, _ in backpropagate(recurrence, reached):
                         gradient[:, t] = of_input
                     to_below = to_below + (self.ragged.reverse(gradient) if direction else gradient)
-            found.insert(0, examined)
+            layers.insert(0, examined)
             arriving = to_below
-        return found
+        return layers
 
     def _through_finish(
         self, position: int, below: Tensor, outputs: Tensor, arriving: Tensor | None
@@ -245,8 +245,8 @@ class _Replay:
         with torch.enable_grad():
             leaves = outputs.requires_grad_(), below.detach().requires_grad_()
             finished = self.layer.output_of(position, leaves[1], leaves[0])
-            found = torch.autograd.grad(finished, leaves, arriving, allow_unused=True, materialize_grads=True)
-        return self.ragged.clear(found[0]), self.ragged.clear(found[1])
+            gradients = torch.autograd.grad(finished, leaves, arriving, allow_unused=True, materialize_grads=True)
+        return self.ragged.clear(gradients[0]), self.ragged.clear(gradients[1])
 
     def _reached(
         self, recurrence: Recurrence, outputs: Tensor, of_states: Sequence[Tensor | None], which: int
