@@ -24,12 +24,14 @@ from typing import Any
 import torch
 from machine import describe_machine, installed_versions, publish, shown_command, without_folder
 from segment_training_tables import summarise, to_markdown
+from seqloom.systems.tagger.segmentation.verbs import SegmenterData, network_task, read_data
+from seqloom.systems.tagger.training import TaggerTask
 from torch import Tensor, nn
 
 import seqloom
 from seqloom.app.configuration import configure
 from seqloom.data.files import checksum
-from seqloom.engine.backend import ENVIRONMENT
+from seqloom.engine.runtime.backend import ENVIRONMENT
 from seqloom.errors import ConfigError
 from seqloom.scores.bootstrap import paired_bootstrap
 from seqloom.systems.tagger.segmentation import methods
@@ -38,13 +40,11 @@ from seqloom.systems.tagger.segmentation.dictionary import Dictionary
 from seqloom.systems.tagger.segmentation.pieces import fold_width
 from seqloom.systems.tagger.segmentation.score import SegmentationScore, score_segmentation
 from seqloom.systems.tagger.segmentation.segmenter import Segmenter
-from seqloom.systems.tagger.segmentation.verbs import SegmenterData, network_task, read_data
-from seqloom.systems.tagger.training import TaggerTask
 from seqloom.training.optimiser import build_optimiser
 from seqloom.training.processes import Processes
 from seqloom.training.random_state import capture_random_state, restore_random_state, seed_everything
 from seqloom.training.run_state import RunState
-from seqloom.training.updates import Steps
+from seqloom.training.updates import Updates
 
 CPU = torch.device("cpu")
 FILES = {"train": "pku98_training.utf8.xz", "test": "pku_test_gold.utf8.xz"}
@@ -59,7 +59,7 @@ class Contestant:
     reason: str
     segmenter: Segmenter
     task: TaggerTask
-    steps: Steps
+    steps: Updates
     random: dict[str, Tensor]
     dev: list[float] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -173,7 +173,7 @@ def build(config: SegmenterConfig, words: Dictionary, lines: Any, data: Segmente
     choice = seqloom.explain(layers[0]).choices[0]
     seed_everything(config.training.seed)
     task.module.train()
-    steps = Steps(
+    steps = Updates(
         task, config.training, build_optimiser(task.module, config.training), Processes(config.training), RunState()
     )
     return Contestant(choice.backend, choice.reason, segmenter, task, steps, capture_random_state(CPU))

@@ -26,6 +26,7 @@ from machine import describe_machine, installed_versions, publish, shown_command
 from process_speed import measure_predictions
 from rivals import PACKAGES, RIVALS, Contestant, MissingRivalError, build_rival
 from segmentation_tables import to_markdown
+from seqloom.systems.tagger.segmentation.verbs import read_words
 
 from seqloom.data.files import checksum
 from seqloom.errors import ConfigError
@@ -38,7 +39,6 @@ from seqloom.systems.tagger.segmentation.dictionary import Dictionary, read_word
 from seqloom.systems.tagger.segmentation.pieces import fold_width
 from seqloom.systems.tagger.segmentation.score import SegmentationScore, score_segmentation
 from seqloom.systems.tagger.segmentation.segmenter import Segmenter
-from seqloom.systems.tagger.segmentation.verbs import read_words
 
 FITTED = tuple(name for name in METHODS if name not in methods.NETWORK_METHODS)
 SAMPLES = 1000

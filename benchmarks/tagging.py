@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 from machine import describe_machine, installed_versions, markdown_table, publish, shown_command, without_folder
+from seqloom.systems.tagger.training import TaggerTask
+from seqloom.systems.tagger.verbs import network_task, read_data
 from tagging_peers import PEERS, PeerTagger
 from torch.nn.utils import clip_grad_norm_
 
@@ -32,13 +34,11 @@ from seqloom.errors import ConfigError
 from seqloom.systems.tagger.config import TaggerConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus
 from seqloom.systems.tagger.tagger import Tagger
-from seqloom.systems.tagger.training import TaggerTask
-from seqloom.systems.tagger.verbs import network_task, read_data
 from seqloom.training.optimiser import build_optimiser
 from seqloom.training.processes import Processes
 from seqloom.training.random_state import seed_everything
 from seqloom.training.run_state import RunState
-from seqloom.training.updates import Steps
+from seqloom.training.updates import Updates
 
 FILES = {"train": "eng.train.xz", "dev": "eng.testa.xz", "test": "eng.testb.xz"}
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
@@ -105,7 +105,7 @@ def seqloom_contestant(tagger: Tagger, task: TaggerTask, config: TaggerConfig) -
     seed_everything(config.training.seed)
     task.module.train()
     optimiser = build_optimiser(task.module, config.training)
-    steps = Steps(task, config.training, optimiser, Processes(config.training), RunState())
+    steps = Updates(task, config.training, optimiser, Processes(config.training), RunState())
 
     def train(count: int) -> float:
         taken = [steps.take() for _ in range(count)]

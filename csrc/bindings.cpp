@@ -101,7 +101,7 @@ void run(Loaded& loaded, int pass, int64_t time, int64_t batch, int64_t features
 
 NB_MODULE(_kernels, module) {
     using namespace seqloom;
-    module.doc() = "The compiled kernels of the engine; seqloom.engine.compiled.library is what uses them.";
+    module.doc() = "The compiled kernels of the engine; seqloom.engine.runtime.native is what uses them.";
     nb::set_leak_warnings(false);
     nb::class_<Loaded>(module, "Program")
         .def(nb::new_(&load), nb::arg("words"), nb::arg("instruction_set"))

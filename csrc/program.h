@@ -10,7 +10,7 @@
 
 namespace seqloom {
 
-// The numbers of these enumerations are those of seqloom/engine/compiled/form.py.
+// The numbers of these enumerations are those of seqloom/engine/lowering/form.py.
 enum class Op : int {
     load, load_row, accumulator, constant, add, sub, mul, div, neg, reciprocal, sigmoid, tanh, relu, exp, log, softplus,
     abs, sign, sqrt, minimum, maximum, less, less_equal, equal, where, store, add_rows, sum_units,

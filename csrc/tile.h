@@ -4,7 +4,7 @@
 
 namespace seqloom {
 
-// Streams are places in memory (see seqloom/engine/compiled/form.py): stream s of row r and unit u of the tile lies at
+// Streams are places in memory (see seqloom/engine/lowering/form.py): stream s of row r and unit u of the tile lies at
 // streams[s][r * strides[s] + u]; a stream of width 1 at streams[s][r * strides[s]]. Only the last vector may be partial:
 // `units` counts the real ones. Then every stream of that tile has room for whole vectors, and what the code writes into
 // the lanes beyond is thrown away; sums over units must leave those lanes out.

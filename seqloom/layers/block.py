@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqloom.engine.backend import measure_lengths
+from seqloom.engine.runtime.backend import measure_lengths
 from seqloom.errors import ConfigError
 from seqloom.layers.causal import CausalConvolution
 from seqloom.layers.dropout import Dropout
@@ -95,7 +95,7 @@ class BlockStack(nn.Module):
         self.encoder = nn.Linear(input_size, hidden_size)
         blocks = [_Block(cell, options) for _ in range(check_count("layers", layers))]
         self.blocks = nn.ModuleList(blocks)
-        names = blocks[0].recurrent._first.state
+        names = blocks[0].recurrent.first_cell.state
         self._fields = (*names, "convolution") if convolution else names
 
     def forward(

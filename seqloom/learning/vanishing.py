@@ -144,21 +144,21 @@ class _ExplicitWeights(TorchFunctionMode):
 def _returned(record: _Record) -> Tensor:
     """(T B, S) ``e J`` of all steps, which depends on the recurrent matrices only."""
     cell, errors = record.cell, record.errors
-    acting = {
+    replaced = {
         name: cell.parameter(name) if declared.role == "recurrent" else cell.parameter(name).detach()
         for name, declared in cell.graph.declarations.items()
     }
     states = [torch.cat(steps).requires_grad_() for steps in zip(*record.states, strict=True)]
-    with cell.acting(acting), _ExplicitWeights():
+    with cell.replaced_parameters(replaced), _ExplicitWeights():
         returned = cell.step(torch.cat(record.inputs), *states)
     new = returned if isinstance(returned, tuple) else (returned,)
     # A field may hold nothing of the old state, such as the input of the step before.
     pairs = [(value, error) for value, error in zip(new, errors, strict=True) if value.requires_grad]
     values, cotangents = zip(*pairs, strict=True)
-    found = torch.autograd.grad(
+    products = torch.autograd.grad(
         values, states, cotangents, create_graph=True, allow_unused=True, materialize_grads=True
     )
-    return torch.cat([product.flatten(1) for product in found], 1)
+    return torch.cat([product.flatten(1) for product in products], 1)
 
 
 def _omega(errors: Tensor, returned: Tensor, batch: int, form: str) -> Tensor:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seqloom.synthetic.tasks import IGNORED, SequenceTask, Split, TaskBatch, stream
+from seqloom.synthetic.tasks import IGNORED, SequenceTask, Split, TaskBatch, random_generator
 
 __all__ = ["Example", "FreshSequences", "HeldOutSequences", "Indices", "batch_of", "batches_of", "examples_of"]
 
@@ -85,7 +85,7 @@ class FreshSequences(_Generated):
         return [np.arange(self.rows) + number * self.rows for number in range(first, first + self._updates)]
 
     def whole_batch(self, number: int) -> TaskBatch:
-        return self.task.batch(self.rows, stream(self._seed, "train", number))
+        return self.task.batch(self.rows, random_generator(self._seed, "train", number))
 
     def batch(self, indices: Indices) -> TaskBatch:
         """The sequences of these numbers; a share of a planned batch is padded as the whole batch is."""

@@ -67,18 +67,18 @@ def gate_statistics(recurrence: Recurrence, *, samples: int = 2048) -> tuple[Gat
     cell = recurrence.cell
     x, states = visited(recurrence, samples)
     values: dict[int, Tensor | float] = {}
-    named, found = dict(zip(cell.state, states, strict=True)), list[Gate]()
+    named, gates = dict(zip(cell.state, states, strict=True)), list[Gate]()
     used: dict[str, int] = {}
     for node in cell.graph.nodes:
-        with recurrence.acting():
+        with recurrence.effective_weights():
             values[node.index] = value = apply(node, values, x, named, cell.parameter)
         if node.operation in _FUNCTIONS and isinstance(value, Tensor):
             name = _name(cell, node)
             used[name] = used.get(name, 0) + 1
             name = name if used[name] == 1 else f"{name} {used[name]}"
             # One that depends on nothing (a function of a parameter) is the same in every row.
-            found.append(_gate(name, node.operation, value.expand(len(x), -1).double()))
-    return tuple(found)
+            gates.append(_gate(name, node.operation, value.expand(len(x), -1).double()))
+    return tuple(gates)
 
 
 def visited(recurrence: Recurrence, samples: int) -> tuple[Tensor, States]:

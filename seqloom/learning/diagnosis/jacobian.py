@@ -76,13 +76,13 @@ class Linearised:
         if not pairs:
             return torch.zeros_like(vectors)
         values, wants = zip(*pairs, strict=True)
-        found = iter(
+        products = iter(
             torch.autograd.grad(
                 values, self._weights, wants, retain_graph=True, allow_unused=True, materialize_grads=True
             )
         )
         parts = [
-            next(found) if kept else vectors.new_zeros(len(vectors), size)
+            next(products) if kept else vectors.new_zeros(len(vectors), size)
             for kept, size in zip(self._kept, self.sizes, strict=True)
         ]
         return torch.cat(parts, 1)
@@ -125,9 +125,9 @@ def operator_norm(recurrence: Recurrence, at: Points, *, tolerance: float = 1e-7
         new = stretched.norm(dim=1)
         direction = step.pull(stretched)
         direction = direction / direction.norm(dim=1, keepdim=True).clamp(min=torch.finfo(direction.dtype).tiny)
-        settled = bool((torch.abs(new - value) <= tolerance * new).all())
+        steady = bool((torch.abs(new - value) <= tolerance * new).all())
         value = new
-        if settled:
+        if steady:
             break
     return value.detach()
 

@@ -10,7 +10,7 @@ from seqloom.data.source import Source
 from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.synthetic.network import score
 from seqloom.synthetic.sequences import FreshSequences, HeldOutSequences
-from seqloom.synthetic.tasks import TaskBatch, make_task, stream
+from seqloom.synthetic.tasks import TaskBatch, make_task, random_generator
 from seqloom.systems.registry import load
 from seqloom.systems.supervised import SupervisedTask
 from seqloom.systems.synthetic import system
@@ -40,7 +40,7 @@ def test_a_row_is_answered_as_if_it_were_alone_whatever_its_padding_holds(cell, 
     torch.manual_seed(1)
     task = make_task("parity", options={"length": 9, "answers": answers})
     model = SyntheticModel(SyntheticModelConfig(cell=cell, hidden_size=6), task)
-    batch = task.batch(5, stream(1, "train"))
+    batch = task.batch(5, random_generator(1, "train"))
     dirty = batch.inputs.clone()
     dirty[torch.arange(dirty.shape[1]) >= batch.lengths[:, None]] = 1e3
     together = model.network.answer(dirty, batch.lengths)
@@ -55,7 +55,7 @@ def test_a_model_comes_back_from_its_directory(tmp_path):
     model.about = {"command": "none"}
     model.save(tmp_path / "model")
     back = load(tmp_path / "model")
-    batch = model.task.batch(4, stream(1, "train"))
+    batch = model.task.batch(4, random_generator(1, "train"))
     assert back.task == model.task
     assert back.about == model.about
     assert torch.equal(
@@ -183,7 +183,7 @@ def test_a_fresh_sequence_is_a_row_of_its_batch():
 
 def test_sequences_of_ones_own_are_answered_line_by_line():
     model = model_of("temporal_order", length=10)
-    batch = model.task.batch(6, stream(1, "test"))
+    batch = model.task.batch(6, random_generator(1, "test"))
     lines = [json.dumps(row.tolist()) for row in batch.inputs]
     expected = model.network.answer(batch.inputs, batch.lengths)
     assert predicted(model, lines) == [str(k) for k in expected.argmax(-1).tolist()]
@@ -205,7 +205,7 @@ def predicted(model, lines, **options):
 @pytest.mark.parametrize("line", ["[[1, 2]]", "[]", "[[1], [1, 2]]", "hello", "[1, 2]"])
 def test_a_line_that_is_no_sequence_is_refused_with_its_number(line):
     model = model_of("temporal_order", length=10)
-    good = json.dumps(model.task.batch(1, stream(1, "test")).inputs[0].tolist())
+    good = json.dumps(model.task.batch(1, random_generator(1, "test")).inputs[0].tolist())
     with pytest.raises(DataError, match=r"input:2: .*expected a .*list of steps, each a list of 6 numbers"):
         predicted(model, [good, line])
 
