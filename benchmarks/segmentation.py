@@ -30,7 +30,8 @@ from segmentation_tables import to_markdown
 from seqloom.data.files import checksum
 from seqloom.errors import ConfigError
 from seqloom.scores.bootstrap import paired_bootstrap
-from seqloom.systems.family import held_out, load
+from seqloom.systems.reading import hold_out
+from seqloom.systems.registry import load
 from seqloom.systems.tagger.segmentation import methods
 from seqloom.systems.tagger.segmentation.config import METHODS, SegmenterDataConfig, StatisticsConfig
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary, read_word_file
@@ -108,7 +109,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def read_text(options: argparse.Namespace) -> Text:
     """Training and test lines, read as ``seqloom train`` reads them."""
     config = SegmenterDataConfig(limit=options.limit)
-    training, _ = held_out(read_words(options.train, config), options.held_out)
+    training, _ = hold_out(read_words(options.train, config), options.held_out)
     gold = read_words(options.test, config)
     listed = None
     if options.words is not None:

@@ -1,16 +1,20 @@
 """``seqloom check``: what is in a data file and what is wrong with it, before any training loses hours to it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
-
-from rich.text import Text
+from typing import TYPE_CHECKING, Annotated
 
 from seqloom.app.kind_options import parse_for_kind
 from seqloom.app.terminal import facts, print_json, printable, show, table
-from seqloom.data.checking import CheckReport
-from seqloom.data.findings import Severity
 from seqloom.data.kinds import checkable
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from seqloom.data.checking import CheckReport
+    from seqloom.data.findings import Severity
 
 __all__ = ["SUMMARY", "run"]
 
@@ -51,6 +55,8 @@ def run(argv: list[str]) -> int:
 
 
 def _print(report: CheckReport) -> None:
+    from rich.text import Text
+
     for section in report.sections:
         if section.title:
             show(Text(printable(section.title), style="bold"))
@@ -78,6 +84,8 @@ def _distribution(counts: Mapping[str, int]) -> Iterator[tuple[str, str, str, st
 
 
 def _verdict(report: CheckReport) -> Text:
+    from rich.text import Text
+
     numbers = [(severity, report.count(severity)) for severity in _STYLES]
     counted = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in numbers if count)
     if not report.is_usable:

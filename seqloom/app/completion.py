@@ -18,7 +18,10 @@ SUMMARY = "print what lets bash, zsh or fish complete verbs, options and recipes
 class Options:
     """Options of the verb."""
 
-    shell: Annotated[Literal["bash", "zsh", "fish"], 'for bash, in ~/.bashrc: eval "$(seqloom completion bash)"']
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"],
+        "the shell; the first lines of the script and the README say where it looks",
+    ]
 
 
 def run(argv: list[str]) -> int:

@@ -1,14 +1,16 @@
 """What the verbs print: tables for people, JSON for programs, both to standard output and with every text taken literally."""
 
+from __future__ import annotations
+
 import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
-from rich.table import Table
+if TYPE_CHECKING:  # the help of a verb prints without it
+    from rich.console import Console, RenderableType
+    from rich.table import Table
 
 __all__ = ["facts", "print_json", "printable", "show", "table", "write_pieces"]
 
@@ -30,11 +32,16 @@ def show(*parts: RenderableType) -> None:
 
 
 def _console(width: int | None) -> Console:
+    from rich.console import Console
+
     return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[RenderableType]], *, right: Sequence[str] = ()) -> Table:
     """A table with a head; the columns named in ``right`` hold numbers and are aligned to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     result = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
         result.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -54,6 +61,8 @@ def printable(text: str) -> str:
 
 def facts(rows: Iterable[tuple[str, str]]) -> Table:
     """Names and values in two columns without a head; a row with an empty value is left out."""
+    from rich.table import Table
+
     result = Table.grid(padding=(0, 2))
     result.add_column(style="bold", no_wrap=True)
     result.add_column(overflow="fold")

@@ -107,5 +107,7 @@ def _documentation(config_class: type) -> dict[str, str]:
     """What the docstrings say of each field, in one line without the marks of literals."""
     from docstring_parser import parse_from_object
 
-    said = {item.arg_name: item.description or "" for item in parse_from_object(config_class).params}
+    # What a class inherits is documented where it is declared.
+    owners = [owner for owner in reversed(config_class.__mro__) if dataclasses.is_dataclass(owner)]
+    said = {item.arg_name: item.description or "" for owner in owners for item in parse_from_object(owner).params}
     return {name: " ".join(text.replace("``", "").split()) for name, text in said.items()}

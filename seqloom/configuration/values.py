@@ -6,7 +6,7 @@ import numbers
 import os
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -17,40 +17,42 @@ __all__ = ["convert", "expected", "from_text", "shown"]
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
 
 
-def convert(value: Any, kind: Any, label: str) -> Any:
+def convert(value: Any, kind: Any, key: str, label: Callable[[str], str] = str) -> Any:
     """A value as the type says; a text stands for what YAML reads in it, unless the type is text itself.
 
     Args:
-        label: how a sentence names the key, with the place where the value was given.
+        key: whose value it is.
+        label: how a sentence names a key, or an entry of it, with the place where the value was given.
     Raises:
         ConfigError: the value is of another type; says what was found and what is expected.
 
-    >>> convert("1e3", float, "--rate"), convert("[a, b]", tuple[str, ...], "--names"), convert("7", str, "--name")
+    >>> convert("1e3", float, "rate"), convert("[a, b]", tuple[str, ...], "names"), convert("7", str, "name")
     (1000.0, ('a', 'b'), '7')
-    >>> convert(2.5, int, "my.yaml:3: model.layers")
+    >>> convert(2.5, int, "model.layers", "my.yaml:3: {}".format)
     Traceback (most recent call last):
     ...
     seqloom.errors.ConfigError: my.yaml:3: model.layers: 2.5 is not a whole number
     """
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, Union):
-        return _first_that_fits(value, kind, label)
+        return _first_that_fits(value, kind, key, label)
     if origin is Literal:
         for choice in typing.get_args(kind):
             if value == (str(choice) if isinstance(value, str) else choice) and not isinstance(value, bool):
                 return choice
-        raise _wrong(value, kind, label)
+        raise _wrong(value, kind, label(key))
     if kind is Path and isinstance(value, str | Path):
         return Path(value)
     if kind is str and isinstance(value, str | os.PathLike):
         return os.fspath(value)
     read = from_text(value) if isinstance(value, str) else value
     if origin is tuple and isinstance(read, Sequence) and not isinstance(read, str):
-        return tuple(convert(item, typing.get_args(kind)[0], label) for item in read)
+        return tuple(convert(item, typing.get_args(kind)[0], key, label) for item in read)
     if origin is dict and isinstance(read, Mapping):
         name_kind, item_kind = typing.get_args(kind)
         return {
-            convert(name, name_kind, label): convert(item, item_kind, f"{label}.{name}") for name, item in read.items()
+            convert(name, name_kind, key, label): convert(item, item_kind, f"{key}.{name}", label)
+            for name, item in read.items()
         }
     if kind is bool and isinstance(read, bool):
         return read
@@ -59,17 +61,17 @@ def convert(value: Any, kind: Any, label: str) -> Any:
         return int(read)
     if kind is float and isinstance(read, numbers.Real) and not isinstance(read, bool):
         return float(read)
-    raise _wrong(value, kind, label)
+    raise _wrong(value, kind, label(key))
 
 
-def _first_that_fits(value: Any, kind: Any, label: str) -> Any:
+def _first_that_fits(value: Any, kind: Any, key: str, label: Callable[[str], str]) -> Any:
     # Every text is text, so that comes last.
     for part in sorted(typing.get_args(kind), key=lambda part: part is str):
         try:
-            return convert(value, part, label)
+            return convert(value, part, key, label)
         except ConfigError:
             continue
-    raise _wrong(value, kind, label)
+    raise _wrong(value, kind, label(key))
 
 
 def _wrong(value: Any, kind: Any, label: str) -> ConfigError:

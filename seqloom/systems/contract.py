@@ -9,23 +9,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from seqloom.data.source import Source
+from seqloom.systems.config import PlainOptions
 from seqloom.systems.evaluation import Evaluation, Panel
+from seqloom.systems.saved import ModelDirectory, SavedModel, read_model
 
 if TYPE_CHECKING:
     from seqloom.learning.diagnosis import DiagnosticBatch
     from seqloom.systems.baseline import Baseline
-    from seqloom.systems.saved import ModelDirectory, SavedModel
     from seqloom.systems.supervised import Corpus
     from seqloom.training.config import TrainingConfig
 
-__all__ = ["Dataset", "Diagnosable", "ErrorLister", "Splits", "Stream", "Streamable", "System"]
+__all__ = ["Dataset", "Diagnosable", "ErrorLister", "Sample", "Splits", "Stream", "Streamable", "System"]
 
 Example = TypeVar("Example")
 Config = TypeVar("Config", bound=Any)
-Model = TypeVar("Model", bound="SavedModel")
+Model = TypeVar("Model", bound=SavedModel)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,27 @@ class Splits(Generic[Example]):
     sources: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Sample(Generic[Example]):
+    """A handful of examples that a system learns by heart in seconds: what the battery and the documentation try it on.
+
+    Attributes:
+        sections: values of a recipe, with a small ``model`` and a short ``training``.
+        examples: for training, development and test alike; none where the system generates its own.
+        lines: for ``predict``, of different lengths.
+        inputs: for ``model.predict`` in Python.
+        stream: one input that can be cut anywhere, where models stream.
+        goal: a metric, and the least and the most that it is when the examples are learned.
+    """
+
+    sections: Mapping[str, Any]
+    examples: Sequence[Example]
+    lines: Sequence[str]
+    inputs: Sequence[Any]
+    goal: tuple[str, float, float]
+    stream: Any = ()
+
+
 class System(ABC, Generic[Config, Example, Model]):
     """A system, of which one object is enough: it holds nothing between calls.
 
@@ -74,7 +97,7 @@ class System(ABC, Generic[Config, Example, Model]):
     family: ClassVar[str]
     summary: ClassVar[str]
     config: ClassVar[type]
-    options: ClassVar[type]
+    options: ClassVar[type] = PlainOptions
     examples: ClassVar[str] = "examples"
     takes: ClassVar[str] = "a text file, compressed or not, or - for standard input"
     kind: ClassVar[str] = ""
@@ -119,6 +142,21 @@ class System(ABC, Generic[Config, Example, Model]):
         Raises:
             ModelError: something is missing or does not fit together.
         """
+
+    @abstractmethod
+    def sample(self) -> Sample[Example]:
+        """A handful of examples that it learns by heart, for :func:`~seqloom.systems.check.check_system`."""
+
+    def load(self, path: str | PathLike[str]) -> Model:
+        """The model of a directory, with what it says of its making.
+
+        Raises:
+            ModelError: the directory is missing, damaged or foreign.
+        """
+        directory = read_model(path)
+        model = self.restore(directory)
+        model.about = directory.config.get("about") or {}
+        return model
 
     # What it may say differently --------------------------------------------------------------------------------------
 

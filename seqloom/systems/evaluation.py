@@ -1,11 +1,16 @@
 """What an evaluation says: metrics, and panels that a report or a program shows without knowing the system."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from numpy.typing import NDArray
+from seqloom.scores.counts import Counts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "Column",
@@ -17,6 +22,7 @@ __all__ = [
     "Readings",
     "Table",
     "Text",
+    "class_panels",
     "class_table",
     "known_numbers",
     "length_table",
@@ -168,6 +174,21 @@ def class_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         Column("support", "in the test"),
     )
     return Table("by_class", "By class", rows, columns)
+
+
+def class_panels(labels: Sequence[str], counts: NDArray[Any]) -> tuple[Table, Confusion]:
+    """What a confusion says: the scores of each class, and itself.
+
+    Args:
+        counts: (K, K) how often each gold label (row) was taken for each label (column).
+    """
+    correct, predicted, support = counts.diagonal(), counts.sum(0), counts.sum(1)
+    rows = []
+    for index, label in enumerate(labels):
+        scores = Counts(int(correct[index]), int(predicted[index]), int(support[index]))
+        row = {"precision": scores.precision, "recall": scores.recall, "f1": scores.f1, "support": scores.support}
+        rows.append({"class": label, **row})
+    return class_table(rows), Confusion("confusion", "Confusions", list(labels), counts.tolist())
 
 
 def length_table(rows: Sequence[Mapping[str, Any]]) -> Table:

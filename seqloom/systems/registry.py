@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from seqloom.errors import ConfigError, ModelError, did_you_mean
@@ -119,10 +120,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises:
         ModelError: the directory is missing, damaged or foreign.
     """
-    from seqloom.systems.saved import read_model
+    from seqloom.systems.saved import read_config
 
-    directory = read_model(path)
-    name = _FORMER.get(directory.setting("system"), directory.setting("system"))
+    name = str(read_config(Path(path))["system"])
+    name = _FORMER.get(name, name)
     if name not in SYSTEMS:
-        raise ModelError(f"{directory.path / 'config.yaml'}: system {name!r} is not one of {', '.join(SYSTEMS)}")
-    return SYSTEMS[name].load().restore(directory)
+        raise ModelError(f"{Path(path) / 'config.yaml'}: system {name!r} is not one of {', '.join(SYSTEMS)}")
+    return SYSTEMS[name].load().load(path)

@@ -3,6 +3,8 @@
 Reading one runs no code.
 """
 
+from __future__ import annotations
+
 import os
 import platform
 import shutil
@@ -12,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from seqloom import __version__
 from seqloom.errors import ModelError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
 
     from seqloom.systems.evaluation import Evaluation
@@ -126,6 +127,7 @@ def fill_model(
         card: the text of ``card.md``.
         vocab: writes the vocabularies into the folder that it is given.
     """
+    import numpy as np
     from safetensors.numpy import save_file
 
     described = {"format": FORMAT, "seqloom": __version__, **config}
@@ -204,7 +206,7 @@ class SavedModel(ABC):
         """Writes the model directory; a reader finds the old one or the new one, never half of one."""
         write_model(path, self.fill)
 
-    def evaluate(self, data: Any) -> "Evaluation":
+    def evaluate(self, data: Any) -> Evaluation:
         """The scores on data: a path of the system's formats, or examples in memory."""
         from seqloom.data.source import Source
         from seqloom.systems.registry import system
@@ -214,12 +216,12 @@ class SavedModel(ABC):
         return evaluation
 
 
-def weights_of(network: "nn.Module") -> dict[str, NDArray[Any]]:
+def weights_of(network: nn.Module) -> dict[str, NDArray[Any]]:
     """The weights of a network by name, as a model directory keeps them."""
     return {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
 
 
-def load_weights(network: "nn.Module", directory: ModelDirectory) -> None:
+def load_weights(network: nn.Module, directory: ModelDirectory) -> None:
     """Puts the weights of a directory into a network, which is then ready for evaluation.
 
     Raises:

@@ -17,7 +17,7 @@ from seqloom.errors import ConfigError, SeqloomError
 from seqloom.systems.baseline import check_baselines, fit_baseline
 from seqloom.systems.evaluation import known_numbers
 from seqloom.systems.reading import ROLES
-from seqloom.systems.registry import Registered, load, system
+from seqloom.systems.registry import Registered, system
 from seqloom.systems.saved import SavedModel, about_training
 from seqloom.training.launch import first_process
 
@@ -119,7 +119,7 @@ def train(
     read = Recipe("recipe", recipe, {}) if isinstance(recipe, Mapping) else read_recipe(str(recipe))
     registered = system(read.system, f"{read.place('system')}: system")
     changed = read.merged({**sections, "system": registered.name, "data": paths})
-    config = changed.build(registered.config_class())
+    config: Any = changed.build(registered.config_class())
     named = repr(recipe if isinstance(recipe, str) else str(recipe) if isinstance(recipe, Path) else "...")
     command = ", ".join(
         [named, *([f"data={data!r}"] if data and not objects else []), *(f"{k}={v!r}" for k, v in sections.items())]
@@ -208,7 +208,7 @@ def fit(
     if not first_process():
         fitted: SavedModel = model
         return fitted
-    best: SavedModel = load(run / "model")
+    best: SavedModel = system.load(run / "model")
     return best
 
 

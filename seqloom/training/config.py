@@ -45,11 +45,15 @@ class TrainingConfig:
     """Seeds torch, numpy and python (plus the process's rank), and, in the task, the order of the batches."""
 
     optimiser: Literal["adam", "adamw", "sgd", "adagrad"] = "adam"
+    """What turns gradients into steps; the rows of sparse tables have the same optimiser's form for rows."""
     learning_rate: float = 0.001
+    """Size of the steps, before the schedule."""
     momentum: float = 0.0
     """Of ``sgd``; rows of a sparse table keep their own, which decays only when the row is touched."""
     beta1: float = 0.9
+    """Of ``adam`` and ``adamw``: how much of the mean gradient a step keeps."""
     beta2: float = 0.999
+    """The same of the mean squared gradient."""
     weight_decay: float = 0.0
     """Decoupled for ``adamw``, an L2 penalty in the gradient otherwise, behind the clipping; under Adam the two differ. Like
     ``l1``, for matrices only, never for biases and gains; nor for sparse tables: it would touch every row."""
@@ -61,9 +65,11 @@ class TrainingConfig:
     """``linear`` and ``cosine`` fall to zero at the end; ``halve_on_plateau`` halves after ``plateau_patience`` epochs
     without a better metric; ``inverse`` divides by 1 + ``decay`` * epochs done (Ma & Hovy 2016, section 3.2)."""
     decay: float = 0.05
+    """Of the schedule ``inverse``."""
     warmup_steps: int = 0
     """Steps over which the learning rate first rises linearly."""
     plateau_patience: float = 1.0
+    """Epochs without a better metric after which ``halve_on_plateau`` halves the learning rate."""
     clip_norm: float = 0.0
     """Largest norm of all gradients taken jointly; 0 clips nothing. The norm before clipping is what the log shows."""
     clip_value: float = 0.0
@@ -76,6 +82,7 @@ class TrainingConfig:
     monitor: str = "loss"
     """The metric of ``Task.evaluate`` that decides which model is the best."""
     mode: Literal["max", "min"] = "min"
+    """Whether the best value of the metric is the largest or the smallest."""
     patience: float = 0.0
     """Epochs without a better metric after which training stops; 0 never stops early."""
     diagnose_every: int = field(default=0, metadata=_MAY_CHANGE)
@@ -93,6 +100,7 @@ class TrainingConfig:
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     """Where to train. The number of processes is torchrun's: ``torchrun --nproc_per_node 2 -m seqloom train ...``."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Of the arithmetic: float32, or bfloat16 where that is safe."""
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

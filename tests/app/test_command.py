@@ -55,6 +55,12 @@ def test_every_kind_of_option_arrives_with_its_own_type():
     )
 
 
+def test_options_may_stand_between_arguments():
+    assert parsed("r", "--count", "5", "a", "--json", "b") == Options(
+        Path("r"), more=(Path("a"), Path("b")), count=5, json=True
+    )
+
+
 def test_what_is_not_given_has_its_default():
     assert parsed("r") == Options(run=Path("r"))
 
@@ -76,6 +82,7 @@ def test_text_stays_the_text_that_was_typed(text):
         ("r --scheme iob9", "--scheme: 'iob9' is not one of 'bio', 'bioes'"),
         ("r --data.limit x", "--data.limit: 'x' is not a whole number"),
         ("r --count", "--count needs a value, a whole number"),
+        ("r --json=5", "--json takes no value"),
         ("", "seqloom demo needs RUN"),
     ],
 )

@@ -180,6 +180,23 @@ def test_every_verb_helps_itself(capsys, trained):
         assert verb in capsys.readouterr().out
 
 
+def test_a_printed_configuration_can_be_trained_and_has_every_option(tmp_path, capsys):
+    given = ["--seed", "7", "--data.train", "words.txt", "--model.features.token", "5"]
+    assert main(["train", "--print-config", "segment", *given]) == 0
+    printed = capsys.readouterr().out
+    (tmp_path / "mine.yaml").write_text(printed, encoding="utf-8")
+    _, config = configure(str(tmp_path / "mine.yaml"), [])
+    assert config == configure("segment", ["--training.seed", "7", *given[2:]])[1]
+    assert config.model.features == {"token": 5, "bigram_left": 50, "bigram_right": 50, "lexicon": 16}
+    assert main(["train", str(tmp_path / "mine.yaml"), "--print_config"]) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_python_gives_sections_in_the_place_of_options():
+    sections = {"data": {"train": "words.txt"}, "model": {"hidden_size": 64}}
+    assert configure("ner", sections)[1] == configure("ner", ["--data.train=words.txt", "--model.hidden_size=64"])[1]
+
+
 def test_a_recipe_that_extends_itself_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_text(f"extends: {tmp_path / 'b.yaml'}\n", encoding="utf-8")
     (tmp_path / "b.yaml").write_text(f"extends: {tmp_path / 'a.yaml'}\n", encoding="utf-8")

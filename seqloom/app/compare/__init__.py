@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from seqloom.app.command import parse
 from seqloom.app.compare.plan import Options, make_trials
 from seqloom.app.compare.pool import run_trials
-from seqloom.app.compare.progress import Progress
 from seqloom.app.compare.results import CellResult, finite, summarise
 from seqloom.app.machine import describe_machine
 
@@ -49,6 +48,7 @@ def comparison(options: Options) -> tuple[SequenceTask, list[Outcome]]:
     Raises:
         KeyboardInterrupt: after all runs have been saved; the same options continue them.
     """
+    from seqloom.app.compare.progress import Progress
     from seqloom.synthetic.tasks import make_task
 
     trials = make_trials(options)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
-
 from seqloom.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,6 +69,8 @@ def task_options(options: Options) -> dict[str, Any]:
     Raises:
         ConfigError: a pair is none.
     """
+    import yaml
+
     values: dict[str, Any] = {}
     for pair in options.options:
         key, equals, value = pair.partition("=")

@@ -1,16 +1,20 @@
 """Whether tags keep to their scheme: legality with positions, masks for decoding, and detection of the scheme."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from seqloom.data.tagged.schemes import DIRECT_LABELS, OUTSIDE, SCHEMES, Scheme, as_scheme, split_tag
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
+
+if TYPE_CHECKING:  # files are read and checked without it
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Detection", "check_tags", "constraints", "detect_scheme", "illegal_tags"]
 
@@ -58,6 +62,8 @@ def constraints(
     >>> constraints(["O", "B", "I"], "bio")[0].astype(int).tolist()
     [[1, 1, 0], [1, 1, 1], [1, 1, 1]]
     """
+    import numpy as np
+
     chosen = as_scheme(scheme)
     for index, tag in enumerate(tags):
         if not chosen.has(tag):

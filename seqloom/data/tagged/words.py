@@ -1,9 +1,13 @@
 """Words as tags of their characters: B begin, M middle, E end, S single (Xue 2003)."""
 
-from collections.abc import Iterable, Sequence
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["BMES", "tags_to_words", "word_starts", "words_to_tags"]
 
@@ -62,9 +66,12 @@ def word_starts(tags: NDArray[np.integer], sentence_starts: NDArray[np.integer])
     Returns:
         (N,) true at the first character of each word.
 
+    >>> import numpy as np
     >>> word_starts(np.array([3, 3, 0, 1, 2]), np.array([0])).astype(int).tolist()
     [1, 1, 1, 0, 0]
     """
+    import numpy as np
+
     opens = np.array([True, False, False, True])  # B and S
     closes = np.array([False, False, True, True])  # E and S
     starts: NDArray[np.bool_] = opens[tags]

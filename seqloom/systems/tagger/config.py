@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from seqloom.systems.config import FilesConfig
 from seqloom.systems.tagger.baselines.config import Baseline, StatisticsConfig
 from seqloom.training.config import TrainingConfig
 
@@ -86,15 +87,10 @@ class TaggerModelConfig:
 
 
 @dataclass(frozen=True)
-class TaggerDataConfig:
-    """Which data, and how they are read.
+class TaggerDataConfig(FilesConfig):
+    """Which data, and how they are read; the files are those of :class:`~seqloom.systems.config.FilesConfig`.
 
     Args:
-        train: training file.
-        dev: file for early stopping and the choice of the best weights; none holds out the end of the training file.
-        test: file that is scored once, at the end; none holds out ``held_out_test``, or else scores the dev data again.
-        held_out: share of the training file, from its end, held out where there is no dev file.
-        held_out_test: share of the training file, from its end, held out for the test where there is no test file.
         format: how files are read; ``auto`` recognises the format and says so.
         columns: of column files, which column holds what: 0 is the first, -1 the last.
         tag: of CoNLL-U files, the column of the tags, such as ``upos`` or ``xpos``.
@@ -104,15 +100,8 @@ class TaggerDataConfig:
         convert: the scheme in which the model learns and predicts spans, such as ``bioes``. Empty: that of the file.
         on_misaligned: what to do with spans of JSON lines that begin or end inside a token.
         encoding: character encoding.
-        limit: use only the first sentences of every file, for a dry run; none uses all.
-        overfit: train and score on that many sentences, which a sound model learns by heart; none switches it off.
     """
 
-    train: str | None = None
-    dev: str | None = None
-    test: str | None = None
-    held_out: float = 0.1
-    held_out_test: float = 0.0
     format: Literal["auto", "columns", "conllu", "jsonl", "slashed", "aligned"] = "auto"
     columns: str = "text=0,tag=-1"
     tag: str = "upos"
@@ -121,8 +110,6 @@ class TaggerDataConfig:
     convert: str = ""
     on_misaligned: Literal["error", "skip", "expand"] = "error"
     encoding: str = "utf-8"
-    limit: int | None = None
-    overfit: int | None = None
 
 
 def _default_training() -> TrainingConfig:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.tagged.schemes import Scheme, as_scheme, spans_from
+from seqloom.scores.counts import Counts
 
 __all__ = [
     "TOKEN_SIGNATURE",
@@ -30,42 +31,6 @@ TOKEN_SIGNATURE = "accuracy of tokens, punctuation included"
 
 Mode = Literal["conlleval", "strict"]
 Tags = Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How many were right, given out and expected; a rate with nothing to divide by is 0, as in the CoNLL scorer."""
-
-    correct: int = 0
-    predicted: int = 0
-    support: int = 0
-
-    @property
-    def precision(self) -> float:
-        """The part of what was given out that was right."""
-        return self.correct / self.predicted if self.predicted else 0.0
-
-    @property
-    def recall(self) -> float:
-        """The part of what was expected that was given out."""
-        return self.correct / self.support if self.support else 0.0
-
-    @property
-    def f1(self) -> float:
-        """The harmonic mean of precision and recall."""
-        total = self.predicted + self.support
-        return 2 * self.correct / total if total else 0.0
-
-    def to_dict(self) -> dict[str, float]:
-        """Rates and counts, for JSON."""
-        return {
-            "precision": self.precision,
-            "recall": self.recall,
-            "f1": self.f1,
-            "correct": self.correct,
-            "predicted": self.predicted,
-            "support": self.support,
-        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError
 from seqloom.systems.baseline import Baseline, Progress
-from seqloom.systems.contract import Dataset, Splits, System
+from seqloom.systems.contract import Dataset, Sample, Splits, System
 from seqloom.systems.evaluation import Evaluation
 from seqloom.systems.saved import ModelDirectory
 from seqloom.systems.tagger.baselines.model import BaselineTagger
@@ -145,6 +145,26 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
         from seqloom.systems.tagger.tagger import Tagger
 
         return Tagger.from_directory(directory)
+
+    def sample(self) -> Sample[Sentence]:
+        """Names in six short sentences."""
+        names = [("Ann", "Lee", "Oslo"), ("Bo", "Fox", "Rome"), ("Cy", "Poe", "Lima")]
+        tags = ("B-PER", "I-PER", "O", "B-LOC")
+        sentences = [
+            Sentence((first, last, verb, city), tags) for first, last, city in names for verb in ("saw", "left")
+        ]
+        model = {"features": {"token": 16, "characters": 0}, "hidden_size": 16, "dropout_input": 0, "dropout_output": 0}
+        return Sample(
+            sections={
+                "model": {**model, "unknown_rate": 0},
+                "training": {"epochs": 30, "batch_size": 2, "learning_rate": 0.02, "monitor": "auto"},
+            },
+            examples=[*sentences, Sentence(("Bo", "ran"), ("B-PER", "O"))],
+            lines=["Ann Lee saw Rome", "Bo ran", "Cy Fox left Oslo , said Ann"],
+            inputs=[["Ann", "Lee", "saw", "Rome"], ["Bo", "ran"]],
+            goal=("span_f1", 1.0, 1.0),
+            stream=[["Ann", "saw", "Rome"], ["Bo", "ran"], [], ["Lima"]],
+        )
 
     def baselines(self) -> Mapping[str, Baseline]:
         """The most frequent tag of each word, a trigram hidden Markov model, a CRF of features."""

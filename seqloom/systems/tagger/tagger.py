@@ -260,7 +260,6 @@ class Tagger(SavedModel):
         tags, file = TagVocabulary.load(directory.vocab / "tags.json"), directory.vocab / "labels.json"
         labels = TagVocabulary.load(file) if file.exists() else None
         tagger = cls(config, features, tags, directory.setting("scheme"), labels)
-        tagger.about = directory.config.get("about", {})
         tagger.reading = directory.config.get("reading", {})
         tagger.seen = Seen.load(directory.vocab / SEEN) if (directory.vocab / SEEN).exists() else None
         load_weights(tagger.network, directory)

@@ -169,6 +169,6 @@ class BaselineTagger(SavedModel):
                 raise
             raise ModelError(f"{directory.path}: the model of method {method!r} is damaged ({error})") from None
         tagger = cls(method, words, tags, implementation, directory.setting("scheme"))
-        tagger.about, tagger.reading = directory.config.get("about", {}), directory.config.get("reading", {})
+        tagger.reading = directory.config.get("reading", {})
         tagger.seen = Seen.load(directory.vocab / SEEN) if (directory.vocab / SEEN).exists() else None
         return tagger

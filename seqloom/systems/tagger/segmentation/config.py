@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from seqloom.systems.config import FilesConfig
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.training.config import TrainingConfig
 
@@ -22,35 +23,21 @@ Priority = Literal["prefer", "force"]
 
 
 @dataclass(frozen=True)
-class SegmenterDataConfig:
-    """Which segmented text, and how it is read.
+class SegmenterDataConfig(FilesConfig):
+    """Which segmented text, and how it is read; the files are those of :class:`~seqloom.systems.config.FilesConfig`.
 
     Args:
-        train: training text, words separated by spaces, or BMES columns; compressed or not.
-        dev: text for early stopping and the choice of the best weights; none holds out the end of the training text.
-        test: text that is scored once, at the end; none holds out ``held_out_test``, or else scores the dev text again.
-        held_out: share of the training text, from its end, held out where there is no dev text.
-        held_out_test: share of the training text, from its end, held out for the test where there is no test text.
         format: ``segmented`` (words and spaces), ``slashed`` (word/tag), ``bmes`` (character and tag columns),
             ``conllu``, ``jsonl``, or ``auto``, which recognises the format.
         encoding: character encoding.
         fold_width: read full-width digits, letters and punctuation as half-width ones.
         maximum_length: longer sentences are cut at a comma, or at this many characters.
-        limit: use only the first lines of every text, for a dry run; none uses all.
-        overfit: train and score on that many lines, which a sound model learns by heart; none switches it off.
     """
 
-    train: str | None = None
-    dev: str | None = None
-    test: str | None = None
-    held_out: float = 0.1
-    held_out_test: float = 0.0
     format: Literal["auto", "segmented", "slashed", "bmes", "conllu", "jsonl"] = "auto"
     encoding: str = "utf-8"
     fold_width: bool = True
     maximum_length: int = 200
-    limit: int | None = None
-    overfit: int | None = None
 
 
 @dataclass(frozen=True)

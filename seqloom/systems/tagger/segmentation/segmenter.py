@@ -240,15 +240,13 @@ class Segmenter(SavedModel):
             if isinstance(error, SeqloomError):
                 raise
             raise ModelError(f"{directory.path}: the model of method {method!r} is damaged ({error})") from None
-        segmenter = cls(
+        return cls(
             method,
             words,
             implementation,
             fold=bool(directory.setting("fold_width")),
             maximum_length=int(directory.setting("maximum_length")),
         )
-        segmenter.about = directory.config.get("about", {})
-        return segmenter
 
 
 class SegmentationStream:

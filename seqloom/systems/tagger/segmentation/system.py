@@ -15,10 +15,9 @@ from seqloom.data.tagged.formats import ReadOptions, read
 from seqloom.data.tagged.words import BMES
 from seqloom.errors import ConfigError, DataError
 from seqloom.systems.baseline import Baseline, Progress
-from seqloom.systems.contract import Dataset, Splits, System
-from seqloom.systems.evaluation import Confusion, Evaluation, Metric, Panel, Readings, class_table, length_table
+from seqloom.systems.contract import Dataset, Sample, Splits, System
+from seqloom.systems.evaluation import Evaluation, Metric, Panel, Readings, class_panels, length_table
 from seqloom.systems.saved import ModelDirectory
-from seqloom.systems.tagger.metrics import Counts
 from seqloom.systems.tagger.segmentation import methods
 from seqloom.systems.tagger.segmentation.config import PredictOptions, SegmenterConfig, SegmenterDataConfig
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary
@@ -102,6 +101,26 @@ class SegmenterSystem(System[SegmenterConfig, Words, Segmenter]):
     def restore(self, directory: ModelDirectory) -> Segmenter:
         """The segmenter of a directory."""
         return Segmenter.from_directory(directory)
+
+    def sample(self) -> Sample[Words]:
+        """A few short sentences."""
+        lines = [
+            "我 是 中国人 。",
+            "他 在 北京 大学 读书 。",
+            "中国 人民 热爱 和平 。",
+            "李国庆 节日 在 加班 。",
+            "北京 是 首都",
+        ]
+        features = {"token": 16, "bigram_left": 8, "bigram_right": 8, "lexicon": 8}
+        model = {"features": features, "hidden_size": 16, "dropout_input": 0, "dropout_output": 0, "unknown_rate": 0}
+        return Sample(
+            sections={"model": model, "training": {"epochs": 25, "batch_size": 2, "learning_rate": 0.02}},
+            examples=[line.split() for line in lines],
+            lines=["他是中国人。", "首都", "李国庆在北京大学加班。我读书。"],
+            inputs=["他是中国人。", "首都"],
+            goal=("f1", 1.0, 1.0),
+            stream="他是中国人。李国庆在北京大学加班。”我读书",
+        )
 
     def baselines(self) -> Mapping[str, Baseline]:
         """Dictionary methods, models of counts, and a CRF of features."""
@@ -212,15 +231,7 @@ def _by_tag(result: SegmentationScore) -> Iterator[Panel]:
 
     gold, system = (bmes_ids([getattr(line, side) for line in result.lines]) for side in ("gold", "system"))
     tags = len(BMES)
-    confusion = np.bincount(gold * tags + system, minlength=tags * tags).reshape(tags, tags)
-    correct, predicted, support = confusion.diagonal(), confusion.sum(0), confusion.sum(1)
-    classes = []
-    for index, name in enumerate(BMES):
-        counts = Counts(int(correct[index]), int(predicted[index]), int(support[index]))
-        row = {"precision": counts.precision, "recall": counts.recall, "f1": counts.f1, "support": counts.support}
-        classes.append({"class": name, **row})
-    yield class_table(classes)
-    yield Confusion("confusion", "Confusions", list(BMES), confusion.tolist())
+    yield from class_panels(BMES, np.bincount(gold * tags + system, minlength=tags * tags).reshape(tags, tags))
 
 
 def _example(segmenter: Segmenter, text: str) -> dict[str, Any]:
