@@ -12,6 +12,8 @@ from seqloom.data.kinds import Kind, choose
 
 __all__ = ["parse_for_kind"]
 
+_DECIDING = ("data", "as", "kind")
+
 K = TypeVar("K", bound=Kind)
 
 
@@ -49,12 +51,14 @@ def parse_for_kind(
     every = CommandLine(f"seqloom {verb}", fields_of_any(commands.values()), ("data",), summary)
     offer(every)
     given = dict(every.read([text for text in argv if text not in ("-h", "--help")]))
-    if not given.keys() & {"data", "as", "kind"}:
+    deciding = {field.name: field for field in every.leaves if field.name in given and field.name in _DECIDING}
+    if not deciding:
         shared = _shared(named, kinds)
         about = f"{summary}; with DATA, --as or --kind this help has the options for such data"
         CommandLine(every.program, fields_of(shared), ("data",), about).help_if_asked(argv)
         parse(shared, [], verb=verb, positional=("data",))
-    kind = choose(kinds, given.get("data", STDIN), given.get("as", "auto"), given.get("kind", ""))
+    said = {name: every.convert(field, given[name]) for name, field in deciding.items()}
+    kind = choose(kinds, said.get("data", STDIN), said.get("as", "auto"), said.get("kind", ""))
     about, of_kind = describe(kind)[1], f"{verb} --kind {kind.name}"
     return kind, parse(commands[kind.name], argv, verb=of_kind, summary=about, positional=("data",))
 

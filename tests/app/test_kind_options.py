@@ -106,8 +106,11 @@ def test_a_format_or_a_name_decides_before_the_look_of_the_file(verb, pulses, se
     [
         (["FILE", "--scheme", "bio"], "'--scheme' is not an option of seqloom check --kind pulses"),
         (["FILE", "--shceme", "bio"], "'--shceme' is not an option of seqloom check; did you mean '--scheme'?"),
-        (["FILE", "--kind", "pulse"], "'pulse' is not a known kind of data; did you mean 'pulses'?"),
-        (["FILE", "--as", "puls"], "'puls' is not a known format; did you mean 'pulse'?"),
+        (
+            ["FILE", "--kind", "pulse"],
+            "--kind: 'pulse' is not one of 'pulses', 'tagged' (seqloom check --help says how)",
+        ),
+        (["FILE", "--as", "puls"], "--as: 'puls' is not one of 'auto', 'pulse', 'columns'"),
         (["FILE", "--highest", "x"], "--highest: 'x' is not a whole number"),
         (["BINARY"], "none of the kinds of data recognises it; name its kind, one of pulses, tagged"),
         (["--highest", "3"], "seqloom check needs DATA"),

@@ -20,8 +20,12 @@ class Wave:
 
 
 @pytest.fixture
-def registered(monkeypatch):
-    monkeypatch.setattr(kinds, "KINDS", dict(kinds.KINDS))
+def alone(monkeypatch):
+    monkeypatch.setattr(kinds, "KINDS", {"tagged": kinds.KINDS["tagged"]})
+
+
+@pytest.fixture
+def registered(alone):
     kinds.register_kind(Wave)
 
 
@@ -84,7 +88,7 @@ def test_text_aligned_files_and_damaged_archives_pass_for_tagged_text(tmp_path):
     assert recognised == contents.keys() - {"binary", "wide"} | {"p", "q"}
 
 
-def test_python_checks_as_the_command_line_does(tmp_path):
+def test_python_checks_as_the_command_line_does(alone, tmp_path):
     file = tmp_path / "a.conll"
     file.write_text("a B-X\nb I-X\nc O\n", encoding="utf-8")
     report = seqloom.check(file)
