@@ -173,8 +173,8 @@ class Contents:
     config: Mapping[str, Any]
     tensors: Mapping[str, NDArray[Any]]
     title: str
-    purpose: str
-    usage: str
+    purpose: str = ""
+    usage: str = "```\nseqloom predict MODEL FILE\n```"
     vocabularies: Callable[[Path], None] = lambda folder: None
 
 

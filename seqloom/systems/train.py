@@ -147,10 +147,10 @@ def train_run(
     stored, first = run / "config.yaml", first_process()
     if first and stored.exists() and not resume:
         raise ConfigError(f"{run} holds a run already; continue it with --resume, or choose another --out")
-    check_place(run, _SPACE)
-    if first and not resume:
-        write_atomic(stored, to_yaml(config))
     try:
+        check_place(run, _SPACE)
+        if first and not resume:
+            write_atomic(stored, to_yaml(config))
         return train_system(registered.load(), config, run, resume=resume, command=command, objects=objects)
     except SeqloomError:
         if first:
@@ -160,7 +160,7 @@ def train_run(
 
 def _forget_unbegun(run: Path) -> None:
     """Takes back the configuration of a run that a mistake stopped before it began, so that the next try can have the place."""
-    if not any((run / name).exists() for name in ("checkpoints", "metrics.jsonl", "model")):
+    if run.is_dir() and not any((run / name).exists() for name in ("checkpoints", "metrics.jsonl", "model")):
         (run / "config.yaml").unlink(missing_ok=True)
         if not any(run.iterdir()):
             run.rmdir()

@@ -75,9 +75,6 @@ class Classifier(Network):
     def forward(self, batch: Batch) -> Tensor:
         return nn.functional.cross_entropy(self.scores(batch), batch.targets)
 
-    def terms(self, batch: Batch) -> float:
-        return float(len(batch.lengths))
-
 
 class CsvClassifier(SavedModel):
     system = "csv_classifier"
@@ -93,7 +90,7 @@ class CsvClassifier(SavedModel):
     def contents(self) -> Contents:
         save = lambda folder: self.labels.save(folder / "labels.json")  # noqa: E731
         config = {"model": asdict(self.config)}
-        return Contents(config, weights_of(self.network), "Classifier of rows", "Tells rows apart.", "", save)
+        return Contents(config, weights_of(self.network), "Classifier of rows", vocabularies=save)
 
 
 @register
@@ -139,13 +136,8 @@ class CsvSystem(System[Config, Row, CsvClassifier]):
             Row("up", (0.2, 0.9)),
             Row("down", (0.9, 0.5, 0.1)),
         ]
-        return Sample(
-            sections={"training": {"epochs": 40, "batch_size": 2, "learning_rate": 0.02}},
-            examples=rows,
-            lines=["0.1,0.7", "0.9,0.6,0.3,0.1"],
-            inputs=[[0.1, 0.7], [0.9]],
-            goal=("accuracy", 1.0, 1.0),
-        )
+        training, lines = {"epochs": 40, "batch_size": 2, "learning_rate": 0.02}, ["0.1,0.7", "0.9,0.6,0.3,0.1"]
+        return Sample({"training": training}, rows, lines, [[0.1, 0.7], [0.9]], ("accuracy", 1.0, 1.0))
 
 
 def _rows(source: Source, labelled: bool = True) -> Iterator[Row]:
