@@ -162,3 +162,10 @@ def test_completion_knows_the_options_of_all_kinds(verb, pulses):
 def test_a_single_kind_needs_no_name(sentences, capsys):
     with pytest.raises(ConfigError, match="'--kind' is not an option of seqloom check"):
         check.run([str(sentences), "--kind", "tagged"])
+
+
+def test_the_verbs_import_no_kind_of_data():
+    rooms = [place.parent.name for place in Path(kinds.__file__).parent.glob("*/__init__.py")]
+    sources = [file.read_text(encoding="utf-8") for file in Path(check.__file__).parent.rglob("*.py")]
+    assert "tagged" in rooms
+    assert not [room for room in rooms for source in sources if f"seqloom.data.{room}" in source]
