@@ -4,14 +4,30 @@ import math
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from seqloom.errors import ConfigError, ModelError, SeqloomError
 
-__all__ = ["Algorithm", "crfsuite", "open_model", "train_model"]
+__all__ = ["Algorithm", "FeatureCrfConfig", "crfsuite", "open_model", "train_model"]
 
 Algorithm = Literal["lbfgs", "perceptron"]
+
+
+@dataclass(frozen=True)
+class FeatureCrfConfig:
+    """Settings of a feature CRF.
+
+    Args:
+        algorithm: how the feature CRF is trained: as an averaged perceptron, or by L-BFGS in ten times the time.
+        c2: strength of its L2 penalty under L-BFGS.
+        iterations: of its training; L-BFGS needs 100 to 200, the perceptron about 10.
+    """
+
+    algorithm: Algorithm = "perceptron"
+    c2: float = 0.5
+    iterations: int = 10
 
 
 def crfsuite() -> Any:

@@ -12,7 +12,8 @@ from seqloom.systems.check import check_system
 from seqloom.systems.registry import SYSTEMS
 
 FILE = Path(__file__).with_name("csv_classifier.py")
-TRAIN = "".join(f"up,0.{n},0.{n + 2},0.{n + 4}\ndown,0.{n + 4},0.{n + 1}\n" for n in range(5)) * 3
+ROWS = ("up,0.{0},0.{2},0.{4}", "down,0.{4},0.{2},0.{1}", "down,0.{4},0.{0}")
+TRAIN = "".join(row.format(*range(n, n + 5)) + "\n" for n in range(5) for row in ROWS) * 2
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from seqloom.systems.crfsuite import FeatureCrfConfig
+
 __all__ = ["BASELINES", "Baseline", "StatisticsConfig"]
 
 Baseline = Literal["most_frequent", "hmm", "crf"]
@@ -10,19 +12,13 @@ BASELINES: tuple[str, ...] = get_args(Baseline)
 
 
 @dataclass(frozen=True)
-class StatisticsConfig:
-    """Settings of the methods without a network.
+class StatisticsConfig(FeatureCrfConfig):
+    """Settings of the methods without a network; those of the feature CRF are :class:`FeatureCrfConfig`'s.
 
     Args:
         longest_suffix: of the hidden Markov model: characters of the longest ending that tells of an unknown word.
         rare: words seen at most so often tell what endings mean.
-        algorithm: how the feature CRF is trained: as an averaged perceptron, or by L-BFGS in ten times the time.
-        c2: strength of its L2 penalty under L-BFGS.
-        iterations: of its training; L-BFGS needs 100 to 200, the perceptron about 10.
     """
 
     longest_suffix: int = 10
     rare: int = 10
-    algorithm: Literal["lbfgs", "perceptron"] = "perceptron"
-    c2: float = 0.5
-    iterations: int = 10

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from seqloom.systems.config import FilesConfig
+from seqloom.systems.crfsuite import FeatureCrfConfig
 from seqloom.systems.tagger.config import TaggerModelConfig
 from seqloom.training.config import TrainingConfig
 
@@ -41,22 +42,16 @@ class SegmenterDataConfig(FilesConfig):
 
 
 @dataclass(frozen=True)
-class StatisticsConfig:
-    """Settings of the methods without a network.
+class StatisticsConfig(FeatureCrfConfig):
+    """Settings of the methods without a network; those of the feature CRF are :class:`FeatureCrfConfig`'s.
 
     Args:
         delta: added to every word count of the unigram model.
         interpolation: weight of the bigram against the unigram probability.
-        algorithm: how the feature CRF is trained: as an averaged perceptron, or by L-BFGS in ten times the time.
-        c2: strength of its L2 penalty under L-BFGS.
-        iterations: of its training; L-BFGS needs 100 to 200, the perceptron about 10.
     """
 
     delta: float = 0.1
     interpolation: float = 0.5
-    algorithm: Literal["lbfgs", "perceptron"] = "perceptron"
-    c2: float = 0.5
-    iterations: int = 10
 
 
 def _default_model() -> TaggerModelConfig:
