@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         systems,
         training,
     )
+    from seqloom.data.kinds import check
     from seqloom.layers.explanation import explain
     from seqloom.layers.quantized import quantize
     from seqloom.layers.recurrent import Recurrent
@@ -34,6 +35,7 @@ __all__ = [
     "Recurrent",
     "accelerate",
     "cells",
+    "check",
     "data",
     "decoding",
     "engine",
@@ -54,6 +56,7 @@ __all__ = [
 _NAMES = {
     "Recurrent": "seqloom.layers.recurrent",
     "accelerate": "seqloom.nn.swap",
+    "check": "seqloom.data.kinds",
     "explain": "seqloom.layers.explanation",
     "load": "seqloom.systems.registry",
     "quantize": "seqloom.layers.quantized",

@@ -19,7 +19,7 @@ import contextlib
 import dataclasses
 import sys
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, Literal, TypeVar
 
@@ -28,7 +28,7 @@ from seqloom.configuration.fields import Field, fields_of
 from seqloom.configuration.values import convert, expected
 from seqloom.errors import ConfigError, did_you_mean
 
-__all__ = ["CommandLine", "command_line_of", "parse"]
+__all__ = ["CommandLine", "command_line_of", "fields_of_any", "offer", "parse"]
 
 T = TypeVar("T")
 
@@ -46,8 +46,7 @@ def parse(
             (with the option, the value and what was expected). The dataclass's own ConfigError passes through.
     """
     command = CommandLine(f"seqloom {verb}", fields_of(options_class), tuple(positional), summary=summary)
-    if _asked.get():
-        raise _Answer(command)
+    offer(command)
     command.help_if_asked(argv)
     given = dict(command.read(argv))
     missing = [command.place(field) for field in command.leaves if field.required and field.name not in given]
@@ -249,6 +248,23 @@ _asked: ContextVar[bool] = ContextVar("_asked", default=False)
 class _Answer(BaseException):
     def __init__(self, command: CommandLine) -> None:
         self.command = command
+
+
+def offer(command: CommandLine) -> None:
+    """Ends the verb here, where `command_line_of` only asks for its options."""
+    if _asked.get():
+        raise _Answer(command)
+
+
+def fields_of_any(classes: Iterable[type]) -> list[Field]:
+    """The options of several dataclasses, each name once, with the choices of all."""
+    found: dict[str, Field] = {}
+    for field in (field for one in classes for field in fields_of(one)):
+        other = found.setdefault(field.name, field)
+        if other is not field and typing.get_origin(field.kind) is typing.get_origin(other.kind) is Literal:
+            choices = dict.fromkeys((*typing.get_args(other.kind), *typing.get_args(field.kind)))
+            found[field.name] = dataclasses.replace(other, kind=Literal[tuple(choices)])
+    return list(found.values())
 
 
 def command_line_of(run: Callable[[list[str]], int], argv: Sequence[str]) -> CommandLine:

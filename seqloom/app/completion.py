@@ -3,12 +3,11 @@
 import argparse
 import importlib
 import shlex
-import typing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from seqloom.app.command import CommandLine, command_line_of, parse
-from seqloom.configuration.fields import Field, fields_of
+from seqloom.app.command import CommandLine, command_line_of, fields_of_any, parse
+from seqloom.configuration.fields import Field
 
 __all__ = ["SUMMARY", "run"]
 
@@ -77,11 +76,4 @@ def _of_all_systems(what: Literal["config", "predict"]) -> list[Field]:
     """The keys of every system's recipes, or the options of its predictions; of one name, with the choices of all."""
     from seqloom.systems.registry import SYSTEMS
 
-    found: dict[str, Field] = {}
-    for one in SYSTEMS.values():
-        for field in fields_of(one.config_class() if what == "config" else one.options_class()):
-            other = found.setdefault(field.name, field)
-            if other is not field and typing.get_origin(field.kind) is typing.get_origin(other.kind) is Literal:
-                choices = dict.fromkeys((*typing.get_args(other.kind), *typing.get_args(field.kind)))
-                found[field.name] = replace(other, kind=Literal[tuple(choices)])
-    return list(found.values())
+    return fields_of_any(one.config_class() if what == "config" else one.options_class() for one in SYSTEMS.values())

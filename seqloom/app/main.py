@@ -16,7 +16,7 @@ VERBS = {
     "evaluate": "score one or several models on data, with the exact decoding of predict",
     "predict": "apply a model to a file or to standard input",
     "check": "look for problems in data before any training",
-    "convert": "write tagged sentences in another format, or under another scheme of tags",
+    "convert": "write data in another format",
     "info": "say what a model directory holds and how it was made",
     "report": "write the self-contained HTML report of a run",
     "recipes": "list the recipes, or copy one to own it",

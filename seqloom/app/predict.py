@@ -1,11 +1,11 @@
 """``seqloom predict``: a model applied to a file or to standard input, lines out as soon as they are known."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 from seqloom.app.command import parse
+from seqloom.app.terminal import write_pieces
 from seqloom.errors import ConfigError
 
 SUMMARY = "apply a model to a file or to standard input"
@@ -41,11 +41,7 @@ def run(argv: list[str]) -> int:
     )
     model = load(options.model)
     own = own_class(**{field.name: getattr(options, field.name) for field in dataclasses.fields(own_class)})
-    for piece in registered.load().predict(model, Source(options.file, options.encoding), own):
-        if isinstance(piece, bytes):
-            sys.stdout.buffer.write(piece)
-        else:
-            sys.stdout.write(f"{piece}\n")
+    write_pieces(registered.load().predict(model, Source(options.file, options.encoding), own))
     return 0
 
 

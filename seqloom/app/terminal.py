@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # the help of a verb prints without it
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-__all__ = ["facts", "print_json", "printable", "show", "table"]
+__all__ = ["facts", "print_json", "printable", "show", "table", "write_pieces"]
 
 _UNBOUNDED = 100_000
 
@@ -75,6 +75,16 @@ def facts(rows: Iterable[tuple[str, str]]) -> Table:
 def print_json(value: Any) -> None:
     """One JSON document on standard output, characters as themselves; what is not a finite number becomes null."""
     print(json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def write_pieces(pieces: Iterable[str | bytes]) -> None:
+    """Writes output as it comes: lines without their ends, and bytes as they are."""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            sys.stdout.flush()  # what was written as text comes first
+            sys.stdout.buffer.write(piece)
+        else:
+            sys.stdout.write(f"{piece}\n")
 
 
 def _finite(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Reading and writing what people have: file formats, tagging schemes, vocabularies, batches, word vectors, checks.
 
-`read` takes any file of sentences; `seqloom.data.tagged.check.check` says what is wrong with the files of a training.
+`read` takes any file of sentences; `seqloom.check` says what is wrong with data of any kind in `seqloom.data.kinds`.
 
 The names below are imported when they are first used, as those of `seqloom` are.
 """

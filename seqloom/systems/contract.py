@@ -90,6 +90,7 @@ class System(ABC, Generic[Config, Example, Model]):
         options: the frozen dataclass of ``predict``'s options, with ``format`` and ``nbest``; no torch.
         examples: what its examples are called, in the plural.
         takes: what ``predict`` reads, for the help.
+        kind: the kind of its data, as `seqloom.data.kinds` knows it; empty where no such kind is.
     """
 
     name: ClassVar[str]
@@ -99,6 +100,7 @@ class System(ABC, Generic[Config, Example, Model]):
     options: ClassVar[type] = PlainOptions
     examples: ClassVar[str] = "examples"
     takes: ClassVar[str] = "a text file, compressed or not, or - for standard input"
+    kind: ClassVar[str] = ""
 
     # What a system must say ------------------------------------------------------------------------------------------
 

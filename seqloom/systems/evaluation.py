@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from seqloom.scores.counts import Counts
+from seqloom.scores.counts import Counts, class_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -164,8 +164,12 @@ class Text:
         return {}
 
 
-def class_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def class_table(classes: Mapping[str, Counts]) -> Table:
     """Scores of each class: rows of ``class``, ``precision``, ``recall``, ``f1`` and ``support``."""
+    rows = [
+        {"class": name, "precision": one.precision, "recall": one.recall, "f1": one.f1, "support": one.support}
+        for name, one in classes.items()
+    ]
     columns = (
         Column("class", "class", "text"),
         Column("f1", "F1", "bar"),
@@ -182,13 +186,9 @@ def class_panels(labels: Sequence[str], counts: NDArray[Any]) -> tuple[Table, Co
     Args:
         counts: (K, K) how often each gold label (row) was taken for each label (column).
     """
-    correct, predicted, support = counts.diagonal(), counts.sum(0), counts.sum(1)
-    rows = []
-    for index, label in enumerate(labels):
-        scores = Counts(int(correct[index]), int(predicted[index]), int(support[index]))
-        row = {"precision": scores.precision, "recall": scores.recall, "f1": scores.f1, "support": scores.support}
-        rows.append({"class": label, **row})
-    return class_table(rows), Confusion("confusion", "Confusions", list(labels), counts.tolist())
+    return class_table(class_counts(labels, counts)), Confusion(
+        "confusion", "Confusions", list(labels), counts.tolist()
+    )
 
 
 def length_table(rows: Sequence[Mapping[str, Any]]) -> Table:

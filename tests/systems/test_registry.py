@@ -1,6 +1,7 @@
 import pytest
 
 import seqloom
+from seqloom.data.kinds import KINDS
 from seqloom.errors import ConfigError, ModelError
 from seqloom.systems.reading import split_data
 from seqloom.systems.registry import SYSTEMS, system
@@ -31,6 +32,7 @@ def test_every_system_has_its_configuration_and_options(name):
     assert (registered.name, registered.family, registered.summary) == (own.name, own.family, own.summary)
     assert (registered.config_class(), registered.options_class()) == (own.config, own.options)
     assert registered.takes == own.takes
+    assert own.kind in ("", *KINDS)
 
 
 def test_unknown_systems_are_named(tmp_path):

@@ -1,13 +1,14 @@
-"""``seqloom check``: read files as a training would, and say all that is wrong or odd with them before it starts."""
+"""Files of tagged sentences read as a training would, with all that is wrong or odd about them said before it starts."""
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from seqloom.data.checking import CheckReport, Section
 from seqloom.data.embeddings import Coverage, load_embeddings
-from seqloom.data.files import STDIN, checksum
+from seqloom.data.files import DAMAGE, STDIN, checksum
+from seqloom.data.findings import Finding, finding_of, line_troubles, listed
 from seqloom.data.sources import aligned_files
 from seqloom.data.tagged.comparisons import (
     foreign_labels,
@@ -17,63 +18,33 @@ from seqloom.data.tagged.comparisons import (
     width_mismatch,
 )
 from seqloom.data.tagged.corpus import Corpus, CorpusReport
-from seqloom.data.tagged.findings import (
-    Finding,
-    Severity,
-    label_troubles,
-    line_troubles,
-    listed,
-    long_sentences,
-    tag_troubles,
-)
+from seqloom.data.tagged.findings import label_troubles, long_sentences, tag_troubles
 from seqloom.data.tagged.formats import ReadOptions, read
 from seqloom.errors import ConfigError, DataError
 
-__all__ = ["CheckReport", "check"]
-
-_PLACE = re.compile(r"(?P<where>.*?:\d+): (?P<message>.*)", re.DOTALL)
-_ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
+__all__ = ["TaggedReport", "check"]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What was found in the files of a training.
+@dataclass(frozen=True)
+class TaggedReport(CheckReport):
+    """What was found in the files of a training on tagged sentences.
 
     Attributes:
         corpora: the counts of each file that could be read, by split.
-        findings: errors first, then warnings, then notes.
         checksums: the SHA-256 of each file, by split.
         coverage: how the training file's words, or else the first file's, are found among word vectors.
     """
 
-    corpora: dict[str, CorpusReport]
-    findings: tuple[Finding, ...]
-    checksums: dict[str, str]
+    corpora: dict[str, CorpusReport] = field(default_factory=dict)
+    checksums: dict[str, str] = field(default_factory=dict)
     coverage: Coverage | None = None
 
-    def count(self, severity: Severity) -> int:
-        """How many findings are of this severity."""
-        return sum(finding.severity == severity for finding in self.findings)
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether nothing was found that stops a training or spoils its figures."""
-        return not self.count("error")
-
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Severity, place and sentence of each finding, as text."""
-        return [(finding.severity, finding.where, finding.message) for finding in self.findings]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same, for JSON."""
+    def contents(self) -> dict[str, Any]:
+        """The counts of the files as numbers."""
         return {
             "corpora": {split: report.to_dict() for split, report in self.corpora.items()},
             "checksums": self.checksums,
             "embeddings": self.coverage.to_dict() if self.coverage is not None else None,
-            "findings": [finding.to_dict() for finding in self.findings],
-            "errors": self.count("error"),
-            "warnings": self.count("warning"),
-            "notes": self.count("note"),
         }
 
 
@@ -84,7 +55,7 @@ def check(
     *,
     limit: int = 10,
     embeddings: str | Path | None = None,
-) -> CheckReport:
+) -> TaggedReport:
     """Check the files of a training, without stopping at the first trouble.
 
     Args:
@@ -110,7 +81,7 @@ def check(
         try:
             corpora[split] = read(path, format, chosen)
         except DataError as problem:
-            findings.append(_finding_of(problem, str(path)))
+            findings.append(finding_of(problem, path))
         files = _files(path)
         if files:
             checksums[split] = checksum(path)
@@ -121,11 +92,19 @@ def check(
         findings += listed(_alone(corpus), limit)
         findings += listed(_compared(split, corpus, corpora.get("train")), limit)
     findings += mixed_schemes(corpora)
-    findings.sort(key=lambda finding: _ORDER[finding.severity])
     coverage = _coverage(corpora, embeddings) if embeddings is not None else None
-    return CheckReport(
-        {split: corpus.report for split, corpus in corpora.items()}, tuple(findings), checksums, coverage
-    )
+    reports = {split: corpus.report for split, corpus in corpora.items()}
+    sections = [_section(report, checksums.get(split, "")) for split, report in reports.items()]
+    if coverage is not None:
+        sections.append(Section(coverage.rows()))
+    return TaggedReport(tuple(findings), tuple(sections), reports, checksums, coverage)
+
+
+def _section(report: CorpusReport, sha256: str) -> Section:
+    counted = {"labels": report.labels, "spans": report.spans, "sentence labels": report.sentence_labels}
+    rows = [(name, value) for name, value in report.rows() if name not in counted]
+    distributions = {name.removesuffix("s"): counts for name, counts in counted.items()}
+    return Section([*rows, ("sha256", sha256)], distributions)
 
 
 def _files(path: str | Path) -> tuple[Path, ...]:
@@ -145,11 +124,9 @@ def _coverage(corpora: Mapping[str, Corpus], path: str | Path) -> Coverage | Non
 
 
 def _lines(path: str | Path, encoding: str, keeps_empty_lines: bool, limit: int) -> list[Finding]:
-    if encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
-        return []  # these files are not made of byte lines; reading them has checked their encoding
     try:
         return list(listed(line_troubles(path, encoding, keeps_empty_lines), limit))
-    except DataError:
+    except (DataError, *DAMAGE):
         return []  # the file cannot be opened or unpacked, which reading has reported
 
 
@@ -169,10 +146,3 @@ def _compared(split: str, corpus: Corpus, training: Corpus | None) -> Iterator[F
     yield from foreign_labels(split, corpus, training)
     yield from unknown_tokens(split, corpus, training)
     yield from width_mismatch(split, corpus, training)
-
-
-def _finding_of(problem: DataError, path: str) -> Finding:
-    found = _PLACE.match(str(problem))
-    if found is None:
-        return Finding("error", "reading", path, str(problem).removeprefix(f"{path}: ").removeprefix(f"{path} "))
-    return Finding("error", "reading", found["where"], found["message"])

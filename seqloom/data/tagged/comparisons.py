@@ -3,8 +3,8 @@
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
+from seqloom.data.findings import Finding
 from seqloom.data.tagged.corpus import Corpus
-from seqloom.data.tagged.findings import Finding
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import did_you_mean
 

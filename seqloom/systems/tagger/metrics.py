@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.tagged.schemes import Scheme, as_scheme, spans_from
-from seqloom.scores.counts import Counts
+from seqloom.scores.counts import Counts, class_counts, confusion_matrix, ratio
 
 __all__ = [
     "TOKEN_SIGNATURE",
-    "Counts",
     "Mode",
     "SpanScores",
     "TokenScores",
@@ -55,17 +54,17 @@ class TokenScores:
     @property
     def accuracy(self) -> float:
         """Right tags per token; 0 where there is no token."""
-        return self.correct / self.tokens if self.tokens else 0.0
+        return ratio(self.correct, self.tokens)
 
     @property
     def sentence_accuracy(self) -> float:
         """Sentences without an error per sentence."""
-        return self.correct_sentences / self.sentences if self.sentences else 0.0
+        return ratio(self.correct_sentences, self.sentences)
 
     @property
     def macro_f1(self) -> float:
         """The mean of the tags' F1, over the tags that are expected or given out."""
-        return sum(counts.f1 for counts in self.tags.values()) / len(self.tags) if self.tags else 0.0
+        return ratio(sum(counts.f1 for counts in self.tags.values()), len(self.tags))
 
     def to_dict(self) -> dict[str, Any]:
         """Rates and counts, for JSON."""
@@ -197,19 +196,14 @@ def aligned(gold: Iterable[Tags], predicted: Iterable[Tags]) -> Iterator[tuple[T
 
 def token_scores(pairs: Counter[tuple[str, str]], sentences: int, perfect: int) -> TokenScores:
     """The scores of counted pairs ``(gold, predicted)``; ``perfect`` of the ``sentences`` have no error."""
-    right: Counter[str] = Counter()
-    given: Counter[str] = Counter()
-    wanted: Counter[str] = Counter()
-    for (expected, found), count in pairs.items():
-        wanted[expected] += count
-        given[found] += count
-        right[expected] += count if expected == found else 0
+    names = sorted({name for pair in pairs for name in pair})
+    matrix = confusion_matrix(pairs, names)
     errors = sorted((-count, pair) for pair, count in pairs.items() if pair[0] != pair[1])
     return TokenScores(
-        correct=right.total(),
-        tokens=wanted.total(),
+        correct=int(matrix.trace()),
+        tokens=pairs.total(),
         sentences=sentences,
         correct_sentences=perfect,
-        tags={tag: Counts(right[tag], given[tag], wanted[tag]) for tag in sorted(wanted | given)},
+        tags=class_counts(names, matrix),
         confusion={pair: -count for count, pair in errors},
     )

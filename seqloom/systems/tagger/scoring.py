@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from seqloom.data.tagged.schemes import scheme_named
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
+from seqloom.scores.counts import confusion_matrix
 from seqloom.systems.evaluation import Confusion, Evaluation, Metric, Readings, Table, class_table, length_table
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.metrics import TOKEN_SIGNATURE, sentence_ratios
@@ -93,12 +94,10 @@ def _panels(
     report: TagReport, sentences: Sequence[Sentence], predicted: Sequence[Sequence[str]]
 ) -> Iterator[Table | Confusion | Readings]:
     classes = report.spans.labels if report.spans is not None else report.tokens.tags
-    rows = [
-        {"class": name, "precision": c.precision, "recall": c.recall, "f1": c.f1, "support": c.support}
-        for name, c in classes.items()
-    ]
-    yield class_table(rows)
-    yield _confusion(report)
+    yield class_table(classes)
+    tags = report.tokens.tags
+    pairs = {**report.tokens.confusion, **{(tag, tag): counts.correct for tag, counts in tags.items()}}
+    yield Confusion("confusion", "Confusions", list(tags), confusion_matrix(pairs, list(tags)).tolist())
     lengths = [
         {
             "from": row.shortest,
@@ -136,17 +135,6 @@ def _metrics(report: TagReport, ratios: Mapping[str, NDArray[Any]]) -> Iterator[
         yield Metric("unknown_accuracy", value, compared="unknown_accuracy")
     if report.unseen_spans is not None:
         yield Metric("unseen_span_recall", report.unseen_spans.recall if report.unseen_spans.support else float("nan"))
-
-
-def _confusion(report: TagReport) -> Confusion:
-    labels = list(report.tokens.tags)
-    place = {label: index for index, label in enumerate(labels)}
-    counts = np.zeros((len(labels), len(labels)), dtype=np.int64)
-    for (gold, given), count in report.tokens.confusion.items():
-        counts[place[gold], place[given]] = count
-    for label, tag in report.tokens.tags.items():
-        counts[place[label], place[label]] = tag.correct
-    return Confusion("confusion", "Confusions", labels, counts.tolist())
 
 
 def _worst(

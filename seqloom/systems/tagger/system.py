@@ -44,6 +44,7 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
     summary = "one tag for each token of CoNLL columns, CoNLL-U, JSON lines or segmented text"
     config, options = TaggerConfig, PredictOptions
     examples = "sentences"
+    kind = "tagged"
 
     def read(self, source: Source, data: TaggerDataConfig | Mapping[str, Any]) -> Dataset[Sentence]:
         """Tagged sentences of a source, and in ``facts`` what their tags are.

@@ -7,6 +7,7 @@ from typing import Any
 
 from seqloom.data.tagged.schemes import Scheme, as_scheme, spans_from
 from seqloom.data.tagged.sentences import Sentence
+from seqloom.scores.counts import ratio
 from seqloom.systems.tagger.metrics import (
     SpanScores,
     TokenScores,
@@ -34,7 +35,7 @@ class Recall:
     @property
     def recall(self) -> float:
         """The part that was found; 0 where nothing was expected."""
-        return self.correct / self.support if self.support else 0.0
+        return ratio(self.correct, self.support)
 
     def to_dict(self) -> dict[str, float]:
         """Rate and counts, for JSON."""

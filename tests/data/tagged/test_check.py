@@ -1,5 +1,6 @@
 """The check finds each planted trouble, at its line, and says nothing about clean files."""
 
+import gzip
 import hashlib
 import json
 
@@ -117,6 +118,14 @@ def test_the_coverage_of_word_vectors_counts_each_way_of_looking_up(files, tmp_p
     assert report.to_dict()["embeddings"]["missing"] == 2
     with pytest.raises(DataError, match="no such file"):
         check(files(train=CLEAN), embeddings=tmp_path / "nothing")
+
+
+def test_a_damaged_archive_is_a_finding(tmp_path):
+    (tmp_path / "train.gz").write_bytes(gzip.compress(CLEAN.encode())[:-12])
+    report = check({"train": tmp_path / "train.gz"})
+    assert [(where, message[:10]) for where, message in found(report, "error", "reading")] == [
+        ("train.gz", "is damaged")
+    ]
 
 
 def test_findings_are_limited_and_the_rest_counted(files):

@@ -13,7 +13,8 @@ from seqeval.scheme import BILOU, IOB1, IOB2, IOBES
 from sklearn.metrics import accuracy_score, confusion_matrix
 from sklearn.metrics import precision_recall_fscore_support as by_tag
 
-from seqloom.systems.tagger.metrics import Counts, score_spans, score_tokens, sentence_ratios
+from seqloom.scores.counts import Counts
+from seqloom.systems.tagger.metrics import score_spans, score_tokens, sentence_ratios
 
 SCHEMES = {"bio": (IOB2, "BI"), "bioes": (IOBES, "BIES"), "bilou": (BILOU, "BILU")}
 

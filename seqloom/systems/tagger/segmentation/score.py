@@ -13,19 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.errors import DataError
+from seqloom.scores.counts import Counts, ratio
 
 __all__ = ["LengthBand", "LineScore", "SegmentationScore", "score_segmentation"]
 
 LENGTH_BANDS = (10, 20, 40, 80)
 """Upper ends, in characters, of the bands of the breakdown by sentence length; a last band is open."""
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else math.nan
-
-
-def _f1(correct: float, gold: float, system: float) -> float:
-    return _ratio(2 * correct, gold + system)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +50,7 @@ class LengthBand:
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall."""
-        return _f1(self.correct, self.gold, self.system)
+        return _words(self).f1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +75,17 @@ class SegmentationScore:
     @property
     def precision(self) -> float:
         """Common spans over system words."""
-        return _ratio(self.correct, self.system)
+        return _words(self).precision
 
     @property
     def recall(self) -> float:
         """Common spans over gold words."""
-        return _ratio(self.correct, self.gold)
+        return _words(self).recall
 
     @property
     def f1(self) -> float:
         """``2 P R / (P + R)``."""
-        return _f1(self.correct, self.gold, self.system)
+        return _words(self).f1
 
     @property
     def f1_ratios(self) -> NDArray[np.int64]:
@@ -103,19 +96,21 @@ class SegmentationScore:
     @property
     def oov_rate(self) -> float:
         """Share of the gold words that training did not have."""
-        return math.nan if self.oov is None else _ratio(self.oov, self.gold)
+        return math.nan if self.oov is None else ratio(self.oov, self.gold, math.nan)
 
     @property
     def oov_recall(self) -> float:
         """Recall over the gold words that training did not have."""
-        return math.nan if self.oov is None or self.oov_correct is None else _ratio(self.oov_correct, self.oov)
+        if self.oov is None or self.oov_correct is None:
+            return math.nan
+        return ratio(self.oov_correct, self.oov, math.nan)
 
     @property
     def iv_recall(self) -> float:
         """Recall over the gold words that training had."""
         if self.oov is None or self.oov_correct is None:
             return math.nan
-        return _ratio(self.correct - self.oov_correct, self.gold - self.oov)
+        return ratio(self.correct - self.oov_correct, self.gold - self.oov, math.nan)
 
     def worst(self, k: int = 20) -> list[LineScore]:
         """The ``k`` lines with the most errors, most first, earlier lines first among equals."""
@@ -132,6 +127,10 @@ class SegmentationScore:
             | {"oov": self.oov, "oov_correct": self.oov_correct, "lines": len(self.lines)},
             "by_length": [{**asdict(band), "f1": None if math.isnan(band.f1) else band.f1} for band in self.bands],
         }
+
+
+def _words(score: LengthBand | SegmentationScore) -> Counts:
+    return Counts(score.correct, predicted=score.system, support=score.gold, empty=math.nan)
 
 
 def _clean(words: Iterable[str]) -> list[str]:

@@ -42,6 +42,7 @@ class SegmenterSystem(System[SegmenterConfig, Words, Segmenter]):
     summary = "words of Chinese text: dictionary, lattice, HMM, feature CRF, BLSTM and BLSTM-CRF methods"
     config, options = SegmenterConfig, PredictOptions
     examples = "lines"
+    kind = "tagged"
 
     def read(self, source: Source, data: SegmenterDataConfig) -> Dataset[Words]:
         """The words of each line of segmented text, whatever format holds them.
