@@ -68,7 +68,7 @@ Direction direction_of(const Program& program, Pass pass, const std::vector<int6
         direction.states.push_back(memory);
     }
     for (size_t i = 0; i < program.arrays.size(); i++) direction.arrays.push_back(numbers.address());
-    if (pass == backward_pass) {
+    if (pass == Pass::backward) {
         direction.output_gradient = numbers.place();
         direction.gradient = numbers.place();
         for (size_t i = 0; i < program.states.size(); i++) direction.carries.push_back(numbers.address());
@@ -83,11 +83,8 @@ void run(Loaded& loaded, int pass, int64_t time, int64_t batch, int64_t features
     Sequence sequence;
     sequence.program = &loaded.program;
     sequence.pass = static_cast<Pass>(pass);
-    sequence.time = time;
-    sequence.batch = batch;
+    sequence.batch = {time, batch, reinterpret_cast<const int64_t*>(counts), reinterpret_cast<const int64_t*>(starts)};
     sequence.features = features;
-    sequence.counts = reinterpret_cast<const int64_t*>(counts);
-    sequence.starts = reinterpret_cast<const int64_t*>(starts);
     for (const auto& description : directions) {
         sequence.directions.push_back(direction_of(loaded.program, sequence.pass, description));
     }

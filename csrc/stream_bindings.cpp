@@ -8,7 +8,7 @@
 
 #include "array_view.h"
 #include "loaded.h"
-#include "stream.h"
+#include "stack.h"
 
 namespace seqloom {
 namespace {
@@ -28,9 +28,9 @@ PackedCell* pack(const Loaded& loaded, int64_t features, const std::vector<int64
     CellWeights cell;
     cell.program = &loaded.program;
     cell.features = features;
-    cell.weight = {floats(linear[0]), linear[1]};
+    cell.weight = {reinterpret_cast<float*>(linear[0]), linear[1]};
     cell.bias = floats(linear[2]);
-    for (const auto& matrix : matrices) cell.matrices.push_back({floats(matrix.at(0)), matrix.at(1)});
+    for (const auto& matrix : matrices) cell.matrices.push_back({reinterpret_cast<float*>(matrix.at(0)), matrix.at(1)});
     for (Address vector : vectors) cell.vectors.push_back(floats(vector));
     return loaded.kernels->pack(cell, static_cast<Weights>(weights), parts, plain).release();
 }
@@ -70,10 +70,7 @@ void run_cells(const std::vector<PackedCell*>& cells, Address x, int64_t stride,
         }
         running.push_back(recurrence.get());
         Passage& passage = passages.emplace_back();
-        passage.time = time;
-        passage.batch = batch;
-        passage.counts = reinterpret_cast<const int64_t*>(counts);
-        passage.starts = reinterpret_cast<const int64_t*>(starts);
+        passage.batch = {time, batch, reinterpret_cast<const int64_t*>(counts), reinterpret_cast<const int64_t*>(starts)};
         passage.turned = d == 1;
         const int64_t rows = counts ? 1 : batch;  // `starts` counts rows, else each step has all of them
         passage.x = {floats(x), rows * stride, stride};
@@ -109,7 +106,7 @@ class NativeStream {
         const Use use(*this);
         const View input(x.ptr(), tensor_type_, tensor_float_.ptr(), "x", false);
         input.expect(stack_.batch, stack_.features);
-        const Rows rows = read(input);
+        const RowsOverTime rows = read(input);
         if (!out.is_none()) {
             const View output(out.ptr(), tensor_type_, tensor_float_.ptr(), "out", true);
             output.expect(stack_.batch, stack_.units);
@@ -172,7 +169,7 @@ class NativeStream {
         return found;
     }
 
-    Rows read(const View& view) {
+    RowsOverTime read(const View& view) {
         if (view.contiguous() && view.strides[0] % 4 == 0) {
             return {reinterpret_cast<const float*>(view.at), 0, view.strides[0] / 4};
         }

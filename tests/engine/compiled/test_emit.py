@@ -99,7 +99,7 @@ class Tile(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("rows", "units")),
         ("accumulators", ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in ("gate_stride", "row_stride")),
-        *((name, ctypes.c_void_p) for name in ("streams", "strides", "sums")),
+        *((name, ctypes.c_void_p) for name in ("operands", "strides", "sums")),
         ("sum_stride", ctypes.c_int64),
     )
 
@@ -186,7 +186,7 @@ def run(address: int, data: Data) -> None:
     tile = Tile(
         rows, data.units, data.accumulators.data_ptr(), data.accumulators.stride(0), data.accumulators.stride(1)
     )
-    tile.streams, tile.strides = ctypes.addressof(pointers), ctypes.addressof(strides)
+    tile.operands, tile.strides = ctypes.addressof(pointers), ctypes.addressof(strides)
     tile.sums, tile.sum_stride = data.sums.data_ptr(), rows
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(tile))
 

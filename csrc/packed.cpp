@@ -1,5 +1,5 @@
 // Packed cells of one instruction set; SEQLOOM_ISA names it.
-#include "recurrence_steps.h"
+#include "packed_recurrence.h"
 
 namespace seqloom::SEQLOOM_ISA {
 namespace {
