@@ -17,10 +17,10 @@ import torch
 import seqloom
 from seqloom.app.machine import describe_machine, installed_versions
 from seqloom.app.tables import markdown_table
-from seqloom.engine import cpu
-from seqloom.engine.compiled.operation import Inputs
-from seqloom.engine.compiled.rows import Rows
-from seqloom.engine.compiled.sequence import run_forward
+from seqloom.engine.runtime import cpu
+from seqloom.engine.runtime.loaded import Inputs
+from seqloom.engine.runtime.rows import Rows
+from seqloom.engine.runtime.sequence import run_forward
 
 
 def fastest(call: Callable[[], object], seconds: float = 1.0) -> float:

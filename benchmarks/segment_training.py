@@ -29,7 +29,7 @@ from torch import Tensor, nn
 import seqloom
 from seqloom.app.configuration import configure
 from seqloom.data.files import checksum
-from seqloom.engine.backend import ENVIRONMENT
+from seqloom.engine.runtime.backend import ENVIRONMENT
 from seqloom.errors import ConfigError
 from seqloom.scores.bootstrap import paired_bootstrap
 from seqloom.systems.tagger.segmentation import methods

@@ -141,7 +141,7 @@ std::vector<std::pair<uint64_t, Epilogue>> built_in_epilogues() {
 
 }  // namespace
 
-std::unique_ptr<PackedCell> pack_cell(const CellWeights& weights, Weights kind, int parts, bool plain);
+std::unique_ptr<PackedCell> pack_cell(const Program& program, const CellWeights& weights, Weights kind, int parts, bool plain);
 
 extern const Kernels set;
 #define SEQLOOM_TEXT_(name) #name

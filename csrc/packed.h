@@ -41,7 +41,7 @@ struct StageLayout {
 
 class Packed final : public PackedCell {
    public:
-    Packed(const CellWeights& weights, const Format& format, int parts);
+    Packed(const Program& program, const CellWeights& weights, const Format& format, int parts);
     std::unique_ptr<Recurrence> begin(int64_t rows, int workers) const override;
     const Program& program() const override { return program_; }
     int64_t features() const override { return features_; }
@@ -160,8 +160,8 @@ inline void Packed::pack_chunk(const CellWeights& weights, const Stage& stage, c
     }
 }
 
-inline Packed::Packed(const CellWeights& weights, const Format& format, int parts)
-    : program_(*weights.program), format_(format), features_(weights.features), parts_(parts) {
+inline Packed::Packed(const Program& program, const CellWeights& weights, const Format& format, int parts)
+    : program_(program), format_(format), features_(weights.features), parts_(parts) {
     lay_out();
     memory_ = zeroed<char>(bytes_);
     for (int part = 0; part < parts_; part++) {

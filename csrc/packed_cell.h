@@ -11,13 +11,13 @@ namespace seqloom {
 
 // How packed weights are stored: bfloat16 rounds them; int8 scales each unit's weights to -127 ... 127, and each source
 // vector to 16 bits by its own largest entry. Products are added up in float, and in exact integers.
-enum class Weights : int { float32, bfloat16, int8 };
+#define SEQLOOM_WEIGHTS(X) X(float32) X(bfloat16) X(int8)
+enum class Weights : int { SEQLOOM_WEIGHTS(SEQLOOM_ENUMERATOR) };
 
 // A cell's weights, read once while they are packed.
 struct CellWeights {
-    const Program* program = nullptr;
     int64_t features = 0;
-    Place weight;          // (linear width, features) of the input product
+    Place weight;                 // (linear width, features) of the input product
     const float* bias = nullptr;  // (linear width), or none
     std::vector<Place> matrices;
     std::vector<const float*> vectors;

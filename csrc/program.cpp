@@ -5,9 +5,6 @@
 namespace seqloom {
 namespace {
 
-constexpr int kMost = 1 << 22;  // no size, width or length in a program is larger
-constexpr int kMostStages = 256, kMostEntries = 256, kMostInstructions = 8192;
-
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("not a kernel program: " + what); }
 
 class Reader {
@@ -192,7 +189,9 @@ Stage read_stage(Reader& reader, const Program& program, Pass pass) {
         stage.products.push_back(read_product(reader, program, pass, stage.width));
         stage.accumulators += static_cast<int>(stage.products.back().gates.size());
     }
-    if (stage.accumulators > 64) refuse("a stage has more than 64 accumulators");
+    if (stage.accumulators > kMostAccumulators) {
+        refuse("a stage has more than " + std::to_string(kMostAccumulators) + " accumulators");
+    }
     stage.operands.resize(reader.in(0, kMostEntries, "the operands of a stage"));
     for (Operand& operand : stage.operands) operand = read_operand(reader, program, pass, 1, false);
     stage.code.resize(reader.in(0, kMostInstructions, "the instructions of a stage"));
@@ -213,7 +212,7 @@ Stage read_stage(Reader& reader, const Program& program, Pass pass) {
 
 Program::Program(const int32_t* words, size_t count) {
     Reader reader(words, count);
-    if (reader.word() != 1) refuse("its version is not 1");
+    if (reader.word() != kVersion) refuse("its version is not " + std::to_string(kVersion));
     linear_width = reader.in(0, kMost, "the width of the input product");
     gradient_width = reader.in(0, kMost, "the width of the gradient");
     states = reader.sizes("a state's size");

@@ -10,7 +10,12 @@
 
 namespace seqloom {
 
-// The names and numbers of these enumerations are those of seqloom/engine/compiled/form.py, which a test compares.
+// What a program may have at most; a test compares these with what lowering keeps to.
+constexpr int kVersion = 1;
+constexpr int kMost = 1 << 22;  // any size, width or length
+constexpr int kMostStages = 256, kMostEntries = 256, kMostAccumulators = 64, kMostInstructions = 8192;
+
+// The names and numbers of these enumerations are those of seqloom/engine/lowering/form.py, which a test compares.
 #define SEQLOOM_OPS(X) \
     X(load) X(load_row) X(accumulator) X(constant) X(add) X(sub) X(mul) X(div) X(neg) X(reciprocal) X(sigmoid) X(tanh) \
     X(relu) X(exp) X(log) X(softplus) X(abs) X(sign) X(sqrt) X(minimum) X(maximum) X(less) X(less_equal) X(equal) \

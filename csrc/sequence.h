@@ -61,7 +61,7 @@ struct Kernels {
     int lanes;
     void (*run)(const Sequence& sequence, Division division, int threads);
     std::vector<std::pair<uint64_t, Epilogue>> (*built_in)();
-    std::unique_ptr<PackedCell> (*pack)(const CellWeights& weights, Weights kind, int parts, bool plain);
+    std::unique_ptr<PackedCell> (*pack)(const Program& program, const CellWeights& weights, Weights kind, int parts, bool plain);
 };
 const Kernels* kernels(const char* name);          // null where this machine or this build has none of that name
 std::vector<const char*> instruction_sets();       // those that this machine can run, best first

@@ -4,7 +4,7 @@
 
 namespace seqloom {
 
-// Operands lie in memory (see seqloom/engine/compiled/form.py): operand i of row r and unit u of the tile at
+// Operands lie in memory (see seqloom/engine/lowering/form.py): operand i of row r and unit u of the tile at
 // operands[i][r * strides[i] + u]; one of width 1 at operands[i][r * strides[i]]. Only the last vector may be partial:
 // `units` counts the real ones. Then every operand of that tile has room for whole vectors, and what the code writes into
 // the lanes beyond is thrown away; sums over units must leave those lanes out.

@@ -106,6 +106,6 @@ def _explain(cell: CellDescription) -> None:
 def _backends_here(name: str) -> list[str]:
     """The backends that can run a cell on this machine."""
     from seqloom.app.cells_page import backends
-    from seqloom.engine.compiled import native
+    from seqloom.engine.runtime import native
 
     return [backend for backend in backends(name) if backend != "cpu" or native.available()]

@@ -10,7 +10,7 @@ from seqloom import cells
 from seqloom.app.tables import markdown_table
 from seqloom.cells import CellDescription
 from seqloom.data.files import write_atomic
-from seqloom.engine.compiled import lowering
+from seqloom.engine.lowering import lowering
 
 __all__ = ["backends", "page", "speed_in", "with_speed", "write_page"]
 

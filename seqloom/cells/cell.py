@@ -85,7 +85,7 @@ class Cell(nn.Module):
                 raise ConfigError(f"{type(self).__name__}: {argument} is {value!r}; expected an integer of at least 1")
         self.input_size, self.hidden_size, self.use_bias = input_size, hidden_size, bias
         self._recurrent_mask: Tensor | None = None
-        self._acting: Mapping[str, Tensor] = {}
+        self._replaced: Mapping[str, Tensor] = {}
         self._structures = dict(self.structures())
         self.graph: Graph = graph_of(self)
         self._products = cast(dict[str, _Product], self.graph.products)
@@ -189,32 +189,35 @@ class Cell(nn.Module):
         return self.parameter(full) if full in self.graph.declarations else self._missing(f"the vector '{name}'")
 
     def parameter(self, name: str) -> Tensor:
-        """A declared parameter, as it acts: what :meth:`acting` says, or what its structure makes of what is stored."""
-        if name in self._acting:
-            return self._acting[name]
+        """A declared parameter: what :meth:`replaced_parameters` says, or what its structure makes of what is stored."""
+        if name in self._replaced:
+            return self._replaced[name]
         structure = self._structures.get(name)
         if structure is None:
             value: Tensor = getattr(self, name)
             return value
         constants = [_constant(name, position) for position in range(len(structure.constants))]
-        return structure.act(*(getattr(self, stored) for stored in (*self._stored(name), *constants)))
+        return structure.compute(*(getattr(self, stored) for stored in (*self._stored(name), *constants)))
 
     @contextmanager
-    def acting(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+    def replaced_parameters(self, values: Mapping[str, Tensor]) -> Iterator[None]:
         """While it lasts, :meth:`parameter` answers with these tensors: noisy weights, dropped ones, normalised ones.
 
-        Every backend takes its weights there, so they act on all of them; gradients flow into whatever made them.
+        Every backend takes its weights there, so they hold on all of them; gradients flow into whatever made them.
         """
-        before = self._acting
-        self._acting = {**before, **values}
+        before = self._replaced
+        self._replaced = {**before, **values}
         try:
             yield
         finally:
-            self._acting = before
+            self._replaced = before
 
-    def settled(self) -> AbstractContextManager[None]:
+    acting = replaced_parameters
+    """The former name of :meth:`replaced_parameters`."""
+
+    def cached_parameters(self) -> AbstractContextManager[None]:
         """While it lasts, parameters that are computed from others are not computed again in every step."""
-        return self.acting({name: self.parameter(name) for name in self._structures})
+        return self.replaced_parameters({name: self.parameter(name) for name in self._structures})
 
     def _missing(self, what: str) -> NoReturn:
         raise StepError(

@@ -1,7 +1,7 @@
 """Parameters of a step that are not free: computed from what is stored, so that no optimiser can leave the structure.
 
 A mask that is applied once, when the weights are drawn, is undone by the first step of momentum or weight decay. Here the
-step sees what :meth:`Structure.act` makes of the stored tensors in every call, and gradients reach the stored ones.
+step sees what :meth:`Structure.compute` makes of the stored tensors in every call, and gradients reach the stored ones.
 
 >>> from seqloom.cells import Cell
 >>> from seqloom.engine.operations import tanh
@@ -34,12 +34,12 @@ class Structure:
     """How a declared parameter comes about.
 
     Args:
-        act: the stored tensors, then the constants, to the parameter, differentiable.
+        compute: the stored tensors, then the constants, to the parameter, differentiable.
         stored: names and shapes of what is stored; one tensor of the declared name and shape by default.
         constants: tensors that move with the cell and are never trained.
     """
 
-    act: Callable[..., Tensor]
+    compute: Callable[..., Tensor]
     stored: Mapping[str, tuple[int, ...]] | None = None
     constants: tuple[Tensor, ...] = ()
 
@@ -76,9 +76,9 @@ def constant(value: Tensor) -> Structure:
     return Structure(_itself, {}, (value,))
 
 
-def derived(act: Callable[..., Tensor], **stored: tuple[int, ...]) -> Structure:
+def derived(compute: Callable[..., Tensor], **stored: tuple[int, ...]) -> Structure:
     """A function of stored tensors of these names and shapes, which other parameters may share."""
-    return Structure(act, stored)
+    return Structure(compute, stored)
 
 
 def _antisymmetric(damping: float, u: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqloom.cells.initial import Initialisation
-from seqloom.engine.backend import measure_lengths
+from seqloom.engine.runtime.backend import measure_lengths
 from seqloom.layers.options import check_count
 from seqloom.layers.state import State, make_state
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqloom.engine.backend import measure_lengths
+from seqloom.engine.runtime.backend import measure_lengths
 from seqloom.errors import ConfigError
 from seqloom.layers.causal import CausalConvolution
 from seqloom.layers.dropout import Dropout

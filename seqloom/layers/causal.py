@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from seqloom.engine.backend import measure_lengths
 from seqloom.engine.contract import Ragged
+from seqloom.engine.runtime.backend import measure_lengths
 from seqloom.layers.options import check_count
 from seqloom.layers.state import State, make_state
 

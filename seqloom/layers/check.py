@@ -10,9 +10,9 @@ from torch import Tensor
 
 from seqloom.cells import registry
 from seqloom.cells.cell import Cell
-from seqloom.engine.backend import BACKENDS
 from seqloom.engine.contract import NO_NOISE
 from seqloom.engine.interpreter import evaluate
+from seqloom.engine.runtime.backend import BACKENDS
 from seqloom.errors import ConfigError
 from seqloom.layers.check_kernels import check_compiled, check_golden, check_state_dict, check_stream
 from seqloom.layers.check_subject import (
@@ -178,7 +178,7 @@ def check_backends(subject: Subject) -> None:
         layer, (x, lengths) = subject.layer(bidirectional=bidirectional), batch()
         x.requires_grad_()
         cells = [cell for cell in layer.cells if isinstance(cell, Cell)]
-        able = [name for name, backend in BACKENDS.items() if backend.refusal(cells, NO_NOISE) is None]
+        able = [name for name, backend in BACKENDS.items() if backend.limitation(cells, NO_NOISE) is None]
         for state in (None, random_state(layer, len(lengths))):
             for given in (None, lengths):
                 _compare_backends(subject, layer, able, (x, state, given))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqloom.engine.backend import measure_lengths
+from seqloom.engine.runtime.backend import measure_lengths
 from seqloom.errors import ConfigError
 from seqloom.layers.dropout import dropout as drop
 from seqloom.layers.options import check_choice, check_count, check_probability

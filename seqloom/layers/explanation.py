@@ -10,15 +10,17 @@ from torch import Tensor
 
 from seqloom.cells import registry
 from seqloom.cells.cell import Cell
-from seqloom.engine.backend import Choice, choose, measure_lengths
-from seqloom.engine.compiled import compiler, lowering, native
+from seqloom.engine.codegen import compiler
 from seqloom.engine.contract import Work
-from seqloom.engine.cpu import prepare
 from seqloom.engine.graph import Graph
+from seqloom.engine.lowering import lowering
+from seqloom.engine.runtime import native
+from seqloom.engine.runtime.backend import Choice, choose, measure_lengths
+from seqloom.engine.runtime.cpu import prepare
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import CellLike, Recurrent
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["LayerExplanation", "explain"]
 
 _SIZES = 16, 16
 _PASSES = "forward, training", "forward, inference", "backward"
@@ -29,7 +31,7 @@ _KERNELS_MISSING = (
 
 
 @dataclass(frozen=True)
-class Explanation:
+class LayerExplanation:
     """What runs each layer and what a step of it costs; printing it gives the words."""
 
     choices: tuple[Choice, ...]
@@ -41,7 +43,7 @@ class Explanation:
 
 def explain(
     target: Recurrent | CellLike, x: Tensor | None = None, lengths: Tensor | None = None, *, detail: bool | None = None
-) -> Explanation:
+) -> LayerExplanation:
     """Which backend runs each layer, and why; with the operations and phases of a step.
 
     Args:
@@ -74,7 +76,7 @@ def explain(
             lines += [f"  {line}" for line in _details(first, choice)]
     if not detailed:
         lines += _in_short(firsts, choices)
-    return Explanation(tuple(choices), tuple(lines))
+    return LayerExplanation(tuple(choices), tuple(lines))
 
 
 def _of_layer(layer: Recurrent, work: Work | None) -> tuple[list[str], list[Choice], list[Cell]]:
@@ -127,7 +129,7 @@ def _in_short(cells: Sequence[Cell], choices: Sequence[Choice]) -> Iterator[str]
 
 def _paths(graph: Graph) -> tuple[tuple[native.Path, ...], ...]:
     prepared = graph.lowered["cpu"]
-    return native.paths(prepared.program, prepared.operation.machine)
+    return native.paths(prepared.program, prepared.loaded.machine)
 
 
 def _details(cell: Cell, choice: Choice) -> Iterator[str]:

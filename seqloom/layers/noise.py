@@ -37,7 +37,7 @@ def draw_weights(cell: Cell, drop: float, deviation: float) -> dict[str, Tensor]
         deviation: standard deviation of a normal number that is added to each parameter (Graves 2011). The
             gradient is that at the noisy weights, and is what the clean ones get.
     """
-    acting = {}
+    replaced = {}
     for name, declared in cell.graph.declarations.items():
         value = noisy = cell.parameter(name)
         if deviation:
@@ -45,5 +45,5 @@ def draw_weights(cell: Cell, drop: float, deviation: float) -> dict[str, Tensor]
         if drop and declared.role == "recurrent":
             noisy = dropout(noisy, drop)
         if noisy is not value:
-            acting[name] = noisy
-    return acting
+            replaced[name] = noisy
+    return replaced

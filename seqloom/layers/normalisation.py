@@ -41,8 +41,8 @@ class SequenceNormalisation(nn.Module):
 
     ``BN(W x_t)`` has the mean ``W m`` and the variances ``diag(W S W^T)``, with m and S the mean and the covariance of the
     valid frames: it is a product with a rescaled W plus a shift, which the cell's bias takes in. So the cell runs as ever,
-    on every backend, under :meth:`seqloom.cells.Cell.acting`. The cell's own bias is the shift that batch normalisation
-    learns. The recurrent products are untouched.
+    on every backend, under :meth:`seqloom.cells.Cell.replaced_parameters`. The cell's own bias is the shift that batch
+    normalisation learns. The recurrent products are untouched.
 
     For each input matrix there are a gain (R,), one at first, and running averages of mean and variance (R,) for
     evaluation, as in :class:`torch.nn.BatchNorm1d` (momentum 0.1, epsilon 1e-5, unbiased running variance).
@@ -73,7 +73,7 @@ class SequenceNormalisation(nn.Module):
 
     def forward(self, cell: Cell, moments: Moments | None) -> dict[str, Tensor]:
         """The weights and biases that normalise, by name: by these moments, or by the running averages without any."""
-        acting: dict[str, Tensor] = {}
+        replaced: dict[str, Tensor] = {}
         for name, bias in self.biases.items():
             weight = cell.parameter(name)
             if moments is None:
@@ -83,9 +83,9 @@ class SequenceNormalisation(nn.Module):
                 variance = ((weight @ moments.covariance) * weight).sum(1).clamp(min=0.0)
                 self._average(name, mean.detach(), variance.detach(), moments.count)
             scale = self.get_parameter(f"gain_{name}") * (variance + _EPSILON).rsqrt()
-            acting[name] = weight * scale.unsqueeze(1)
-            acting[bias] = acting.get(bias, cell.parameter(bias)) - scale * mean
-        return acting
+            replaced[name] = weight * scale.unsqueeze(1)
+            replaced[bias] = replaced.get(bias, cell.parameter(bias)) - scale * mean
+        return replaced
 
     def _average(self, name: str, mean: Tensor, variance: Tensor, count: int) -> None:
         unbiased = variance * (count / max(count - 1, 1))

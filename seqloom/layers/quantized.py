@@ -10,14 +10,13 @@ from typing import Any, TypeVar, overload
 import torch
 from torch import Tensor, nn
 
-from seqloom.engine import cpu
-from seqloom.engine.backend import run_layer
-from seqloom.engine.compiled import stream as packed
-from seqloom.engine.compiled.sequence import Rows
-from seqloom.engine.compiled.stream import PackedCell, Weights, check_weights
 from seqloom.engine.contract import Ragged, SequenceCell, States
 from seqloom.engine.interpreter import evaluate
 from seqloom.engine.packing import Packing
+from seqloom.engine.runtime import cpu, packed
+from seqloom.engine.runtime.backend import run_layer
+from seqloom.engine.runtime.packed import PackedCell, Weights, check_weights
+from seqloom.engine.runtime.sequence import Rows
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import Recurrent
 from seqloom.layers.stream import Stream
@@ -67,7 +66,7 @@ class CompressedCell(nn.Module):
         parameters = {name: self.parameter(name) for name in self.graph.declarations}
         return evaluate(self.graph, x, dict(zip(self.state, states, strict=True)), parameters)
 
-    def settled(self) -> AbstractContextManager[None]:
+    def cached_parameters(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def recurrent_mask(self, mask: Tensor | None) -> AbstractContextManager[None]:
@@ -140,7 +139,7 @@ class QuantizedRecurrent(Recurrent):
                 "no gradient flows through a quantized layer; call it on x.detach() or under torch.no_grad()"
             )
         cells = self._cells(layer)
-        objection = self.zoneout or x.dtype != torch.float32 or 0 in x.shape[:2] or packed.refusal(cells)
+        objection = self.zoneout or x.dtype != torch.float32 or 0 in x.shape[:2] or packed.limitation(cells)
         if self.backend not in (None, "cpu") or objection:
             return run_layer(cells, x, ragged, initial, noise=self._noise(), backend=self.backend)
         packing = Packing.of(x, ragged)

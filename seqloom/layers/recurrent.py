@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqloom.cells.cell import Cell
-from seqloom.engine.backend import check_backend, measure_lengths, run_layer
 from seqloom.engine.contract import Noise, Ragged, States
-from seqloom.engine.cpu import prepare
-from seqloom.engine.reference import advance
+from seqloom.engine.runtime.backend import check_backend, measure_lengths, run_layer
+from seqloom.engine.runtime.cpu import prepare
+from seqloom.engine.runtime.reference import advance
 from seqloom.errors import ConfigError
 from seqloom.layers.dropout import dropout
 from seqloom.layers.highway import build_gates
@@ -255,11 +255,13 @@ class Recurrent(nn.Module):
         with ExitStack() as stack:
             if training and (self.weight_drop or self.weight_noise):
                 for cell in cells:
-                    stack.enter_context(cell.acting(draw_weights(cell, self.weight_drop, self.weight_noise)))
+                    stack.enter_context(
+                        cell.replaced_parameters(draw_weights(cell, self.weight_drop, self.weight_noise))
+                    )
             if self.norms is not None:
                 moments = measure_moments(x, ragged) if training and x is not None else None
                 for cell, norm in zip(cells, self.norms[first : first + self.directions], strict=True):
-                    stack.enter_context(cell.acting(norm(cell, moments)))
+                    stack.enter_context(cell.replaced_parameters(norm(cell, moments)))
             yield
 
     def _finish(self, layer: int, below: Tensor, outputs: Tensor) -> Tensor:

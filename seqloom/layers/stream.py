@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqloom.engine.compiled import stream as packed
-from seqloom.engine.compiled.stream import Weights, check_weights
+from seqloom.engine.runtime import packed
+from seqloom.engine.runtime.packed import Weights, check_weights
 from seqloom.errors import ConfigError
 from seqloom.layers.options import DRAWN
 from seqloom.layers.state import State, make_state
@@ -133,8 +133,7 @@ class Stream:
         fields = self._zeros()
         for index, field in enumerate(fields):
             for layer in range(field.shape[1]):
-                address = field[:, layer].data_ptr()
-                self._native.read_state(layer, index, address, field.stride(0))
+                self._native.read_state(layer, index, field[:, layer])
         return fields
 
     @state.setter
@@ -149,7 +148,7 @@ class Stream:
             return
         for index, field in enumerate(fields):
             for layer in range(field.shape[1]):
-                self._native.write_state(layer, index, field[:, layer].data_ptr(), field.stride(0))
+                self._native.write_state(layer, index, field[:, layer])
 
     def reset(self) -> None:
         """Begin again from zeros."""
@@ -204,7 +203,7 @@ class Stream:
         if self._layer.residual not in (False, True):
             return f"the residuals begin at layer {self._layer.residual}"
         for cell in cells:
-            objection = packed.refusal([cell])
+            objection = packed.limitation([cell])
             if objection:
                 return objection
         return None
@@ -212,9 +211,7 @@ class Stream:
     def _push(self, rows: Any, results: Any, time: int) -> None:
         if rows.strides[2] != 4 or rows.strides[0] % 4 or rows.strides[1] % 4:
             rows = np.ascontiguousarray(rows)
-        x, out = rows.__array_interface__["data"][0], results.__array_interface__["data"][0]
-        places = [rows.strides[1] // 4, rows.strides[0] // 4], [results.strides[1] // 4, results.strides[0] // 4]
-        self._native.push(x, *places[0], out, *places[1], time)
+        self._native.push(x=rows, out=results, time=time)
 
     def _step_in_python(self, x: Any, out: Any) -> Any:
         values = _array(x, "x", self._type)

@@ -134,7 +134,7 @@ def _direction(cell: Cell, product: Product, position: int) -> int:
             values[str(product.bias)][position * product.rows : (position + 1) * product.rows] = bias
             like = next(iter(values.values()))
             states = [like.new_ones(1, size).requires_grad_() for size in cell.state_sizes]
-            with cell.acting(values):
+            with cell.replaced_parameters(values):
                 returned = cell.step(like.new_zeros(1, cell.input_size), *states)
             new = returned if isinstance(returned, tuple) else (returned,)
             total = torch.stack([value.sum() for value in new]).sum()

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
-from seqloom.engine.backend import measure_lengths
+from seqloom.engine.runtime.backend import measure_lengths
 from seqloom.layers.recurrent import Recurrent
 
 __all__ = [

@@ -144,12 +144,12 @@ class _ExplicitWeights(TorchFunctionMode):
 def _returned(record: _Record) -> Tensor:
     """(T B, S) ``e J`` of all steps, which depends on the recurrent matrices only."""
     cell, errors = record.cell, record.errors
-    acting = {
+    replaced = {
         name: cell.parameter(name) if declared.role == "recurrent" else cell.parameter(name).detach()
         for name, declared in cell.graph.declarations.items()
     }
     states = [torch.cat(steps).requires_grad_() for steps in zip(*record.states, strict=True)]
-    with cell.acting(acting), _ExplicitWeights():
+    with cell.replaced_parameters(replaced), _ExplicitWeights():
         returned = cell.step(torch.cat(record.inputs), *states)
     new = returned if isinstance(returned, tuple) else (returned,)
     # A field may hold nothing of the old state, such as the input of the step before.

@@ -17,8 +17,8 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
-from seqloom.engine.backend import run_layer
 from seqloom.engine.contract import Ragged, States
+from seqloom.engine.runtime.backend import run_layer
 from seqloom.nn.view import CELLS, View, fits
 
 __all__ = ["GRU", "LSTM", "RNN", "OnEngine"]

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from seqloom.engine.backend import check_backend
+from seqloom.engine.runtime.backend import check_backend
 from seqloom.errors import ConfigError
 from seqloom.nn.layers import GRU, LSTM, RNN, OnEngine
 

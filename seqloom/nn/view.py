@@ -80,7 +80,7 @@ class View:
         parameters = {name: self.parameter(name) for name in self.graph.declarations}
         return evaluate(self.graph, x, dict(zip(self.state, states, strict=True)), parameters)
 
-    def settled(self) -> AbstractContextManager[None]:
+    def cached_parameters(self) -> AbstractContextManager[None]:
         """Nothing is computed from other parameters."""
         return nullcontext()
 

@@ -27,7 +27,7 @@ from seqloom.training.resumption import flatten, resume_run, save_run
 from seqloom.training.run_directory import RunDirectory
 from seqloom.training.run_state import Mean, RunState
 from seqloom.training.task import Task
-from seqloom.training.updates import Steps, TrainingError
+from seqloom.training.updates import TrainingError, Updates
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -128,7 +128,7 @@ class _Loop:
         known = processes.broadcast(self.run_directory.last.exists())
         if known:
             self._resume()
-        self.steps = Steps(self.task, self.config, self.optimiser, processes, self.state)
+        self.steps = Updates(self.task, self.config, self.optimiser, processes, self.state)
         processes.equalise(self.module)
         self.started = self.saved = self.reported = time.monotonic()
         self.records = Records(

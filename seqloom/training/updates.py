@@ -17,7 +17,7 @@ from seqloom.training.run_state import RunState
 from seqloom.training.schedule import learning_rate
 from seqloom.training.task import Task
 
-__all__ = ["Step", "Steps", "TrainingError", "take_step"]
+__all__ = ["TrainingError", "Update", "Updates", "take_step"]
 
 _ZERO_STEPS = 10  # so many losses of exactly 0 from the start are no coincidence
 _INTACT = "the last checkpoint and the best model are intact"
@@ -28,8 +28,8 @@ class TrainingError(SeqloomError):
 
 
 @dataclass(frozen=True)
-class Step:
-    """What a step did, equal in all processes."""
+class Update:
+    """What an update did, equal in all processes."""
 
     total: float  # loss times weight
     weight: float
@@ -44,8 +44,8 @@ def _no_wishes() -> tuple[bool, bool]:
     return False, False
 
 
-class Steps:
-    """The steps of a run in the order of its plan; when to evaluate, save and report is its caller's affair.
+class Updates:
+    """The updates of a run in the order of its plan; when to evaluate, save and report is its caller's affair.
 
     The loop turns around it. By itself it lets two runs take turns in one process, as benchmarks do.
 
@@ -66,7 +66,7 @@ class Steps:
         """Progress in epochs, with the fraction of the current one."""
         return self.state.epoch + (self.state.batch / len(self._plan()) if self.state.batch else 0.0)
 
-    def take(self, wishes: Callable[[], tuple[bool, bool]] = _no_wishes) -> Step:
+    def take(self, wishes: Callable[[], tuple[bool, bool]] = _no_wishes) -> Update:
         """Train on the next batch of the plan; ``wishes`` as in :func:`take_step`.
 
         Raises:
@@ -107,7 +107,7 @@ def take_step(
     *,
     rate: float,
     wishes: Callable[[], tuple[bool, bool]],
-) -> Step:
+) -> Update:
     """Train on one batch and count what the state counts about skipped steps; the position is the caller's.
 
     Each process computes the mean loss of its share; scaled by the share's part of the batch's weight, the gradients of
@@ -146,7 +146,7 @@ def take_step(
     _count(state, norm, total, config)
     if math.isfinite(norm):
         optimiser.step(rate)
-    return Step(total, whole_weight, all_items, norm, rate, bool(any_stop), bool(any_save))
+    return Update(total, whole_weight, all_items, norm, rate, bool(any_stop), bool(any_save))
 
 
 def refuse_constant_zero(state: RunState) -> None:

@@ -16,7 +16,7 @@ from seqloom.app.bench.comparison import Contest, Shape, Side, environment, larg
 from seqloom.app.bench.engine import COMPARISONS
 from seqloom.app.bench.timing import Pace, interleave, timer
 from seqloom.app.main import main
-from seqloom.engine.backend import BACKENDS
+from seqloom.engine.runtime.backend import BACKENDS
 from seqloom.errors import ConfigError
 from seqloom.layers.recurrent import Recurrent
 

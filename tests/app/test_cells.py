@@ -10,7 +10,7 @@ from seqloom.app import cells
 from seqloom.app.cells_page import page, speed_in
 from seqloom.cells import registry
 from seqloom.cells.registry import FAMILIES
-from seqloom.engine.compiled import native
+from seqloom.engine.runtime import native
 from seqloom.errors import ConfigError
 
 

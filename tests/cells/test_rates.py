@@ -44,19 +44,19 @@ def test_units_that_do_not_tick_keep_their_value_and_get_no_gradient_in_that_ste
     ],
 )
 @pytest.mark.parametrize(
-    ("name", "acting"), [("clockwork", "weight_h"), ("rg_lru", "weight_ri_v1"), ("slstm", "weight_zifo_h")]
+    ("name", "parameter"), [("clockwork", "weight_h"), ("rg_lru", "weight_ri_v1"), ("slstm", "weight_zifo_h")]
 )
-def test_what_a_structure_holds_at_zero_stays_there_whatever_the_optimiser_does(name, acting, optimiser):
+def test_what_a_structure_holds_at_zero_stays_there_whatever_the_optimiser_does(name, parameter, optimiser):
     layer = layer_of(name, m=8)
     put(layer, **{stored: 1.0 for stored, _ in layer.cells[0].named_parameters()})
-    empty = layer.cells[0].parameter(acting) == 0
+    empty = layer.cells[0].parameter(parameter) == 0
     assert empty.any()
     training = optimiser(layer.parameters())
     for _ in range(5):
         training.zero_grad()
         (layer(normal(2, 9, 3))[0] * normal(2, 9, 8)).sum().backward()
         training.step()
-    now = layer.cells[0].parameter(acting)
+    now = layer.cells[0].parameter(parameter)
     assert not now[empty].any()
     assert (now[~empty] != 1.0).all()
 

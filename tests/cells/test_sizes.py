@@ -115,8 +115,8 @@ def test_as_many_weights_of_a_clockwork_network_act_as_its_paper_counts(groups, 
     cell = cells.get("clockwork")(5, groups * units, periods=[2**k for k in range(groups)])
     for parameter in cell.parameters():
         nn.init.ones_(parameter)
-    acting = sum(int((cell.parameter(name) != 0).sum()) for name in ("weight_x", "weight_h", "bias"))
-    assert acting == groups * units * 5 + units**2 * groups * (groups + 1) // 2 + groups * units
+    connected = sum(int((cell.parameter(name) != 0).sum()) for name in ("weight_x", "weight_h", "bias"))
+    assert connected == groups * units * 5 + units**2 * groups * (groups + 1) // 2 + groups * units
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ from torch import Tensor
 
 from seqloom.cells import LSTM, Cell, Size, check_cell
 from seqloom.cells.golden import GOLDEN
-from seqloom.engine import cpu
-from seqloom.engine.compiled import native
 from seqloom.engine.operations import sigmoid, tanh
+from seqloom.engine.runtime import cpu, native
 from seqloom.errors import ConfigError
 from seqloom.layers.check import CellCheckError, Subject, check_permutation
 from seqloom.layers.check_kernels import check_state_dict

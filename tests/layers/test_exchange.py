@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seqloom.engine.backend import BACKENDS
 from seqloom.engine.contract import NO_NOISE
+from seqloom.engine.runtime.backend import BACKENDS
 from seqloom.errors import ConfigError
 from seqloom.layers.exchange import from_torch, to_torch
 from seqloom.layers.recurrent import Recurrent
@@ -51,7 +51,7 @@ def test_outputs_states_and_gradients_equal_torchs_on_packed_lengths(
     options = {"num_layers": layers, "bidirectional": bidirectional, "bias": bias, "batch_first": True}
     module = KINDS[kind](3, 4, **options).double()
     layer = from_torch(module)
-    if BACKENDS[backend].refusal(list(layer.cells), NO_NOISE):
+    if BACKENDS[backend].limitation(list(layer.cells), NO_NOISE):
         pytest.skip(f"{backend} has no {kind}")
     layer.backend = backend
     x = torch.randn(6, 7, 3, dtype=torch.float64, requires_grad=True)

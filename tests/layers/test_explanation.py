@@ -5,8 +5,8 @@ import torch
 
 import seqloom
 from seqloom.cells import Cell
-from seqloom.engine.compiled import native
 from seqloom.engine.operations import softplus, tanh
+from seqloom.engine.runtime import native
 from seqloom.errors import ConfigError
 
 needs_kernels = pytest.mark.skipif(not native.available(), reason="the compiled kernels were not built")

@@ -109,7 +109,7 @@ def test_the_gradient_of_weight_noise_is_that_at_the_noisy_weights():
     torch.manual_seed(3)
     gradients = torch.autograd.grad(layer(x)[0].sin().sum(), list(layer.parameters()))
     plain = layer_of("rnn").double()
-    with plain.cells[0].acting(noisy):
+    with plain.cells[0].replaced_parameters(noisy):
         wanted = torch.autograd.grad(plain(x)[0].sin().sum(), list(noisy.values()))
     for name, gradient in zip(noisy, wanted, strict=True):
         found = dict(zip(dict(cell.named_parameters()), gradients, strict=True))[name]

@@ -63,7 +63,7 @@ def explicit(layer, modules, x, lengths):
                     bias: cell.parameter(bias) + products[weight][row, t]
                     for weight, bias in found_biases(layer, direction)
                 }
-                with cell.acting(shifted):
+                with cell.replaced_parameters(shifted):
                     state = cell.step(x.new_zeros(1, 3), *state)
                 state = list(state) if isinstance(state, tuple) else [state]
                 outputs[t] = state[0][0]

@@ -27,7 +27,7 @@ def restored(layer, quantized):
     with ExitStack() as stack:
         for cell, compressed in zip(layer.cells, quantized.cells, strict=True):
             names = cell.graph.declarations
-            stack.enter_context(cell.acting({name: compressed.parameter(name) for name in names}))
+            stack.enter_context(cell.replaced_parameters({name: compressed.parameter(name) for name in names}))
         yield layer
 
 

@@ -131,7 +131,7 @@ def test_a_dropped_state_leaves_only_what_is_carried_elementwise(name):
         for key, declared in cell.graph.declarations.items()
         if declared.role == "recurrent" and declared.shape[1] == cell.state_sizes[0]
     }
-    with cell.acting(absent):
+    with cell.replaced_parameters(absent):
         torch.testing.assert_close(layer(x)[0], clean(x)[0], atol=1e-14, rtol=0)
 
 

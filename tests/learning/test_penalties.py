@@ -14,7 +14,7 @@ from seqloom.training.optimiser import build_optimiser
 from seqloom.training.processes import Processes
 from seqloom.training.random_state import seed_everything
 from seqloom.training.run_state import RunState
-from seqloom.training.updates import Steps
+from seqloom.training.updates import Updates
 
 from .sequences import Independent, layer_of
 
@@ -126,7 +126,7 @@ def test_training_makes_weights_zero_and_holds_matrices_orthogonal(harness: Modu
         task = Task()
         config = dataclasses.replace(harness.CONFIG, learning_rate=0.02, schedule="constant", **settings)
         seed_everything(1)
-        steps = Steps(task, config, build_optimiser(task.module, config), Processes(config), RunState())
+        steps = Updates(task, config, build_optimiser(task.module, config), Processes(config), RunState())
         for _ in range(120):
             steps.take()
         return task.module

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import seqloom
 import seqloom.nn
-from seqloom.engine import backend as engine
+from seqloom.engine.runtime import backend as engine
 from seqloom.errors import ConfigError
 
 KINDS = ["RNN", "LSTM", "GRU"]

@@ -8,16 +8,16 @@ from seqloom.training.optimiser import build_optimiser
 from seqloom.training.processes import Processes
 from seqloom.training.random_state import capture_random_state, restore_random_state, seed_everything
 from seqloom.training.run_state import RunState
-from seqloom.training.updates import Steps
+from seqloom.training.updates import Updates
 
 CPU = torch.device("cpu")
 
 
-def begin(harness: ModuleType) -> Steps:
+def begin(harness: ModuleType) -> Updates:
     task, config = harness.ToyTask(), harness.CONFIG
     seed_everything(config.seed)
     task.module.train()
-    return Steps(task, config, build_optimiser(task.module, config), Processes(config), RunState())
+    return Updates(task, config, build_optimiser(task.module, config), Processes(config), RunState())
 
 
 def test_two_runs_that_take_turns_learn_what_each_learns_alone(harness: ModuleType) -> None:

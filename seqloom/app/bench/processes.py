@@ -33,7 +33,7 @@ COMPILE = "SEQLOOM_COMPILE"
 """The environment variable of the compiled engine: 0 for never, ``wait`` for before the first step."""
 
 _CACHE = "SEQLOOM_CACHE"
-_COMPILER = "seqloom.engine.compiled.compiler"
+_COMPILER = "seqloom.engine.codegen.compiler"
 _SETTLE = 0.01
 
 

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seqloom.engine.backend import measure_lengths
 from seqloom.engine.contract import Ragged
+from seqloom.engine.runtime.backend import measure_lengths
 from seqloom.layers.memory.steps import check_input, check_state, masked_softmax
 from seqloom.layers.options import CellLike, build_cell, check_choice, check_count
 from seqloom.layers.recurrent import Recurrent

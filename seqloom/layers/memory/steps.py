@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from seqloom.engine.backend import measure_lengths
+from seqloom.engine.runtime.backend import measure_lengths
 from seqloom.layers.state import State, state_type
 
 __all__ = ["check_input", "check_state", "masked_softmax", "run_steps"]

@@ -50,7 +50,7 @@ def carried(recurrence: Recurrence, *, samples: int = 2048) -> tuple[Carry, ...]
     if cell.graph.untraceable:
         return ()
     x, states = visited(recurrence, samples)
-    with torch.enable_grad(), recurrence.acting():
+    with torch.enable_grad(), recurrence.effective_weights():
         leaves = tuple(field.detach().requires_grad_() for field in states)
         slopes = [_slopes(value, leaves) for value in _new_states(cell, x.detach(), leaves)]
     found = []

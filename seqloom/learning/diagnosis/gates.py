@@ -70,7 +70,7 @@ def gate_statistics(recurrence: Recurrence, *, samples: int = 2048) -> tuple[Gat
     named, found = dict(zip(cell.state, states, strict=True)), list[Gate]()
     used: dict[str, int] = {}
     for node in cell.graph.nodes:
-        with recurrence.acting():
+        with recurrence.effective_weights():
             values[node.index] = value = apply(node, values, x, named, cell.parameter)
         if node.operation in _FUNCTIONS and isinstance(value, Tensor):
             name = _name(cell, node)

@@ -125,9 +125,9 @@ def operator_norm(recurrence: Recurrence, at: Points, *, tolerance: float = 1e-7
         new = stretched.norm(dim=1)
         direction = step.pull(stretched)
         direction = direction / direction.norm(dim=1, keepdim=True).clamp(min=torch.finfo(direction.dtype).tiny)
-        settled = bool((torch.abs(new - value) <= tolerance * new).all())
+        steady = bool((torch.abs(new - value) <= tolerance * new).all())
         value = new
-        if settled:
+        if steady:
             break
     return value.detach()
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.cells.cell import Cell
-from seqloom.engine.backend import measure_lengths
 from seqloom.engine.contract import Noise, Ragged, States, zero_states
-from seqloom.engine.reference import advance
+from seqloom.engine.runtime.backend import measure_lengths
+from seqloom.engine.runtime.reference import advance
 from seqloom.layers.recurrent import Recurrent
 
 __all__ = ["Recurrence", "backpropagate", "evaluating", "recurrences", "unroll"]
@@ -31,7 +31,7 @@ class Recurrence:
         lengths: (B,) steps of each row, at least 1.
         states: for each state (B, T + 1, H): the initial one and the one after each step, held past a row's end.
         arriving: for each state (B, T, H) the loss's gradient that reaches it from outside the recurrence, or None.
-        acting: while it lasts, the cell has the weights that it is evaluated with.
+        effective_weights: while it lasts, the cell has the weights that it is evaluated with.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Recurrence:
     lengths: Tensor
     states: States
     arriving: States | None = None
-    acting: Callable[[], AbstractContextManager[None]] = nullcontext
+    effective_weights: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def step(self, x: Tensor, *states: Tensor) -> States:
         """One step of some rows: x (N, D) and states (N, H) to the new states."""
-        with self.acting():
+        with self.effective_weights():
             return advance(self.cell, x, states, self.noise)
 
     @property
@@ -201,7 +201,7 @@ class _Replay:
         reading = (".forward", ".backward")[direction] if self.layer.bidirectional else ""
         recurrence = Recurrence(
             f"{name}.{position + 1}{reading}", cell, noise, inputs, self.lengths, (),
-            acting=partial(self.layer._acting, position),
+            effective_weights=partial(self.layer._acting, position),
         )  # fmt: skip
         return replace(recurrence, states=unroll(recurrence, inputs, tuple(field.detach() for field in initial)))
 

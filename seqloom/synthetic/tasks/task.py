@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from seqloom.errors import ConfigError
 
-__all__ = ["IGNORED", "Criterion", "SequenceTask", "Split", "Tally", "TaskBatch", "require", "stream"]
+__all__ = ["IGNORED", "Criterion", "SequenceTask", "Split", "Tally", "TaskBatch", "random_generator", "require"]
 
 Split = Literal["train", "dev", "test"]
 _SPLITS: tuple[Split, ...] = ("train", "dev", "test")
@@ -61,10 +61,10 @@ class Criterion:
         return f"{self.metric} < {self.below:.4g}"
 
 
-def stream(seed: int, split: Split, number: int = 0) -> torch.Generator:
-    """The generator of batch ``number`` of a split: streams of different splits, seeds or numbers share nothing.
+def random_generator(seed: int, split: Split, number: int = 0) -> torch.Generator:
+    """The generator of batch ``number`` of a split: those of different splits, seeds or numbers share nothing.
 
-    >>> torch.equal(*(torch.rand(3, generator=stream(1, split)) for split in ("train", "test")))
+    >>> torch.equal(*(torch.rand(3, generator=random_generator(1, split)) for split in ("train", "test")))
     False
     """
     sequence = np.random.SeedSequence([_SPLITS.index(split), seed, number])
@@ -122,14 +122,14 @@ class SequenceTask(ABC):
 
         Args:
             size: rows B.
-            generator: where all chances come from; see :func:`stream`.
+            generator: where all chances come from; see :func:`random_generator`.
             split: what the sequences are for; matters where training sees shorter sequences or other images than the test.
         """
 
     def held_out(self, split: Split, count: int, seed: int = 0) -> Iterator[TaskBatch]:
         """The same ``count`` sequences of a split every time, in batches."""
         for number, start in enumerate(range(0, count, _HELD_OUT_BATCH)):
-            yield self.batch(min(_HELD_OUT_BATCH, count - start), stream(seed, split, number), split)
+            yield self.batch(min(_HELD_OUT_BATCH, count - start), random_generator(seed, split, number), split)
 
     def loss(self, outputs: Tensor, batch: TaskBatch) -> Tensor:
         """To be minimised: mean squared error, or mean nats over the asked steps."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from seqloom.synthetic.tasks import TaskBatch, stream
+from seqloom.synthetic.tasks import TaskBatch, random_generator
 from seqloom.systems.longterm.model import LongtermModel
 from seqloom.training.config import TrainingConfig
 
@@ -40,7 +40,7 @@ class LongtermTask:
 
     def batch(self, description: Description) -> TaskBatch:
         number, first, stride = description
-        batch = self.model.task.batch(self._config.batch_size, stream(self._config.seed, "train", number))
+        batch = self.model.task.batch(self._config.batch_size, random_generator(self._config.seed, "train", number))
         if stride == 1:
             return batch
         rows = torch.arange(first, len(batch.lengths), stride)

@@ -26,7 +26,7 @@ from seqloom.training.processes import Processes
 from seqloom.training.random_state import capture_random_state, restore_random_state, seed_everything
 from seqloom.training.resumption import flatten, resume_run, save_run
 from seqloom.training.run_state import Mean, RunState
-from seqloom.training.updates import Steps, TrainingError
+from seqloom.training.updates import TrainingError, Updates
 
 __all__ = ["Outcome", "Trial", "TrialStopped", "resolved_options", "run_trial"]
 
@@ -171,7 +171,7 @@ class _Run:
         self.identity = flatten(asdict(trial))
         self.state, self.curve = RunState(), list[dict[str, float]]()
         self._resume()
-        self.steps = Steps(learned, self.config, self.optimiser, _alone(), self.state)
+        self.steps = Updates(learned, self.config, self.optimiser, _alone(), self.state)
 
     def _resume(self) -> None:
         if self.checkpoint.is_file() and self.points.is_file():

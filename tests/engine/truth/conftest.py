@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from seqloom.engine.backend import BACKENDS, ENVIRONMENT
+from seqloom.engine.runtime.backend import BACKENDS, ENVIRONMENT
 
 COMPILED = "cpu"
 

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from seqloom.engine.backend import BACKENDS
 from seqloom.engine.contract import NO_NOISE
+from seqloom.engine.runtime.backend import BACKENDS
 from seqloom.layers.recurrent import Recurrent
 
 from .cells import class_of, kinks_of
 from .configurations import Configuration, Data, build_layer, shape_input
 
-__all__ = ["Outcome", "Truth", "judge", "layer_of", "outcome", "refusal", "require", "truth_of"]
+__all__ = ["Outcome", "Truth", "judge", "layer_of", "limitation", "outcome", "require", "truth_of"]
 
 FACTOR, VALUE_FLOOR, GRADIENT_FLOOR, SAMPLES = 8.0, 1e-6, 1e-5, 4
 
@@ -46,10 +46,10 @@ class Truth:
     """False where a value lies so close to a kink that a rounding error may change slopes or choices."""
 
 
-def refusal(name: str, configuration: Configuration) -> str | None:
+def limitation(name: str, configuration: Configuration) -> str | None:
     """Why a backend does not run the configuration's layer, or none where it does."""
     cell = class_of(configuration.cell)(configuration.input_size, configuration.hidden_size, bias=configuration.bias)
-    found: str | None = BACKENDS[name].refusal([cell], NO_NOISE)
+    found: str | None = BACKENDS[name].limitation([cell], NO_NOISE)
     return found
 
 

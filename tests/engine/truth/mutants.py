@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from seqloom.engine import derived
 from seqloom.engine.contract import NO_NOISE, Ragged, States
 from seqloom.engine.operations import sigmoid, tanh
+from seqloom.engine.runtime import derived
 
 __all__ = ["MUTANTS", "Mutant", "backend_of"]
 
@@ -42,12 +42,12 @@ class Altered:
 
 
 def backend_of(mutant: Mutant | None) -> Any:
-    """Something that stands in :data:`seqloom.engine.backend.BACKENDS`; without a mutant, the backend as it was."""
+    """Something that stands in :data:`seqloom.engine.runtime.backend.BACKENDS`; without a mutant, the backend as it was."""
 
     def run(cells: Any, x: Tensor, ragged: Any, initial: Any, noise: Any) -> Result:
         return sound(cells, x, ragged, initial) if mutant is None else mutant.run(cells, x, ragged, initial)
 
-    return SimpleNamespace(refusal=derived.refusal, reluctance=derived.reluctance, run=run)
+    return SimpleNamespace(limitation=derived.limitation, drawback=derived.drawback, run=run)
 
 
 def sound(cells: Sequence[Any], x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None) -> Result:

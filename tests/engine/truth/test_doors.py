@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from seqloom.engine.backend import BACKENDS
+from seqloom.engine.runtime.backend import BACKENDS
 
 from .small import CELLS, STACK, batch, close, gradients, layer_of, reference
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from .configurations import Configuration, Data
-from .judge import layer_of, refusal, require
+from .judge import layer_of, limitation, require
 
 CELLS = ("lstm", "gru", "rnn", "gru_before", "NormalisedLSTM", "DeepTransition", "Independent", "SmoothVocabulary")
 RAGGED = Configuration("lstm", 7, 19, 6, 9, bidirectional=True, lengths="zeros", started=True, seed=2)
@@ -20,7 +20,7 @@ ALL_CELLS = pytest.mark.parametrize("cell", CELLS)
 
 def subject(configuration, backend):
     """A layer, and x and the state that it is given, as leaves that want gradients."""
-    if refusal(backend, configuration):
+    if limitation(backend, configuration):
         pytest.skip(f"the {backend} backend refuses the cell")
     layer, data = layer_of(configuration, backend), Data.of(configuration)
     state = layer.initial_state(0)._make(data.state)
@@ -149,7 +149,7 @@ def test_a_sequence_in_two_calls_gives_the_values_and_gradients_of_one(cell, cut
 
 def test_the_configurations_of_this_file_are_true_themselves(backend):
     for cell in CELLS:
-        if refusal(backend, replace(RAGGED, cell=cell)) is None:
+        if limitation(backend, replace(RAGGED, cell=cell)) is None:
             require(replace(RAGGED, cell=cell), backend)
 
 

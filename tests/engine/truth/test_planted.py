@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from seqloom.engine import backend
+from seqloom.engine.runtime import backend
 
 from .configurations import Configuration
 from .judge import judge, truth_of

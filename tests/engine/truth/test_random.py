@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .configurations import CELLS, Configuration
-from .judge import judge, refusal, require, truth_of
+from .judge import judge, limitation, require, truth_of
 
 EVERY_DAY, RARELY = 216, 2400  # configurations, over all cells
 
@@ -19,7 +19,7 @@ def draw(cell, first, last):
 
 
 def judge_all(configurations, backend):
-    taken = [configuration for configuration in configurations if refusal(backend, configuration) is None]
+    taken = [configuration for configuration in configurations if limitation(backend, configuration) is None]
     if not taken:
         pytest.skip(f"the {backend} backend refuses the cell")  # one reason, so that a report has one line for all
     complaints = [(configuration, judge(configuration, backend)) for configuration in taken]
@@ -42,7 +42,7 @@ def test_thousands_of_configurations_are_as_near_to_the_truth_as_the_plain_loop(
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "gru_before", "NormalisedLSTM"])
 def test_a_ragged_bidirectional_stack_of_everyday_shape_is_true(cell, started, backend):
     wide = Configuration(cell, 33, 65, 5, 12, layers=2, bidirectional=True, lengths="zeros", started=started, seed=1)
-    if refusal(backend, wide):
+    if limitation(backend, wide):
         pytest.skip(f"the {backend} backend refuses the cell")
     require(wide, backend)
 
@@ -51,14 +51,14 @@ def test_the_gradient_of_a_vector_is_a_precise_sum_over_thousands_of_rows_and_st
     long = Configuration(
         "SmoothVocabulary", 24, 4, 31, 300, lengths="random", started=True, loss="sum", scale=1.7, seed=530
     )
-    if refusal(backend, long):
+    if limitation(backend, long):
         pytest.skip(f"the {backend} backend refuses the cell")
     require(long, backend)
 
 
 @functools.cache
 def refused(cell, backend):
-    return refusal(backend, Configuration(cell, 2, 2, 1, 1))
+    return limitation(backend, Configuration(cell, 2, 2, 1, 1))
 
 
 def test_shapes_and_lengths_that_hypothesis_finds_are_true(backend):

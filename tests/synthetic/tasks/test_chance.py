@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqloom.synthetic.tasks import Tally, make_task, stream
+from seqloom.synthetic.tasks import Tally, make_task, random_generator
 
 LOGIT = 30.0  # of a certain answer
 
@@ -46,7 +46,7 @@ def test_who_remembers_nothing_scores_the_chance_level(name, predict):
     count = 20_000
     tally = Tally(task)
     for number in range(count // 1000):
-        batch = task.batch(1000, stream(1, "train", number))
+        batch = task.batch(1000, random_generator(1, "train", number))
         if task.kind == "real":
             batch = type(batch)(batch.inputs, batch.lengths, batch.targets.double())
         tally.add(predict(batch, task), batch)
@@ -61,7 +61,7 @@ def test_who_remembers_nothing_scores_the_chance_level(name, predict):
 @pytest.mark.parametrize(("name", "constants"), [("adding", [0.9, 1.1]), ("multiplication", [0.2, 0.3])])
 def test_no_other_constant_has_less_loss(name, constants):
     task = make_task(name, length=2)
-    batch = task.batch(50_000, stream(2, "train"))
+    batch = task.batch(50_000, random_generator(2, "train"))
     losses = [float(task.loss(torch.full_like(batch.targets, value), batch)) for value in constants]
     assert min(losses) > task.chance
 
@@ -75,7 +75,7 @@ def test_the_true_answers_meet_every_criterion():
     for name, _ in CASES:
         task = make_task(name, length=20)
         tally = Tally(task)
-        batch = task.batch(500, stream(3, "train"))
+        batch = task.batch(500, random_generator(3, "train"))
         if task.kind == "real":
             outputs = batch.targets + 0.039
             tally.add(outputs, batch)
@@ -90,8 +90,8 @@ def test_the_true_answers_meet_every_criterion():
 
 def test_losses_are_means_over_asked_steps_whatever_the_batches():
     task = make_task("parity", length=9)
-    whole = task.batch(60, stream(4, "train"))
-    outputs = torch.randn(*whole.targets.shape, 2, generator=stream(5, "train"))
+    whole = task.batch(60, random_generator(4, "train"))
+    outputs = torch.randn(*whole.targets.shape, 2, generator=random_generator(5, "train"))
     together, apart = Tally(task), Tally(task)
     together.add(outputs, whole)
     for rows in (slice(0, 7), slice(7, 60)):

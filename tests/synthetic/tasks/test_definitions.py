@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from seqloom.synthetic.tasks import IGNORED, make_task, stream, task_names
+from seqloom.synthetic.tasks import IGNORED, make_task, random_generator, task_names
 
 ROWS = 40
 
 
 def draw(name, split="train", seed=3, size=ROWS, **options):
     task = make_task(name, options=options)
-    return task, task.batch(size, stream(seed, split), split)
+    return task, task.batch(size, random_generator(seed, split), split)
 
 
 def symbols(inputs):
@@ -117,21 +117,26 @@ def test_parity_counts_the_ones_and_is_asked_on_longer_sequences_than_it_is_taug
 
 
 @pytest.mark.parametrize("name", [name for name in task_names() if "mnist" not in name and "permuted" not in name])
-def test_batches_depend_on_their_stream_alone_and_differ_between_streams(name):
+def test_batches_depend_on_their_generator_alone_and_differ_between_generators(name):
     task = make_task(name)
-    again = [task.batch(8, stream(5, "train", 2)) for _ in range(2)]
+    again = [task.batch(8, random_generator(5, "train", 2)) for _ in range(2)]
     assert torch.equal(again[0].inputs, again[1].inputs)
     assert torch.equal(again[0].targets, again[1].targets)
-    others = [stream(5, "dev", 2), stream(5, "test", 2), stream(6, "train", 2), stream(5, "train", 3)]
+    others = [
+        random_generator(5, "dev", 2),
+        random_generator(5, "test", 2),
+        random_generator(6, "train", 2),
+        random_generator(5, "train", 3),
+    ]
     for generator in others:
         other = task.batch(8, generator)
         same = other.inputs.shape == again[0].inputs.shape and torch.equal(other.inputs, again[0].inputs)
         assert not same
 
 
-def test_no_two_streams_share_a_seed():
+def test_no_two_generators_share_a_seed():
     seeds = {
-        stream(seed, split, number).initial_seed()
+        random_generator(seed, split, number).initial_seed()
         for split in ("train", "dev", "test")
         for seed in range(40)
         for number in range(40)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seqloom.errors import ConfigError, DataError
-from seqloom.synthetic.tasks import make_task, stream
+from seqloom.synthetic.tasks import make_task, random_generator
 from seqloom.synthetic.tasks.images import load_images
 
 digits = {"source": "digits"}
@@ -47,7 +47,7 @@ def test_training_batches_come_from_the_training_images():
     pytest.importorskip("sklearn")
     task = make_task("mnist_rows", options=digits)
     known = {image.tobytes() for image in load_images("digits", 8).images["train"]}
-    batch = task.batch(200, stream(1, "train"))
+    batch = task.batch(200, random_generator(1, "train"))
     assert all(image.numpy().tobytes() in known for image in batch.inputs)
 
 
@@ -76,7 +76,7 @@ def test_a_missing_source_is_one_sentence(monkeypatch, tmp_path):
     load_images.cache_clear()
     task = make_task("mnist_rows", options={"source": "mnist"})
     with pytest.raises(DataError, match="set SEQLOOM_DATA to the folder that holds mnist"):
-        task.batch(1, stream(1, "train"))
+        task.batch(1, random_generator(1, "train"))
 
 
 @pytest.mark.skipif("SEQLOOM_DATA" not in os.environ, reason="SEQLOOM_DATA names no folder with mnist")

@@ -7,7 +7,7 @@ import torch
 import yaml
 
 from seqloom.errors import ConfigError, DataError, ModelError
-from seqloom.synthetic.tasks import TaskBatch, make_task, stream
+from seqloom.synthetic.tasks import TaskBatch, make_task, random_generator
 from seqloom.systems.family import load
 from seqloom.systems.longterm import verbs
 from seqloom.systems.longterm.config import LongtermConfig, LongtermDataConfig, LongtermModelConfig
@@ -30,7 +30,7 @@ def test_a_row_is_answered_as_if_it_were_alone_whatever_its_padding_holds(cell, 
     torch.manual_seed(1)
     task = make_task("parity", options={"length": 9, "answers": answers})
     model = LongtermModel(LongtermModelConfig(cell=cell, hidden_size=6), task)
-    batch = task.batch(5, stream(1, "train"))
+    batch = task.batch(5, random_generator(1, "train"))
     dirty = batch.inputs.clone()
     dirty[torch.arange(dirty.shape[1]) >= batch.lengths[:, None]] = 1e3
     together = model.answer(dirty, batch.lengths)
@@ -45,7 +45,7 @@ def test_a_model_comes_back_from_its_directory(tmp_path):
     model.about = {"command": "none"}
     model.save(tmp_path / "model")
     back = load(tmp_path / "model")
-    batch = model.task.batch(4, stream(1, "train"))
+    batch = model.task.batch(4, random_generator(1, "train"))
     assert back.task == model.task
     assert back.about == model.about
     assert torch.equal(back.answer(batch.inputs, batch.lengths), model.answer(batch.inputs, batch.lengths))
@@ -142,7 +142,7 @@ def test_a_model_is_evaluated_on_other_lengths_of_its_task_but_on_no_other_task(
 
 def test_sequences_of_ones_own_are_answered_line_by_line():
     model = model_of("temporal_order", length=10)
-    batch = model.task.batch(6, stream(1, "test"))
+    batch = model.task.batch(6, random_generator(1, "test"))
     lines = [json.dumps(row.tolist()) for row in batch.inputs]
     expected = model.answer(batch.inputs, batch.lengths)
     assert list(verbs.predict(model, lines, verbs.PredictOptions())) == [str(k) for k in expected.argmax(-1).tolist()]
@@ -157,6 +157,6 @@ def test_sequences_of_ones_own_are_answered_line_by_line():
 @pytest.mark.parametrize("line", ["[[1, 2]]", "[]", "[[1], [1, 2]]", "hello", "[1, 2]"])
 def test_a_line_that_is_no_sequence_is_refused_with_its_number(line):
     model = model_of("temporal_order", length=10)
-    good = json.dumps(model.task.batch(1, stream(1, "test")).inputs[0].tolist())
+    good = json.dumps(model.task.batch(1, random_generator(1, "test")).inputs[0].tolist())
     with pytest.raises(DataError, match=r"input:2: .*expected a JSON list of steps, each a list of 6 numbers"):
         list(verbs.predict(model, [good, line], verbs.PredictOptions()))

@@ -1,0 +1,1 @@
+"""From the graph of a step to a kernel program; the map is one room up."""

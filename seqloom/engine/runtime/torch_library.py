@@ -1,0 +1,282 @@
+"""The engine as operators of torch: what the dispatcher, autograd, ``torch.compile`` and ``torch.export`` see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor
+
+from seqloom.engine.lowering import written
+from seqloom.engine.lowering.form import KernelProgram
+from seqloom.engine.runtime import recorded
+from seqloom.engine.runtime.sequence import Inputs, LoadedProgram, Rows, run_backward, run_forward
+
+__all__ = ["loaded_program", "register", "run"]
+
+_INPUTS = "Tensor x, Tensor weight, Tensor? bias, Tensor[] rows, Tensor[] vectors, Tensor[] matrices, Tensor[] initial"
+_ROWS = "Tensor? counts, SymInt time, SymInt batch, int directions"
+
+_library: Any = torch.library.Library("seqloom", "DEF")  # type: ignore[no-untyped-call]
+_library.define(f"sequence(str program, {_INPUTS}, {_ROWS}, bool save) -> Tensor[]")
+_library.define(
+    f"sequence_backward(str program, {_INPUTS}, {_ROWS}, Tensor[] results, Tensor?[] given, bool wants_x) -> Tensor[]"
+)
+
+_loaded: WeakValueDictionary[str, LoadedProgram] = WeakValueDictionary()
+"""Those that a cell's graph holds on to; it knows their text."""
+
+
+def register(program: KernelProgram) -> tuple[str, LoadedProgram]:
+    """A program's name in the operators: its text, which an exported graph can be run from in another process.
+
+    Returns:
+        the text, and the loaded program, which lives as long as somebody keeps it.
+    """
+    text = written.write(program)
+    known = _loaded.get(text)
+    if known is None:
+        known = _loaded[text] = LoadedProgram.of(program)
+    return text, known
+
+
+@lru_cache(maxsize=64)
+def _from_text(text: str) -> LoadedProgram:
+    return LoadedProgram.of(written.read(text))
+
+
+def loaded_program(text: str) -> LoadedProgram:
+    """The loaded program of a text.
+
+    Raises:
+        ModelError: not the text of a program.
+        ValueError: a program that would read or write out of bounds.
+    """
+    return _loaded.get(text) or _from_text(text)
+
+
+def run(text: str, loaded: LoadedProgram, inputs: Inputs, rows: Rows, *, directions: int, save: bool) -> list[Tensor]:
+    """A program over packed rows: the output and the final states of each direction.
+
+    Where nobody traces, the machine is called without the dispatcher: that costs more than a short sequence does.
+    """
+    count = 1 + directions * len(loaded.program.states)
+    if torch.compiler.is_compiling():
+        everything = (
+            inputs.x,
+            inputs.weight,
+            inputs.bias,
+            inputs.rows,
+            inputs.vectors,
+            inputs.matrices,
+            inputs.initial,
+        )
+        traced: list[Tensor] = torch.ops.seqloom.sequence(
+            text, *everything, rows.counts, rows.time, rows.batch, directions, save
+        )
+        return traced[:count]
+    if save:
+        lists = (inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)
+        flat = [tensor for part in lists for tensor in part]
+        call = _Call(text, rows, directions, tuple(map(len, lists)))
+        results: tuple[Tensor, ...] = _Sequence.apply(call, inputs.x, inputs.weight, inputs.bias, *flat)  # type: ignore[no-untyped-call]
+        return list(results)
+    return run_forward(loaded, rows, inputs, directions=directions, save=False)
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """What a run is besides its tensors; ``lengths`` are those of the lists of :class:`Inputs`."""
+
+    text: str
+    rows: Rows
+    directions: int
+    lengths: tuple[int, ...]
+
+    def inputs(self, tensors: Sequence[Any]) -> Inputs:
+        """The inputs from one flat sequence: x, weight, bias, then the lists."""
+        lists, first = [], 3
+        for length in self.lengths:
+            lists.append(list(tensors[first : first + length]))
+            first += length
+        return Inputs(*tensors[:3], *lists)
+
+    @property
+    def results(self) -> int:
+        """How many tensors a run returns: the output and the final states."""
+        return 1 + self.directions * len(loaded_program(self.text).program.states)
+
+
+class _Sequence(torch.autograd.Function):
+    """A run as one operation of autograd, without the dispatcher's detours."""
+
+    @staticmethod
+    def forward(ctx: Any, call: _Call, *tensors: Any) -> tuple[Tensor, ...]:
+        results = run_forward(
+            loaded_program(call.text), call.rows, call.inputs(tensors), directions=call.directions, save=True
+        )
+        ctx.call = call
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, *results)
+        return tuple(results[: call.results])
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor | None) -> tuple[Any, ...]:
+        call: _Call = ctx.call
+        saved = ctx.saved_tensors
+        count = 3 + sum(call.lengths)
+        inputs = call.inputs(saved[:count])
+        if torch.is_grad_enabled():  # somebody wants gradients of these gradients
+            found = _recorded(call.text, inputs, call.rows, call.directions, given)
+            return None, *found[:3], *(gradient for part in found[3:] for gradient in part)
+        gradients = run_backward(
+            loaded_program(call.text),
+            call.rows,
+            inputs,
+            saved[count:],
+            given,
+            directions=call.directions,
+            wants_x=ctx.needs_input_grad[1],
+        )
+        return None, *gradients.flat()
+
+
+def _inputs(values: Sequence[Any]) -> Inputs:
+    return Inputs(*values)
+
+
+def _forward(text: str, *values: Any) -> list[Tensor]:
+    *inputs, counts, time, batch, directions, save = values
+    return run_forward(
+        loaded_program(text), Rows(time, batch, counts), _inputs(inputs), directions=directions, save=save
+    )
+
+
+def _backward(text: str, *values: Any) -> list[Tensor]:
+    *inputs, counts, time, batch, directions, results, given, wants_x = values
+    found = run_backward(
+        loaded_program(text),
+        Rows(time, batch, counts),
+        _inputs(inputs),
+        results,
+        given,
+        directions=directions,
+        wants_x=wants_x,
+    )
+    absent = inputs[0].new_empty(0)
+    return [absent if gradient is None else gradient.contiguous() for gradient in found.flat()]
+
+
+def _forward_shapes(text: str, *values: Any) -> list[Tensor]:
+    x, *_, batch, directions, save = values
+    program, total = loaded_program(text).program, x.shape[0]
+    shapes: list[tuple[Any, ...]] = [(total, directions * program.states[0])]
+    shapes += [(batch, size) for _ in range(directions) for size in program.states]
+    if save:
+        shapes.append((total, loaded_program(text).linear_columns(batch) * directions))
+        shapes += [(total, size) for _ in range(directions) for size in program.states[1:]]
+        kept = loaded_program(text).kept
+        shapes += [(total, program.arrays[i].width) for _ in range(directions) for i in kept]
+    return [x.new_empty(shape) for shape in shapes]
+
+
+def _backward_shapes(text: str, *values: Any) -> list[Tensor]:
+    x, weight, bias, rows, vectors, matrices, initial, *_, directions, _results, _given, wants_x = values
+    program = loaded_program(text).program
+    absent = x.new_empty(0)
+    linear = program.linear_width > 0 and program.linear_gradient >= 0
+    shapes = [x if linear and wants_x else absent, weight if linear else absent]
+    shapes.append(bias if linear and bias is not None else absent)
+    arriving = [leaf.gradient >= 0 for leaf in program.rows] * directions
+    known = {part.vector for part in program.vector_gradients}
+    arriving += [vector in known for vector in range(len(program.vectors))] * directions
+    used = {part.matrix for part in program.weight_gradients}
+    arriving += [matrix in used for matrix in range(len(program.matrices))] * directions
+    arriving += [True] * len(initial)
+    tensors = [*rows, *vectors, *matrices, *initial]
+    shapes += [tensor if arrives else absent for tensor, arrives in zip(tensors, arriving, strict=True)]
+    return [tensor.new_empty(tensor.shape) for tensor in shapes]
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    text, x, weight, bias, rows, vectors, matrices, initial, counts, time, batch, directions, save = inputs
+    if not save:
+        raise RuntimeError("seqloom::sequence was run with save=False, but a gradient is wanted; pass save=True")
+    ctx.numbers = (text, time, batch, directions, bias is not None, counts is not None)
+    ctx.lengths = [len(rows), len(vectors), len(matrices), len(initial)]
+    optional = [tensor for tensor in (bias, counts) if tensor is not None]
+    ctx.save_for_backward(x, weight, *rows, *vectors, *matrices, *initial, *optional, *output)
+
+
+def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
+    text, time, batch, directions, biased, ragged = ctx.numbers
+    saved = list(ctx.saved_tensors)
+    take = iter(saved)
+    x, weight = next(take), next(take)
+    lists = [[next(take) for _ in range(length)] for length in ctx.lengths]
+    bias = next(take) if biased else None
+    counts = next(take) if ragged else None
+    results = list(take)
+    finals = 1 + directions * len(loaded_program(text).program.states)
+    rest = (None, None, None, None, None)
+    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        return (
+            None,
+            *_recorded(text, Inputs(x, weight, bias, *lists), Rows(time, batch, counts), directions, given[:finals]),
+            *rest,
+        )
+    found = torch.ops.seqloom.sequence_backward(
+        text,
+        x,
+        weight,
+        bias,
+        *lists,
+        counts,
+        time,
+        batch,
+        directions,
+        results,
+        list(given[:finals]),
+        ctx.needs_input_grad[1],
+    )
+    flat = iter(None if gradient.numel() == 0 else gradient for gradient in found)
+    first = [next(flat) for _ in range(3)]
+    return None, *first, *([next(flat) for _ in range(length)] for length in ctx.lengths), *rest
+
+
+def _recorded(
+    text: str, inputs: Inputs, rows: Rows, directions: int, given: Sequence[Tensor | None]
+) -> tuple[Any, ...]:
+    """Gradients that can be differentiated again: the program in torch's operations, recorded by autograd."""
+
+    def own(tensor: Tensor) -> Tensor:  # a tensor that comes twice gets a gradient for each place
+        return tensor.view_as(tensor)
+
+    inputs = Inputs(
+        own(inputs.x),
+        own(inputs.weight),
+        None if inputs.bias is None else own(inputs.bias),
+        *([own(tensor) for tensor in part] for part in (inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)),
+    )
+    single = [inputs.x, inputs.weight, *([] if inputs.bias is None else [inputs.bias])]
+    lists = [inputs.rows, inputs.vectors, inputs.matrices, inputs.initial]
+    results = recorded.replay(loaded_program(text).program, rows, inputs, directions)
+    pairs = [(r, g) for r, g in zip(results, given, strict=True) if g is not None and r.requires_grad]
+    sought = [tensor for tensor in (*single, *(t for part in lists for t in part)) if tensor.requires_grad]
+    gradients = torch.autograd.grad(
+        [r for r, _ in pairs], sought, [g for _, g in pairs], create_graph=True, allow_unused=True
+    )
+    found = {id(tensor): gradient for tensor, gradient in zip(sought, gradients, strict=True)}
+    first = [None if tensor is None else found.get(id(tensor)) for tensor in (inputs.x, inputs.weight, inputs.bias)]
+    return *first, *([found.get(id(tensor)) for tensor in part] for part in lists)
+
+
+_library.impl("sequence", _forward, "CPU")
+_library.impl("sequence_backward", _backward, "CPU")
+torch.library.register_fake("seqloom::sequence", _forward_shapes, lib=_library)
+torch.library.register_fake("seqloom::sequence_backward", _backward_shapes, lib=_library)
+torch.library.register_autograd("seqloom::sequence", _differentiate, setup_context=_remember, lib=_library)
