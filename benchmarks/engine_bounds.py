@@ -17,9 +17,9 @@ import torch
 import seqloom
 from seqloom.app.machine import describe_machine, installed_versions
 from seqloom.app.tables import markdown_table
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import cpu
 from seqloom.engine.runtime.loaded import Inputs
-from seqloom.engine.runtime.rows import Rows
 from seqloom.engine.runtime.sequence import run_forward
 
 
@@ -35,13 +35,13 @@ def fastest(call: Callable[[], object], seconds: float = 1.0) -> float:
     return min(times)
 
 
-def prepared(features: int, hidden: int, rows: Rows) -> tuple[cpu.Prepared, Inputs]:
+def prepared(features: int, hidden: int, rows: PackedRows) -> tuple[cpu.Prepared, Inputs]:
     cell = seqloom.Recurrent("lstm", features, hidden).cells[0]
     return cpu.prepare(cell), cpu.gather(cpu.prepare(cell), [cell], torch.randn(rows.total, features), [])
 
 
 def batch(hidden: int, threads: int) -> dict[str, str]:
-    rows = Rows(100, 32)
+    rows = PackedRows(100, 32)
     known, inputs = prepared(hidden, hidden, rows)
     products = 2 * rows.total * 4 * hidden * 2 * hidden
     ours = fastest(lambda: run_forward(known.operation, rows, inputs, directions=1, save=False, threads=threads))
@@ -56,7 +56,7 @@ def batch(hidden: int, threads: int) -> dict[str, str]:
 
 
 def single(hidden: int, threads: int) -> dict[str, str]:
-    rows = Rows(1000, 1)
+    rows = PackedRows(1000, 1)
     known, inputs = prepared(16, hidden, rows)
     whole = fastest(lambda: run_forward(known.operation, rows, inputs, directions=1, save=False, threads=threads))
     before = fastest(lambda: torch.addmm(inputs.bias, inputs.x, inputs.weight.t()))

@@ -24,15 +24,16 @@ struct Work {
     std::vector<std::unique_ptr<Barrier>> packing;   // by direction: all groups' threads
 };
 
-void run_job(Work& work, int job, const Share& share) {
+// The work of the parts from `part` on of one group's rows of one direction.
+Job job_of(Work& work, int job, int part) {
     const Sequence& sequence = work.sequence;
     const int parts = work.division.parts, groups = work.division.groups, direction = job / groups;
     const Group group{job % groups, groups};
     const int64_t most = UnitSums::most_of(sequence.stages());
     float* sums = work.partial[direction].get() + group.number * parts * most * sequence.batch.rows;
     const Shared shared{work.packed[direction].get(), work.shared[direction].get(),
-                        {sums, most, group.rows(sequence.batch.rows)}, work.vector_totals[job * parts + share.first].data()};
-    Job(sequence, sequence.directions[direction], work.layout, group, shared).run(share, parts);
+                        {sums, most, group.rows(sequence.batch.rows)}, work.vector_totals[job * parts + part].data()};
+    return Job(sequence, sequence.directions[direction], work.layout, group, shared);
 }
 
 void pack_part(const Work& work, int direction, int part, int share, int shares) {
@@ -41,18 +42,21 @@ void pack_part(const Work& work, int direction, int part, int share, int shares)
          work.packed[direction].get());
 }
 
+void work_alone(Work& work) {
+    const int parts = work.division.parts, directions = static_cast<int>(work.sequence.directions.size());
+    for (int direction = 0; direction < directions; direction++) {
+        for (int part = 0; part < parts; part++) pack_part(work, direction, part, 0, 1);
+    }
+    Share all;
+    all.last = parts;
+    for (int job = 0; job < directions * work.division.groups; job++) job_of(work, job, 0).run(all, parts);
+}
+
 void work_on(void* data, int rank, int size) {
     Work& work = *static_cast<Work*>(data);
     const int parts = work.division.parts, groups = work.division.groups;
-    const int directions = static_cast<int>(work.sequence.directions.size()), jobs = directions * groups;
-    if (size != jobs * parts || size == 1) {  // on one thread, also where fewer came than were planned for
-        if (rank > 0) return;
-        for (int direction = 0; direction < directions; direction++) {
-            for (int part = 0; part < parts; part++) pack_part(work, direction, part, 0, 1);
-        }
-        Share all;
-        all.last = parts;
-        for (int job = 0; job < jobs; job++) run_job(work, job, all);
+    if (size != static_cast<int>(work.sequence.directions.size()) * groups * parts) {  // fewer came than were planned for
+        if (rank == 0) work_alone(work);
         return;
     }
     const int job = rank / parts, part = rank % parts, direction = job / groups, group = job % groups;
@@ -63,7 +67,7 @@ void work_on(void* data, int rank, int size) {
     share.first = share.rank = part;
     share.last = part + 1;
     share.barrier = work.barriers[job].get();
-    run_job(work, job, share);
+    job_of(work, job, part).run(share, parts);
 }
 
 void copy_final_states(const Sequence& sequence) {
@@ -118,7 +122,11 @@ void run(const Sequence& sequence, Division division, int threads) {
     for (int width : program.vector_gradients) vector_units += width;
     work.vector_totals.assign(directions * division.groups * division.parts, std::vector<double>(vector_units, 0.0));
     const int wanted = directions * division.groups * division.parts;
-    run_team(std::min(threads, wanted), work_on, &work);
+    if (std::min(threads, wanted) > 1) {
+        run_team(std::min(threads, wanted), work_on, &work);
+    } else {
+        work_alone(work);
+    }
     if (sequence.pass == Pass::backward) {
         const size_t workers = division.groups * division.parts;
         for (size_t worker = 0; worker < work.vector_totals.size(); worker++) {

@@ -126,10 +126,11 @@ def name_of(cell_class: type[Cell]) -> str | None:
 def describe() -> list[CellDescription]:
     """All registered cells, family by family, within one in the order of registration."""
     families = [*FAMILIES, _OWN]
-    found = [describe_one(name) for name in _cells]
+    descriptions = [describe_one(name) for name in _cells]
     places = {module: place for place, module in enumerate(sum(FAMILIES.values(), ()))}
     return sorted(
-        found, key=lambda one: (families.index(one.family), places.get(_module(_cells[one.name]) or "", len(places)))
+        descriptions,
+        key=lambda one: (families.index(one.family), places.get(_module(_cells[one.name]) or "", len(places))),
     )
 
 

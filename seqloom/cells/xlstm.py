@@ -157,18 +157,18 @@ class MatrixLSTM(_Heads):
         m, heads, width = self.hidden_size, self.heads, self.hidden_size // self.heads
         shape = (m, self.input_size)
         per_head = torch.eye(heads)
-        found = {
+        structures = {
             f"weight_{name}_wide_x": repeated(
                 "weight_value_x" if name == "value" else f"weight_{name}_x", shape, self.rows(name)
             )
             for name in ("key", "query", "value")
         }
-        found["weight_read_v1"] = constant(torch.eye(m)[:, self.rows("value")])
-        found["weight_total_v1"] = constant(per_head.repeat_interleave(width, 1))
+        structures["weight_read_v1"] = constant(torch.eye(m)[:, self.rows("value")])
+        structures["weight_total_v1"] = constant(per_head.repeat_interleave(width, 1))
         if heads > 1:
-            found["weight_to_units_v1"] = constant(per_head.repeat_interleave(width, 0))
-            found["weight_to_memory_v1"] = constant(per_head.repeat_interleave(width * width, 0))
-        return found
+            structures["weight_to_units_v1"] = constant(per_head.repeat_interleave(width, 0))
+            structures["weight_to_memory_v1"] = constant(per_head.repeat_interleave(width * width, 0))
+        return structures
 
     @property
     def state_sizes(self) -> tuple[int, ...]:

@@ -7,38 +7,16 @@ decodes under constraints with zero for legal and a large negative number for il
 """
 
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["PAD_TAG", "RowsByLength", "check_potentials", "viterbi", "viterbi_k_best"]
+from seqloom.engine.ragged import PackedRows
+
+__all__ = ["PAD_TAG", "check_potentials", "viterbi", "viterbi_k_best"]
 
 PAD_TAG = -1
 """Stands in a tag path past the end of its row, and fills a path that does not exist."""
-
-
-class RowsByLength(NamedTuple):
-    """The rows of a padded batch, longest first, so that each time step works on a prefix of them and needs no mask."""
-
-    order: Tensor
-    """(B,) the row that stands at each place."""
-    lengths: Tensor
-    """(B,) its length, not increasing."""
-    counts: list[int]
-    """For each time step up to the longest length, how many rows are that long."""
-
-    @classmethod
-    def of(cls, lengths: Tensor) -> "RowsByLength":
-        """Sort ``lengths`` (B,); equal lengths keep their order.
-
-        >>> RowsByLength.of(torch.tensor([1, 3, 0])).counts
-        [2, 1, 1]
-        """
-        by_length, order = lengths.sort(descending=True, stable=True)
-        longest = int(by_length[0]) if len(lengths) else 0
-        steps = torch.arange(longest, device=lengths.device)
-        return cls(order, by_length, (by_length > steps[:, None]).sum(1).tolist())
 
 
 def check_potentials(
@@ -103,12 +81,12 @@ def viterbi(
     >>> tags.tolist(), round(scores.item(), 6)
     ([[0, 1, 1]], 4.1)
     """
-    rows = RowsByLength.of(check_potentials(emissions, transitions, start, end, lengths))
+    rows = PackedRows.of(check_potentials(emissions, transitions, start, end, lengths), emissions.shape[1])
     tags = emissions.new_full(emissions.shape[:2], PAD_TAG, dtype=torch.int64)
     scores = emissions.new_zeros(emissions.shape[0], dtype=torch.float64)
-    if not rows.counts:
+    if not rows.first:
         return tags, scores
-    counts, used = rows.counts, rows.counts[0]
+    counts, used = rows.sizes[: rows.longest], rows.first
     best = _by_step(emissions, rows)
     arriving = transitions.double().T.contiguous()  # (to, from): the maximum runs along the contiguous dimension
     best[0] += start.double()
@@ -119,7 +97,7 @@ def viterbi(
     total = best[rows.lengths[:used] - 1, torch.arange(used, device=best.device)] + end.double()
     current = total.argmax(1)
     scores[rows.order[:used]] = total.gather(1, current[:, None])[:, 0]
-    path = tags.new_full((len(counts), len(rows.order)), PAD_TAG)
+    path = tags.new_full((len(counts), rows.batch), PAD_TAG)
     following = 0  # rows that have a next step; the others end here, with the tag that `current` begins with
     for here, path_here in zip(reversed(steps), reversed(path.unbind()), strict=True):
         if following:
@@ -156,14 +134,14 @@ def viterbi_k_best(
     """
     if k < 1:
         raise ValueError(f"k is {k}, expected at least 1 path")
-    rows = RowsByLength.of(check_potentials(emissions, transitions, start, end, lengths))
+    rows = PackedRows.of(check_potentials(emissions, transitions, start, end, lengths), emissions.shape[1])
     batch, time, tag_count = emissions.shape
     tags = emissions.new_full((batch, k, time), PAD_TAG, dtype=torch.int64)
     scores = emissions.new_full((batch, k), -torch.inf, dtype=torch.float64)
     scores[:, 0] = 0.0
-    if not rows.counts:
+    if not rows.first:
         return tags, scores
-    counts, used = rows.counts, rows.counts[0]
+    counts, used = rows.sizes[: rows.longest], rows.first
     steps = _by_step(emissions, rows)
     arriving = transitions.double().T.contiguous()
     # Each tag has a list of k + 1 ways to end in it; the last is always -inf and marks the end of the list.
@@ -178,7 +156,7 @@ def viterbi_k_best(
     total, place = (best + end.double()[:, None]).flatten(1).sort(descending=True, stable=True)
     scores[rows.order[:used]] = total[:, :k]
     current = place[:, :k].clone()
-    path = tags.new_full((len(counts), len(rows.order), k), PAD_TAG)
+    path = tags.new_full((len(counts), rows.batch, k), PAD_TAG)
     for step in range(len(counts) - 1, -1, -1):
         if step + 1 < len(counts):
             n = counts[step + 1]
@@ -188,9 +166,9 @@ def viterbi_k_best(
     return tags.masked_fill_(scores.isneginf()[:, :, None], PAD_TAG), scores
 
 
-def _by_step(emissions: Tensor, rows: RowsByLength) -> Tensor:
+def _by_step(emissions: Tensor, rows: PackedRows) -> Tensor:
     """A float64 copy of the emissions as (longest, rows that are not empty, K), longest rows first."""
-    ordered = emissions.index_select(0, rows.order[: rows.counts[0]])[:, : len(rows.counts)]
+    ordered = emissions.index_select(0, rows.order[: rows.first])[:, : rows.longest]
     return ordered.transpose(0, 1).to(torch.float64, memory_format=torch.contiguous_format, copy=True).contiguous()
 
 

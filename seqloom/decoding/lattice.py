@@ -164,13 +164,13 @@ def k_best_paths(
         kept[node] = [(0, -1, 0)]
 
     def visit(node: int, low: int, high: int) -> None:
-        found = [
+        entries = [
             (weights[arc] + score, targets[arc], rank)
             for arc in range(high - 1, low - 1, -1)
             for rank, (score, _, _) in enumerate(kept[targets[arc]])
         ]
-        found.sort(key=_negative_score)  # stable: the order above is the tie rule
-        kept[node] = [entry for entry in found[:k] if entry[0] > float("-inf")]
+        entries.sort(key=_negative_score)  # stable: the order above is the tie rule
+        kept[node] = [entry for entry in entries[:k] if entry[0] > float("-inf")]
 
     _sweep(arcs, visit, final)
     paths: list[tuple[list[int], Any]] = []

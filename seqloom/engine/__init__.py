@@ -2,8 +2,8 @@
 
 Here lies what all of it speaks of: ``vocabulary`` (what a step may say), ``graph`` (a step as data), ``operations`` (the
 functions that cells are written in), ``declaring`` (parameters of a step that symbols cannot follow), ``adjoint`` (the
-gradient of each operation), ``interpreter`` (a graph on tensors), ``contract`` (what is asked of a cell), ``packing`` (a
-batch without its padding). Around it are three rooms, each of which imports only those above it here:
+gradient of each operation), ``interpreter`` (a graph on tensors), ``contract`` (what is asked of a cell), ``ragged``
+(rows of different lengths, padded and packed). Around it are three rooms, each of which imports only those above it here:
 
 ``lowering``: from a step's graph to a program
 
@@ -44,7 +44,6 @@ batch without its padding). Around it are three rooms, each of which imports onl
 ``cpu``            the fused kernels: a cell's tensors gathered for its program
 ``torch_library``  a program as an operator of torch, and its autograd
 ``sequence``       memory and products around a program; the calls of the machine
-``rows``           the rows of a packed batch
 ``loaded``         a program in the machine, and the tensors that it runs on
 ``gradients``      from the machine's gradient array to the gradients of what went in
 ``recorded``       a program in torch's operations, for gradients of gradients

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 
 from seqloom.engine.graph import Graph
+from seqloom.engine.ragged import Ragged
 
 __all__ = ["NO_NOISE", "Noise", "Ragged", "SequenceCell", "States", "Work", "concatenate_directions", "zero_states"]
 
@@ -89,43 +89,6 @@ class Work:
     def of(cls, x: Tensor, ragged: Ragged | None) -> Work:
         """The work of a batch x (B, T, D), now."""
         return cls(len(x), x.shape[1], ragged is not None, torch.is_grad_enabled(), x.device.type)
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """The lengths of a right-padded batch whose rows differ, or do not fill it.
-
-    Args:
-        lengths: (B,) int64 on the device of the data, each in 0..time.
-        time: steps of the padded batch.
-    """
-
-    lengths: Tensor
-    time: int
-
-    @cached_property
-    def mask(self) -> Tensor:
-        """(B, T) true where a row has a step."""
-        return torch.arange(self.time, device=self.lengths.device) < self.lengths.unsqueeze(1)
-
-    @cached_property
-    def reversal(self) -> Tensor:
-        """(B, T) for each step the one that it swaps with when a row is reversed within its length; its own inverse."""
-        steps = torch.arange(self.time, device=self.lengths.device).expand(len(self.lengths), -1)
-        return torch.where(self.mask, self.lengths.unsqueeze(1) - 1 - steps, steps)
-
-    def reverse(self, values: Tensor) -> Tensor:
-        """(B, T, D) with each row reversed within its length; padding stays where it is."""
-        return values.gather(1, self.reversal.unsqueeze(-1).expand_as(values))
-
-    def clear(self, values: Tensor) -> Tensor:
-        """(B, T, D) with zeros, which let no gradient through, in place of the padding."""
-        return values.masked_fill(~self.mask.unsqueeze(-1), 0.0)
-
-    def last(self, outputs: Tensor, initial: Tensor) -> Tensor:
-        """(B, H) each row's output at its own last step; ``initial`` where a row has none."""
-        index = (self.lengths - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, outputs.shape[-1])
-        return torch.where(self.lengths.unsqueeze(1) > 0, outputs.gather(1, index).squeeze(1), initial)
 
 
 def concatenate_directions(outputs: Sequence[Tensor]) -> Tensor:

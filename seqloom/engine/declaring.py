@@ -102,16 +102,16 @@ def _declared(cell: Traceable, reason: VocabularyError) -> Graph:
     graph = Graph(untraceable=str(reason))
     for number, (rows, value) in enumerate(_TRIALS):
         try:
-            found = _run_on_tensors(cell, rows, value)
+            declaring = _run_on_tensors(cell, rows, value)
         except Exception as error:
             if isinstance(error, StepError) and not isinstance(error, VocabularyError):
                 raise
             if number < _NECESSARY:
                 raise _failing(reason, error.__cause__ or error) from error
             continue
-        for declared in found.declarations.values():
+        for declared in declaring.declarations.values():
             graph.declare(declared)
-        for key, product in found.products.items():
+        for key, product in declaring.products.items():
             if graph.products.setdefault(key, product) != product:
                 raise StepError(f"{reason}; two products have the key '{key}'; give one of them another name=")
     return graph
@@ -119,8 +119,10 @@ def _declared(cell: Traceable, reason: VocabularyError) -> Graph:
 
 def _failing(reason: VocabularyError, error: BaseException) -> StepError:
     """The error of a step that is wrong on symbols and on tensors: once, where both say the same."""
-    found = (str(error).strip() or type(error).__name__).split("\n")[0]
-    return StepError(f"{reason}" if found in str(reason) else f"{reason}; on plain tensors it fails as well: {found}")
+    failure = (str(error).strip() or type(error).__name__).split("\n")[0]
+    return StepError(
+        f"{reason}" if failure in str(reason) else f"{reason}; on plain tensors it fails as well: {failure}"
+    )
 
 
 def _run_on_tensors(cell: Traceable, rows: int, value: float) -> Graph:

@@ -203,8 +203,8 @@ class Graph:
         symbols = [self.constant(operand) for operand in operands]
         sizes = {symbol.size for symbol in symbols} - {1}
         if len(sizes) > 1:
-            found = " and ".join(str(symbol.size) for symbol in symbols)
-            raise StepError(f"{operation} of vectors of {found} units; expected equal sizes")
+            units = " and ".join(str(symbol.size) for symbol in symbols)
+            raise StepError(f"{operation} of vectors of {units} units; expected equal sizes")
         return self.node(operation, symbols, sizes.pop() if sizes else 1, attributes)
 
     def product(self, vector: Symbol, parameter: str, rows: int) -> Symbol:

@@ -163,11 +163,9 @@ class BatchNormLSTM(nn.Module):
             outputs, h, c = self._run(x, [len(x)] * x.shape[1], h, c, begun)
             return outputs, self._join(h, c, begun + x.shape[1])
         # The longest rows first: those that have a step are then always the first ones, and no other is touched.
-        order = ragged.lengths.argsort(descending=True, stable=True)
-        counts = ragged.mask.sum(0).tolist()
-        outputs, h, c = self._run(ragged.clear(x)[order], counts, h[order], c[order], begun[order])
-        back = order.argsort()
-        return outputs[back], self._join(h[back], c[back], begun + ragged.lengths)
+        rows = ragged.packed
+        outputs, h, c = self._run(rows.sort(ragged.clear(x)), rows.sizes, *map(rows.sort, (h, c, begun)))
+        return rows.unsort(outputs), self._join(rows.unsort(h), rows.unsort(c), begun + ragged.lengths)
 
     def step(self, x: Tensor, state: Sequence[Tensor] | None = None) -> tuple[Tensor, State]:
         """One time step: x (B, D) to (B, H), and the state to pass with the next step."""
@@ -200,8 +198,8 @@ class BatchNormLSTM(nn.Module):
             output = o.sigmoid() * self.norm_c(memory, at).tanh()
             h, c = torch.cat([output, h[count:]]), torch.cat([memory, c[count:]])
             outputs.append(F.pad(output, (0, 0, 0, len(x) - count)))
-        found = torch.stack(outputs, 1) if outputs else x.new_zeros(len(x), 0, self.hidden_size)
-        return F.pad(found, (0, 0, 0, x.shape[1] - found.shape[1])), h, c
+        steps = torch.stack(outputs, 1) if outputs else x.new_zeros(len(x), 0, self.hidden_size)
+        return F.pad(steps, (0, 0, 0, x.shape[1] - steps.shape[1])), h, c
 
     def _split(self, state: Sequence[Tensor] | None, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         given = self.initial_state(len(x), like=x) if state is None else state

@@ -89,7 +89,7 @@ class BlockStack(nn.Module):
         self.encoder = nn.Linear(input_size, hidden_size)
         blocks = [_Block(cell, options) for _ in range(check_count("layers", layers))]
         self.blocks = nn.ModuleList(blocks)
-        names = blocks[0].recurrent._first.state
+        names = blocks[0].recurrent.first_cell.state
         self._fields = (*names, "convolution") if convolution else names
 
     def forward(

@@ -86,8 +86,8 @@ def check_split(subject: Subject) -> None:
     first, between = layer(x[:, :3], state)
     second, last = layer(x[:, 3:], between)
     require_near(subject, torch.cat([first, second], 1), whole, "outputs of two calls and of one")
-    for name, found, wanted in zip(last._fields, last, final, strict=True):
-        require_near(subject, found, wanted, f"final {name} of two calls and of one")
+    for name, value, wanted in zip(last._fields, last, final, strict=True):
+        require_near(subject, value, wanted, f"final {name} of two calls and of one")
     steps = []
     for t in range(x.shape[1]):
         output, state = layer.step(x[:, t], state)
@@ -110,8 +110,8 @@ def check_padding(subject: Subject) -> None:
             require_near(
                 subject, outputs[row : row + 1, :length], alone, f"row of length {length} in a batch and alone"
             )
-            for name, found, wanted in zip(end._fields, final.select(rows), end, strict=True):
-                require_near(subject, found, wanted, f"final {name} of a row of length {length} in a batch and alone")
+            for name, value, wanted in zip(end._fields, final.select(rows), end, strict=True):
+                require_near(subject, value, wanted, f"final {name} of a row of length {length} in a batch and alone")
         (gradient,) = torch.autograd.grad(outputs.sum() + sum(field.sum() for field in final), x)
         require(subject, bool((gradient[padded] == 0).all()), "a gradient reaches the padding")
 
@@ -124,8 +124,8 @@ def check_permutation(subject: Subject) -> None:
     outputs, final = layer(x, state, lengths)
     moved, end = layer(x[order], state.reorder(order), lengths[order])
     require_near(subject, moved, outputs[order], "outputs of permuted rows")
-    for name, found, wanted in zip(final._fields, end, final.reorder(order), strict=True):
-        require_near(subject, found, wanted, f"final {name} of permuted rows")
+    for name, value, wanted in zip(final._fields, end, final.reorder(order), strict=True):
+        require_near(subject, value, wanted, f"final {name} of permuted rows")
 
 
 def check_size(subject: Subject) -> None:
@@ -133,10 +133,10 @@ def check_size(subject: Subject) -> None:
     if subject.cell_class.size is None or subject.arguments:  # the formula is that of the default arguments
         return
     for bias in (True, False):
-        found = sum(parameter.numel() for parameter in subject.cell(bias=bias).parameters())
+        count = sum(parameter.numel() for parameter in subject.cell(bias=bias).parameters())
         wanted = subject.cell_class.size.count(INPUT, HIDDEN, bias=bias)
         formula = f"{subject.cell_class.size} with bias={bias}"
-        require(subject, found == wanted, f"{found} parameters, expected {wanted} ({formula})")
+        require(subject, count == wanted, f"{count} parameters, expected {wanted} ({formula})")
 
 
 def check_shapes(subject: Subject) -> None:
@@ -168,8 +168,8 @@ def check_trace(subject: Subject) -> None:
         dict(zip(cell.state, states, strict=True)),
         {name: cell.parameter(name) for name in cell.graph.declarations},
     )
-    for name, found, wanted in zip(cell.state, traced, values, strict=True):
-        require_near(subject, found, wanted, f"new {name} of the trace and of the tensors")
+    for name, value, wanted in zip(cell.state, traced, values, strict=True):
+        require_near(subject, value, wanted, f"new {name} of the trace and of the tensors")
 
 
 def check_backends(subject: Subject) -> None:
@@ -197,8 +197,8 @@ def _compare_backends(subject: Subject, layer: Recurrent, able: list[str], argum
 
     wanted = dict(outcome("reference"))
     for backend in able:
-        for what, found in outcome(backend):
-            require_near(subject, found, wanted[what], f"{what} on the {backend} backend", 1e-10)
+        for what, value in outcome(backend):
+            require_near(subject, value, wanted[what], f"{what} on the {backend} backend", 1e-10)
         with torch.no_grad():  # a backend may take another path where nobody asks for gradients
             outputs, final = layer(*arguments)
         require_near(subject, outputs, wanted["outputs"], f"outputs without gradients on the {backend} backend", 1e-10)

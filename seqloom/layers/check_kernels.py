@@ -40,8 +40,8 @@ def check_stream(subject: Subject) -> None:
         stream.push(x[:, 4:]),
     ]
     require_close(subject, torch.cat(pieces, 1), wanted, "outputs of a stream and of the layer")
-    for name, found, expected in zip(final._fields, stream.state, final, strict=True):
-        require_close(subject, found, expected, f"final {name} of a stream and of the layer")
+    for name, value, expected in zip(final._fields, stream.state, final, strict=True):
+        require_close(subject, value, expected, f"final {name} of a stream and of the layer")
 
 
 def check_compiled(subject: Subject) -> None:
@@ -60,23 +60,23 @@ def _compare_compiled(subject: Subject, steps: tuple[int, ...]) -> None:
         dtype = next(layer.parameters()).dtype
         given = x.to(dtype).requires_grad_()
         outputs, final = layer(given, [field.to(dtype) for field in state], lengths)
-        found = {
+        values = {
             "outputs": outputs,
             **{f"final {name}": field for name, field in zip(final._fields, final, strict=True)},
         }
         leaves = {"x": given, **dict(layer.named_parameters())}
-        loss = sum((value.sin().sum() for value in found.values()), outputs.new_zeros(()))
+        loss = sum((value.sin().sum() for value in values.values()), outputs.new_zeros(()))
         gradients = torch.autograd.grad(loss, list(leaves.values()))
-        return {**found, **{f"gradient of {name}": g for name, g in zip(leaves, gradients, strict=True)}}
+        return {**values, **{f"gradient of {name}": g for name, g in zip(leaves, gradients, strict=True)}}
 
-    wanted, plain, found = outcome(exact, "reference"), outcome(layer, "reference"), outcome(layer, None)
-    for what, value in found.items():
+    wanted, plain, compiled = outcome(exact, "reference"), outcome(layer, "reference"), outcome(layer, None)
+    for what, value in compiled.items():
         error = float((plain[what] - wanted[what]).detach().abs().max()) if value.numel() else 0.0
         scale = max(1.0, float(wanted[what].detach().abs().max())) if value.numel() else 1.0
         require_near(subject, value.double(), wanted[what], f"{what} in float32", 8 * error + 3e-6 * scale)
     with torch.no_grad():
         outputs, _ = layer(x.float(), [field.float() for field in state], lengths)
-    require_close(subject, outputs, found["outputs"], "outputs with and without gradients in float32")
+    require_close(subject, outputs, compiled["outputs"], "outputs with and without gradients in float32")
 
 
 def check_golden(subject: Subject) -> None:
@@ -86,5 +86,5 @@ def check_golden(subject: Subject) -> None:
         return
     _, final = Recurrent(golden_cell(subject.cell_class, golden), backend="reference")(golden_input())
     for name, values in golden.states.items():
-        found = getattr(final, name).flatten()
-        require_near(subject, found, torch.tensor(values, dtype=found.dtype), f"golden {name}", 5e-8)
+        value = getattr(final, name).flatten()
+        require_near(subject, value, torch.tensor(values, dtype=value.dtype), f"golden {name}", 5e-8)

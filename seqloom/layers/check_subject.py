@@ -56,7 +56,7 @@ def batch(lengths: tuple[int, ...] = (5, 2, 0, 4)) -> tuple[Tensor, Tensor]:
 
 
 def random_state(layer: Recurrent, batch: int) -> State:
-    zeros, positive = layer.initial_state(batch), layer._cells(0)[0].positive
+    zeros, positive = layer.initial_state(batch), layer.first_cell.positive
     drawn = (
         torch.rand_like(field) + (0.5 if name in positive else -0.5)
         for name, field in zip(zeros._fields, zeros, strict=True)
@@ -69,13 +69,13 @@ def require(subject: Subject, condition: bool, sentence: str) -> None:
         raise CellCheckError(f"{subject.cell_class.__name__}: {sentence}")
 
 
-def require_near(subject: Subject, found: Tensor, wanted: Tensor, what: str, tolerance: float = TOLERANCE) -> None:
-    require(subject, found.shape == wanted.shape, f"{what}: shape {tuple(found.shape)}, expected {tuple(wanted.shape)}")
-    error = float((found - wanted).detach().abs().max()) if found.numel() else 0.0
+def require_near(subject: Subject, value: Tensor, wanted: Tensor, what: str, tolerance: float = TOLERANCE) -> None:
+    require(subject, value.shape == wanted.shape, f"{what}: shape {tuple(value.shape)}, expected {tuple(wanted.shape)}")
+    error = float((value - wanted).detach().abs().max()) if value.numel() else 0.0
     require(subject, error <= tolerance, f"{what}: differs by {error:.3g}, expected at most {tolerance:g}")
 
 
-def require_close(subject: Subject, found: Tensor, wanted: Tensor, what: str) -> None:
+def require_close(subject: Subject, value: Tensor, wanted: Tensor, what: str) -> None:
     """Equal as numbers of float32 are that were computed in another order."""
     scale = max(1.0, float(wanted.detach().abs().max())) if wanted.numel() else 1.0
-    require_near(subject, found, wanted, what, 3e-6 * scale)
+    require_near(subject, value, wanted, what, 3e-6 * scale)

@@ -71,7 +71,7 @@ class Dilated(nn.Module):
         super().__init__()
         self.dilations = _dilations(layers, dilations)
         first = Recurrent(cell, input_size, hidden_size, backend=backend, bias=bias)
-        cells = [first._first.another(first.output_size) for _ in self.dilations[1:]]
+        cells = [first.first_cell.another(first.output_size) for _ in self.dilations[1:]]
         self.layers = nn.ModuleList([first, *(Recurrent(each, backend=backend) for each in cells)])
         self.input_size, self.hidden_size, self.output_size = first.input_size, first.hidden_size, first.output_size
         width = self.dilations[0] if fuse else 1
@@ -79,8 +79,8 @@ class Dilated(nn.Module):
         self.dropout_input = Dropout(check_probability("dropout_input", dropout_input))
         self.dropout = Dropout(check_probability("dropout", dropout))
         self.dropout_output = Dropout(check_probability("dropout_output", dropout_output))
-        self._names = first._first.state
-        self._sizes = [each.state_sizes for each in (first._first, *cells)]
+        self._names = first.first_cell.state
+        self._sizes = [each.state_sizes for each in (first.first_cell, *cells)]
         self._fields = self._names if self.fusion is None else (*self._names, "convolution")
 
     def forward(

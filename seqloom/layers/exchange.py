@@ -76,9 +76,9 @@ def to_torch(layer: Recurrent) -> nn.RNNBase:
         "batch_norm": layer.norms is not None,
         **{name: getattr(layer, name) > 0 for name in DRAWN if name != "dropout"},
     }
-    found = [f"{name}={getattr(layer, name)!r}" for name, used in foreign.items() if used]
-    if found:
-        raise ConfigError(f"torch.nn's layers have no {', '.join(found)}")
+    unsupported = [f"{name}={getattr(layer, name)!r}" for name, used in foreign.items() if used]
+    if unsupported:
+        raise ConfigError(f"torch.nn's layers have no {', '.join(unsupported)}")
     module = _empty_module(layer, cells[0], mode)
     for cell, weights in zip(cells, module.all_weights, strict=True):
         projection = [cell.parameter("weight_projection_v1")] if projected else []

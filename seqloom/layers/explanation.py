@@ -81,9 +81,9 @@ def explain(
 
 def _of_layer(layer: Recurrent, work: Work | None) -> tuple[list[str], list[Choice], list[Cell]]:
     directions = "both directions" if layer.bidirectional else "forward"
-    cells = [layer._cells(position) for position in range(layer.layers)]
+    cells = [layer.cells_of(position) for position in range(layer.layers)]
     titles = [f"layer {number}, {both[0]}, {directions}" for number, both in enumerate(cells, 1)]
-    choices = [choose(both, layer._noise(), layer.backend, work) for both in cells]
+    choices = [choose(both, layer.noise, layer.backend, work) for both in cells]
     return titles, choices, [both[0] for both in cells]
 
 

@@ -4,79 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
 
-from seqloom.engine.contract import Ragged, SequenceCell, States
-from seqloom.engine.interpreter import evaluate
-from seqloom.engine.packing import Packing
+from seqloom.engine.contract import Ragged, States
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import cpu, packed
 from seqloom.engine.runtime.backend import run_layer
 from seqloom.engine.runtime.packed import PackedCell, Weights, check_weights
-from seqloom.engine.runtime.sequence import Rows
 from seqloom.errors import ConfigError
+from seqloom.layers.compressed import CompressedCell, compress
 from seqloom.layers.recurrent import Recurrent
 from seqloom.layers.stream import Stream
 
-__all__ = ["CompressedCell", "QuantizedRecurrent", "quantize"]
+__all__ = ["QuantizedRecurrent", "quantize"]
 
 Model = TypeVar("Model", bound=nn.Module)
-
-
-class CompressedCell(nn.Module):
-    """A cell's weights in fewer bits, as plain tensors of its state dictionary.
-
-    Each product's matrix (R, C) is a tensor of its name: bfloat16, or int8 beside ``<name>_scale`` (R,), with which its
-    rows are multiplied. Biases and vectors stay as they are.
-    """
-
-    vendor = None
-
-    def __init__(self, cell: SequenceCell, weights: Weights) -> None:
-        super().__init__()
-        self.kind, self.graph, self.state, self.state_sizes = (
-            type(cell).__name__, cell.graph, cell.state, cell.state_sizes,
-        )  # fmt: skip
-        self.input_size, self.hidden_size = cell.input_size, cell.hidden_size
-        for name, declared in cell.graph.declarations.items():
-            value = cell.parameter(name).detach()
-            if declared.role == "vector":
-                self.register_buffer(name, value.clone())
-            elif weights == "bfloat16":
-                self.register_buffer(name, value.to(torch.bfloat16))
-            else:
-                scale = value.abs().amax(1) / 127
-                whole = (value / scale.unsqueeze(1)).nan_to_num().round().clamp(-127, 127)
-                self.register_buffer(name, whole.to(torch.int8))
-                self.register_buffer(f"{name}_scale", scale)
-
-    def parameter(self, name: str) -> Tensor:
-        """A parameter of the cell, with the numbers that its bits stand for."""
-        value: Tensor = getattr(self, name)
-        if value.dtype == torch.int8:
-            scale: Tensor = getattr(self, f"{name}_scale")
-            return value.to(scale.dtype) * scale.unsqueeze(1)
-        return value.float() if value.dtype == torch.bfloat16 else value
-
-    def step(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """One time step, through the graph of the cell that it was made from."""
-        parameters = {name: self.parameter(name) for name in self.graph.declarations}
-        return evaluate(self.graph, x, dict(zip(self.state, states, strict=True)), parameters)
-
-    def cached_parameters(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def recurrent_mask(self, mask: Tensor | None) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def vendor_weights(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        raise NotImplementedError(f"a compressed {self.kind} has no form in torch.nn")
-
-    def extra_repr(self) -> str:
-        return f"{self.kind}, {self.input_size}, {self.hidden_size}"
 
 
 class QuantizedRecurrent(Recurrent):
@@ -93,11 +38,7 @@ class QuantizedRecurrent(Recurrent):
         self.weights: Weights = weights
         self.error = 0.0
         """Measured: the root mean square of the differences of its outputs from those of the layer it was made from."""
-        cells = []
-        for position in range(layer.layers):
-            with layer._acting(position):  # a normalisation ends up inside the weights
-                cells += [CompressedCell(cell, weights) for cell in layer._cells(position)]
-        self.cells, self.gates = nn.ModuleList(cells), copy.deepcopy(layer.gates)
+        self.cells, self.gates = compress(layer, weights), copy.deepcopy(layer.gates)
         self.requires_grad_(False)
         self.norms = self.batch_norm = None
         self._packed: dict[int, tuple[Any, list[PackedCell]]] = {}
@@ -127,10 +68,6 @@ class QuantizedRecurrent(Recurrent):
             raise ConfigError(f"weights is {weights!r}, but the layer was quantized to {self.weights!r}")
         return Stream(self, batch, weights=kind, threads=threads, state=state)
 
-    def _cells(self, layer: int) -> list[Any]:
-        first = layer * self.directions
-        return list(self.cells[first : first + self.directions])
-
     def _run_layer(
         self, layer: int, x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None
     ) -> tuple[Tensor, list[States]]:
@@ -138,20 +75,19 @@ class QuantizedRecurrent(Recurrent):
             raise ConfigError(
                 "no gradient flows through a quantized layer; call it on x.detach() or under torch.no_grad()"
             )
-        cells = self._cells(layer)
+        cells: list[Any] = self.cells_of(layer)
         objection = self.zoneout or x.dtype != torch.float32 or 0 in x.shape[:2] or packed.limitation(cells)
         if self.backend not in (None, "cpu") or objection:
-            return run_layer(cells, x, ragged, initial, noise=self._noise(), backend=self.backend)
-        packing = Packing.of(x, ragged)
-        rows = Rows(x.shape[1], len(x), None if ragged is None else torch.tensor(packing.counts))
-        states = [packing.sort(state.float()) for of_direction in initial or () for state in of_direction]
-        values = packing.pack(x)
+            return run_layer(cells, x, ragged, initial, noise=self.noise, backend=self.backend)
+        rows = PackedRows(x.shape[1], len(x)) if ragged is None else ragged.packed
+        states = [rows.sort(state.float()) for of_direction in initial or () for state in of_direction]
+        values = rows.pack(x)
         program = packed.program_of(cells[0])
         leaves = cpu.gather(cpu.prepare(cells[0]), cells, values, []).rows if program.rows else []
         output, *rest = packed.run(self._pack(layer, cells), values, rows, leaves, states)
         count = len(program.states)
-        finals = [tuple(map(packing.unsort, rest[d * count : (d + 1) * count])) for d in range(self.directions)]
-        return packing.unpack(output), finals
+        finals = [tuple(map(rows.unsort, rest[d * count : (d + 1) * count])) for d in range(self.directions)]
+        return rows.unpack(output), finals
 
     def _pack(self, layer: int, cells: Sequence[CompressedCell]) -> list[PackedCell]:
         """The cells in the machine's order, made anew where a state dictionary was loaded or the threads changed."""
@@ -202,26 +138,23 @@ def quantize(target: Any, weights: str = "int8", *, sample: Tensor | None = None
     if isinstance(target, QuantizedRecurrent):
         raise ConfigError(f"the layer is quantized already, to {target.weights!r}")
     if isinstance(target, Recurrent):
-        if target._first.graph.untraceable:
-            name = type(target._first).__name__
-            raise ConfigError(f"{name} has no graph to quantize: {target._first.graph.untraceable}")
         result = QuantizedRecurrent(target, kind)
         result.error = _error(target, result, sample)
         return result
     if sample is not None:
         raise ConfigError("sample is for one layer; quantize the layers of a model one by one to give each its own")
-    found = [
+    replaceable = [
         (parent, name, child)
         for parent in target.modules()
         for name, child in parent.named_children()
         if isinstance(child, Recurrent) and not isinstance(child, QuantizedRecurrent)
     ]
-    if not found:
+    if not replaceable:
         raise ConfigError(
             f"{type(target).__name__} has no seqloom.Recurrent inside; seqloom.accelerate(model) puts them there"
         )
-    replaced = {id(child): quantize(child, kind) for _, _, child in found}
-    for parent, name, child in found:
+    replaced = {id(child): quantize(child, kind) for _, _, child in replaceable}
+    for parent, name, child in replaceable:
         setattr(parent, name, replaced[id(child)])
     return target.eval()
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqloom.cells.cell import Cell
-from seqloom.engine.contract import Noise, Ragged, States
-from seqloom.engine.runtime.backend import check_backend, measure_lengths, run_layer
+from seqloom.engine.runtime.backend import check_backend, measure_lengths
 from seqloom.engine.runtime.cpu import prepare
-from seqloom.engine.runtime.reference import advance
 from seqloom.errors import ConfigError
-from seqloom.layers.dropout import dropout
 from seqloom.layers.highway import build_gates
-from seqloom.layers.noise import draw_weights, sequence_dropout
-from seqloom.layers.normalisation import SequenceNormalisation, measure_moments
+from seqloom.layers.normalisation import SequenceNormalisation
 from seqloom.layers.options import (
     DRAWN,
     CellLike,
@@ -32,17 +25,16 @@ from seqloom.layers.options import (
     check_rates,
     check_residual,
 )
-from seqloom.layers.state import State, make_state, state_type
-
-if TYPE_CHECKING:
-    from seqloom.layers.stream import Stream
+from seqloom.layers.stack import CellStack
+from seqloom.layers.state import State, state_type
+from seqloom.layers.stream import Stream
 
 __all__ = ["CellLike", "Recurrent"]
 
 Merge = Literal["concat", "sum", "mean"]
 
 
-class Recurrent(nn.Module):
+class Recurrent(CellStack):
     """A recurrent layer, or a stack of them.
 
     Args:
@@ -72,6 +64,7 @@ class Recurrent(nn.Module):
         backend: a backend for this layer, overruling ``SEQLOOM_BACKEND`` and the automatic choice.
         bias: whether the cells have biases.
 
+    >>> import torch
     >>> layer = Recurrent("gru", 5, 8, layers=2, bidirectional=True)
     >>> outputs, state = layer(torch.zeros(3, 7, 5), lengths=torch.tensor([7, 0, 4]))
     >>> outputs.shape, state.h.shape
@@ -133,7 +126,7 @@ class Recurrent(nn.Module):
         self.norms = nn.ModuleList(map(SequenceNormalisation, cells)) if batch_norm else None
         # What torch.compile could not make while it traces: the type of the state, above, and the cells' programs.
         for layer in range(layers):
-            prepare(self._cells(layer)[0])
+            prepare(self.cells_of(layer)[0])
 
     def forward(
         self, x: Tensor, state: Sequence[Tensor] | None = None, lengths: Tensor | None = None
@@ -160,34 +153,10 @@ class Recurrent(nn.Module):
             longest = int(ragged.lengths.max()) if len(ragged.lengths) else 0
             values = values[:, :longest]
             ragged = measure_lengths(ragged.lengths, values)
-        initial = None if state is None else self._split(state, values.shape[0])
-        outputs, final = self._run(values, ragged, initial)
+        initial = None if state is None else self.split_state(state, values.shape[0])
+        outputs, final = self.run(values, ragged, initial)
         outputs = F.pad(outputs, (0, 0, 0, time - outputs.shape[1])) if outputs.shape[1] < time else outputs
-        return outputs if self.batch_first else outputs.transpose(0, 1), self._join(final)
-
-    def step(self, x: Tensor, state: Sequence[Tensor] | None = None) -> tuple[Tensor, State]:
-        """One time step of a stream: x (B, D) to output (B, output_size), and the state to pass with the next step.
-
-        Raises:
-            ConfigError: the layer is bidirectional; its backward direction begins at the end.
-            ValueError: shapes that do not fit.
-        """
-        if self.bidirectional:
-            raise ConfigError("a bidirectional layer cannot run step by step: it needs the end of the sequence first")
-        if x.dim() != 2 or x.shape[-1] != self.input_size:
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (B, D) with D = {self.input_size} features")
-        initial = self._split(self.initial_state(x.shape[0], like=x) if state is None else state, x.shape[0])
-        final: list[States] = []
-        noise = self._noise()
-        if self.training and (noise.active or self._reweighted):
-            outputs, final = self._run(x.unsqueeze(1), None, initial)
-            return outputs.squeeze(1), self._join(final)
-        values = self._drop(x, self.dropout_input)
-        for layer, states in enumerate(initial):
-            with self._acting(layer):
-                final.append(advance(self._cells(layer)[0], values, states, noise))
-            values = self._finish(layer, values, final[-1][0])
-        return values, self._join(final)
+        return outputs if self.batch_first else outputs.transpose(0, 1), self.join_states(final)
 
     def stream(
         self,
@@ -205,6 +174,7 @@ class Recurrent(nn.Module):
             threads: at most so many share a step, where that pays.
             state: to begin with; zeros by default.
 
+        >>> import torch
         >>> stream = Recurrent("gru", 3, 4).stream()
         >>> stream.step(torch.zeros(3)).shape, stream.push(torch.zeros(5, 3)).shape
         (torch.Size([4]), torch.Size([5, 4]))
@@ -212,112 +182,7 @@ class Recurrent(nn.Module):
         Raises:
             ConfigError: the layer is bidirectional, or training with dropout.
         """
-        from seqloom.layers.stream import Stream
-
         return Stream(self, batch, weights=weights, threads=threads, state=state)
-
-    def initial_state(self, batch: int, *, like: Tensor | None = None) -> State:
-        """Zeros for ``batch`` rows, of the type and on the device of ``like`` or else of the parameters."""
-        source = next(self.parameters()) if like is None else like
-        count = len(self.cells)
-        return make_state(self._first.state, [source.new_zeros(batch, count, size) for size in self._state_sizes()])
-
-    def _run(self, x: Tensor, ragged: Ragged | None, initial: list[States] | None) -> tuple[Tensor, list[States]]:
-        # What a gate carries past the first layer must be nothing in the padding.
-        x = x if self.gates is None or ragged is None else ragged.clear(x)
-        values, final = self._drop(x, self.dropout_input), []
-        for layer in range(self.layers):
-            first = layer * self.directions
-            states = None if initial is None else initial[first : first + self.directions]
-            outputs, last = self._run_layer(layer, values, ragged, states)
-            final += last
-            values = self._finish(layer, values, self._merged(outputs))
-        return values, final
-
-    def _run_layer(
-        self, layer: int, x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None
-    ) -> tuple[Tensor, list[States]]:
-        if not self._reweighted:
-            return run_layer(self._cells(layer), x, ragged, initial, noise=self._noise(), backend=self.backend)
-        with self._acting(layer, x, ragged):
-            return run_layer(self._cells(layer), x, ragged, initial, noise=self._noise(), backend=self.backend)
-
-    @property
-    def _reweighted(self) -> bool:
-        """Whether the cells act, or can act, with other weights than their own."""
-        return self.norms is not None or bool(self.weight_drop or self.weight_noise)
-
-    @contextmanager
-    def _acting(self, layer: int, x: Tensor | None = None, ragged: Ragged | None = None) -> Iterator[None]:
-        """While it lasts, the cells of a layer have the weights that they run x with; without x, those of evaluation."""
-        training = self.training and x is not None
-        cells, first = self._cells(layer), layer * self.directions
-        with ExitStack() as stack:
-            if training and (self.weight_drop or self.weight_noise):
-                for cell in cells:
-                    stack.enter_context(
-                        cell.replaced_parameters(draw_weights(cell, self.weight_drop, self.weight_noise))
-                    )
-            if self.norms is not None:
-                moments = measure_moments(x, ragged) if training and x is not None else None
-                for cell, norm in zip(cells, self.norms[first : first + self.directions], strict=True):
-                    stack.enter_context(cell.replaced_parameters(norm(cell, moments)))
-            yield
-
-    def _finish(self, layer: int, below: Tensor, outputs: Tensor) -> Tensor:
-        if self.gates is not None and str(layer) in self.gates:
-            outputs = self.gates[str(layer)](below, outputs)
-        elif self.residual and below.shape[-1] == outputs.shape[-1]:
-            outputs = outputs + below if layer >= (1 if self.residual is True else self.residual - 1) else outputs
-        return self._drop(outputs, self.dropout if layer < self.layers - 1 else self.dropout_output)
-
-    def _merged(self, outputs: Tensor) -> Tensor:
-        if not self.bidirectional or self.merge == "concat":
-            return outputs
-        forward, backward = outputs.chunk(2, -1)
-        return forward + backward if self.merge == "sum" else (forward + backward) / 2
-
-    def _drop(self, values: Tensor, probability: float) -> Tensor:
-        draw = sequence_dropout if self.variational else dropout
-        return draw(values, probability, self.training) if probability else values
-
-    def _noise(self) -> Noise:
-        zoneout = tuple(self.zoneout.values()) if isinstance(self.zoneout, dict) else self.zoneout
-        return Noise(self.dropout_state, zoneout, self.training)
-
-    @property
-    def _first(self) -> Cell:
-        return self.cells[0]  # type: ignore[return-value]
-
-    def _cells(self, layer: int) -> list[Cell]:
-        first = layer * self.directions
-        return self._all_cells()[first : first + self.directions]
-
-    def _all_cells(self) -> list[Cell]:
-        return list(self.cells._modules.values())  # type: ignore[arg-type]  # a slice would build a module
-
-    def _state_sizes(self) -> tuple[int, ...]:
-        """Of each field; a state whose size is the input's, unlike in each layer, has the largest, with zeros behind."""
-        return tuple(max(sizes) for sizes in zip(*(cell.state_sizes for cell in self._all_cells()), strict=True))
-
-    def _split(self, state: Sequence[Tensor], batch: int) -> list[States]:
-        names, sizes, cells = self._first.state, self._state_sizes(), self._all_cells()
-        if isinstance(state, Tensor) or len(state) != len(names):
-            raise ValueError(f"state has {len(state)} fields; expected {len(names)}: {', '.join(names)}")
-        for name, size, field in zip(names, sizes, state, strict=True):
-            if field.shape != (batch, len(cells), size):
-                raise ValueError(f"state.{name} has shape {tuple(field.shape)}; expected {(batch, len(cells), size)}")
-        return [
-            tuple(field[:, position, :size] for field, size in zip(state, cell.state_sizes, strict=True))
-            for position, cell in enumerate(cells)
-        ]
-
-    def _join(self, final: list[States]) -> State:
-        fields = [
-            torch.stack([_widened(state, size) for state in field], 1)
-            for field, size in zip(zip(*final, strict=True), self._state_sizes(), strict=True)
-        ]
-        return make_state(self._first.state, fields)
 
     def extra_repr(self) -> str:
         usual = {"layers": 1, "merge": "concat", "batch_norm": None, "batch_first": True, "backend": None}
@@ -326,7 +191,3 @@ class Recurrent(nn.Module):
         return ", ".join(
             f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) != usual.get(name, 0)
         )
-
-
-def _widened(state: Tensor, size: int) -> Tensor:
-    return state if state.shape[-1] == size else F.pad(state, (0, size - state.shape[-1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +13,10 @@ from torch import Tensor
 from seqloom.engine.runtime import packed
 from seqloom.engine.runtime.packed import Weights, check_weights
 from seqloom.errors import ConfigError
+from seqloom.layers.compressed import CompressedCell, compress
 from seqloom.layers.options import DRAWN
+from seqloom.layers.stack import CellStack
 from seqloom.layers.state import State, make_state
-
-if TYPE_CHECKING:
-    from seqloom.layers.recurrent import Recurrent
 
 __all__ = ["Stream"]
 
@@ -54,7 +53,7 @@ class Stream:
 
     def __init__(
         self,
-        layer: Recurrent,
+        layer: CellStack,
         batch: int = 1,
         *,
         weights: str = "float32",
@@ -138,13 +137,13 @@ class Stream:
 
     @state.setter
     def state(self, state: Sequence[Tensor]) -> None:
-        self._layer._split(state, self.batch)  # refuses what does not fit
+        self._layer.split_state(state, self.batch)  # refuses what does not fit
         fields = [
             field.detach().to("cpu", self._zeros()[0].dtype).clone(memory_format=torch.contiguous_format)
             for field in state
         ]
         if self._native is None:
-            self._state = make_state(self._layer._first.state, fields)
+            self._state = make_state(self._layer.first_cell.state, fields)
             return
         for index, field in enumerate(fields):
             for layer in range(field.shape[1]):
@@ -175,11 +174,11 @@ class Stream:
         layer = self._layer
         drawn = [name for name in (*DRAWN, "batch_norm") if getattr(layer, name)]
         if layer.training and drawn:
-            found = "dropout" if "dropout" in drawn[0] else drawn[0]
+            what = "dropout" if "dropout" in drawn[0] else drawn[0]
             raise ConfigError(
-                f"the layer is training and has {found}, which a stream does not draw; call layer.eval() first"
+                f"the layer is training and has {what}, which a stream does not draw; call layer.eval() first"
             )
-        cells = [layer._cells(position)[0] for position in range(layer.layers)]
+        cells = [layer.cells_of(position)[0] for position in range(layer.layers)]
         self._sample = torch.empty(0, dtype=cells[0].parameter(next(iter(cells[0].graph.declarations))).dtype)
         self.reason = self._objection(cells) or ""
         self.path = "python" if self.reason else "native"
@@ -188,7 +187,7 @@ class Stream:
             return
         parts = []
         for position, cell in enumerate(cells):
-            with layer._acting(position):  # a normalisation ends up inside the weights
+            with layer.effective_weights(position):  # a normalisation ends up inside the weights
                 parts.append(packed.pack(cell, self.weights, steps=True, parts=self.threads))
         self._output = np.zeros((self.batch, layer.output_size), np.float32)
         self._native = packed.native_stream(
@@ -241,16 +240,14 @@ def _array(values: Any, name: str, kind: Any) -> Any:
     """A NumPy array of a tensor or an array, without copying."""
     array = values.detach().numpy() if isinstance(values, Tensor) and values.device.type == "cpu" else values
     if not isinstance(array, np.ndarray) or array.dtype != kind:
-        found = getattr(values, "dtype", type(values).__name__)
-        raise ValueError(f"{name} is {found}; expected a NumPy array or a tensor on CPU of {kind}")
+        actual = getattr(values, "dtype", type(values).__name__)
+        raise ValueError(f"{name} is {actual}; expected a NumPy array or a tensor on CPU of {kind}")
     return array
 
 
-def _captured(layer: Recurrent, weights: Weights) -> Recurrent:
+def _captured(layer: CellStack, weights: Weights) -> CellStack:
     """A copy of the layer with weights as a stream keeps them."""
-    from seqloom.layers.quantized import QuantizedRecurrent, quantize
-
-    if weights == "float32" or isinstance(layer, QuantizedRecurrent):
-        return copy.deepcopy(layer).eval()
-    result: Recurrent = quantize(layer, weights)
-    return result
+    captured = copy.deepcopy(layer).eval()
+    if weights != "float32" and not isinstance(layer.first_cell, CompressedCell):
+        captured.cells, captured.norms, captured.batch_norm = compress(captured, weights), None, None
+    return captured

@@ -76,8 +76,8 @@ def bptt(
     Cost: O(T) memory for what the backward pass needs.
 
     >>> from seqloom.layers.recurrent import Recurrent
-    >>> found = bptt(Recurrent("rnn", 2, 3), torch.ones(1, 4, 2), lambda output, t: output.sum())
-    >>> {name: tuple(gradient.shape) for name, gradient in found.gradients.items()}
+    >>> result = bptt(Recurrent("rnn", 2, 3), torch.ones(1, 4, 2), lambda output, t: output.sum())
+    >>> {name: tuple(gradient.shape) for name, gradient in result.gradients.items()}
     {'cells.0.weight_x': (3, 2), 'cells.0.weight_h': (3, 3), 'cells.0.bias': (3,)}
     """
     time = max(1, x.shape[1])
@@ -222,10 +222,10 @@ def _backward(sequences: _Sequences, window: Sequence[_Piece], begin: int, kept:
             loss = loss + piece.loss.detach()
             targets, cotangents = [*targets, piece.loss], [*cotangents, torch.ones_like(piece.loss)]
         leaves = [*piece.parameters.values(), *piece.begin, piece.x]
-        found = differentiate(targets, leaves, cotangents, keep=piece.start >= kept)
-        credit = found[len(totals) : -1]
-        for total, gradient in zip(totals.values(), found, strict=False):
+        gradients = differentiate(targets, leaves, cotangents, keep=piece.start >= kept)
+        credit = gradients[len(totals) : -1]
+        for total, gradient in zip(totals.values(), gradients, strict=False):
             total += gradient
         if inputs is not None:
-            inputs[:, piece.start : piece.stop] = found[-1]
+            inputs[:, piece.start : piece.stop] = gradients[-1]
     return Gradients(loss, totals, state, inputs)

@@ -220,21 +220,21 @@ def run_learner(
         here = None if valid is None else valid[t]
         if here is not None and not bool(here.any()):
             break
-        found: list[Tensor] = []
+        losses: list[Tensor] = []
 
         def output_gradient(
-            output: Tensor, t: int = t, here: Tensor | None = here, found: list[Tensor] = found
+            output: Tensor, t: int = t, here: Tensor | None = here, losses: list[Tensor] = losses
         ) -> Tensor:
             leaf = output.clone().requires_grad_()
             shown = leaf if here is None else leaf.masked_fill(~here.unsqueeze(1), 0.0)
             with torch.enable_grad():
                 value = measure_loss(loss, shown, t, here)
-            found.append(value.detach())
+            losses.append(value.detach())
             return differentiate([value], [leaf], [torch.ones_like(value)], keep=False)[0]
 
         features = features if here is None else features.masked_fill(~here.unsqueeze(1), 0.0)
         taken = learner.step(features, current, output_gradient, here)
-        current, total = taken.state, total + found[0]
+        current, total = taken.state, total + losses[0]
         for name, gradient in taken.gradients.items():
             gradients[name] += gradient
     return Gradients(total, gradients, current)

@@ -92,7 +92,7 @@ def initialise_chrono(module: nn.Module, longest: int, generator: torch.Generato
     """
     if longest < 3:
         raise ConfigError(f"longest is {longest}; expected at least 3 steps")
-    found = False
+    initialised = False
     for cell in cells(module):
         gates = {letter: (product, i) for product in products(cell) for i, letter in enumerate(product.gates)}
         for letter in _KEEPING:
@@ -105,16 +105,16 @@ def initialise_chrono(module: nn.Module, longest: int, generator: torch.Generato
             beside = _bias(cell, *gates["i"]) if letter == "f" and "i" in gates else None
             if beside is not None:
                 beside.copy_(-block)
-            found = True
-    if not found:
+            initialised = True
+    if not initialised:
         raise ConfigError("chrono initialisation needs a cell with a bias on a gate f or z that keeps its state")
 
 
 def _recurrent(module: nn.Module) -> list[Block]:
-    found = [block for block in blocks(module) if block.recurrent and block.free]
-    if not found:
+    matrices = [block for block in blocks(module) if block.recurrent and block.free]
+    if not matrices:
         raise ConfigError("the module has no recurrent matrix of a cell that could be initialised")
-    return found
+    return matrices
 
 
 def _bias(cell: Cell, product: Product, position: int) -> Tensor | None:

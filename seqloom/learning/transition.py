@@ -180,7 +180,7 @@ def differentiate(
     """
     pairs = [(target, cotangent) for target, cotangent in zip(targets, cotangents, strict=True) if target.requires_grad]
     wanted = [leaf for leaf in leaves if leaf.requires_grad]
-    found: dict[int, Tensor] = {}
+    gradients: dict[int, Tensor] = {}
     if pairs and wanted:
         products = torch.autograd.grad(
             [target for target, _ in pairs],
@@ -190,6 +190,6 @@ def differentiate(
             allow_unused=True,
             is_grads_batched=batched,
         )
-        found = {id(leaf): product for leaf, product in zip(wanted, products, strict=True) if product is not None}
+        gradients = {id(leaf): product for leaf, product in zip(wanted, products, strict=True) if product is not None}
     front = cotangents[0].shape[:1] if batched else ()
-    return [found[id(leaf)] if id(leaf) in found else leaf.new_zeros(*front, *leaf.shape) for leaf in leaves]
+    return [gradients[id(leaf)] if id(leaf) in gradients else leaf.new_zeros(*front, *leaf.shape) for leaf in leaves]

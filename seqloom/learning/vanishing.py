@@ -155,10 +155,10 @@ def _returned(record: _Record) -> Tensor:
     # A field may hold nothing of the old state, such as the input of the step before.
     pairs = [(value, error) for value, error in zip(new, errors, strict=True) if value.requires_grad]
     values, cotangents = zip(*pairs, strict=True)
-    found = torch.autograd.grad(
+    products = torch.autograd.grad(
         values, states, cotangents, create_graph=True, allow_unused=True, materialize_grads=True
     )
-    return torch.cat([product.flatten(1) for product in found], 1)
+    return torch.cat([product.flatten(1) for product in products], 1)
 
 
 def _omega(errors: Tensor, returned: Tensor, batch: int, form: str) -> Tensor:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from seqloom.decoding.crf import check_potentials
-from seqloom.losses.forward_backward import ForwardBackward, Packing, forward_backward
+from seqloom.engine.ragged import PackedRows
+from seqloom.losses.forward_backward import ForwardBackward, forward_backward
 
 __all__ = ["log_partition", "negative_log_likelihood", "path_score"]
 
@@ -81,15 +82,15 @@ class _PathSum(torch.autograd.Function):
         tags: Tensor | None,
     ) -> Tensor:
         result = forward_backward(emissions, transitions, start, end, lengths)
-        total, packing = result.log_partition, result.packing
+        total, rows = result.log_partition, result.rows
         moves = lengths[:0]
         if tags is not None:
             total = total - path_score(emissions, transitions, start, end, tags, lengths)
-            observed = tags.reshape(-1)[packing.flat]
-            moves = observed[packing.previous] * len(start) + observed[packing.first :]
+            observed = tags.reshape(-1)[rows.index]
+            moves = observed[rows.previous] * len(start) + observed[rows.first :]
             counts = result.marginals
             counts.scatter_add_(1, observed[:, None], counts.new_full((1, 1), -1.0).expand(len(counts), 1))
-        ctx.packing = packing
+        ctx.rows = rows
         ctx.save_for_backward(emissions, transitions, start, end, moves, *result[2:])
         return total
 
@@ -101,19 +102,19 @@ class _PathSum(torch.autograd.Function):
                 "use log_partition_by_logarithms for second derivatives"
             )
         emissions, transitions, start, end, moves, *parts = ctx.saved_tensors
-        packing: Packing = ctx.packing
-        counts = ForwardBackward(packing, weight, *parts)
-        first = packing.first
-        expected = counts.marginals * weight[packing.row, None]
+        rows: PackedRows = ctx.rows
+        counts = ForwardBackward(rows, weight, *parts)
+        first = rows.first
+        expected = counts.marginals * weight[rows.row, None]
         pairs = None
         if ctx.needs_input_grad[1]:
             pairs = counts.expected_transitions(weight)
-            pairs.view(-1).index_add_(0, moves, weight[packing.row[first:][: len(moves)]], alpha=-1)
+            pairs.view(-1).index_add_(0, moves, weight[rows.row[first:][: len(moves)]], alpha=-1)
         return (
-            packing.unpack(expected, emissions) if ctx.needs_input_grad[0] else None,
+            rows.unpack(expected.to(emissions.dtype)) if ctx.needs_input_grad[0] else None,
             None if pairs is None else pairs.to(transitions.dtype),
             expected[:first].sum(0).to(start.dtype),
-            expected[packing.mirror[:first]].sum(0).to(end.dtype),
+            expected[rows.mirror[:first]].sum(0).to(end.dtype),
             None,
             None,
         )

@@ -138,7 +138,7 @@ class LinearChainCRF(nn.Module):
         potentials = self.potentials()
         lengths = check_potentials(emissions, *potentials, lengths)
         result = forward_backward(emissions, *potentials, lengths)
-        return result.packing.unpack(result.marginals, emissions)
+        return result.rows.unpack(result.marginals.to(emissions.dtype))
 
     def entropy(self, emissions: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The entropy of each row's distribution over paths, (B,) float64 nats; differentiable, so it can be a penalty.

@@ -20,9 +20,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqloom.decoding.crf import RowsByLength
+from seqloom.engine.ragged import PackedRows
 
-__all__ = ["ForwardBackward", "Packing", "forward_backward", "log_partition_by_logarithms"]
+__all__ = ["ForwardBackward", "forward_backward", "log_partition_by_logarithms"]
 
 _FLOOR = 1e-250
 _LARGEST = 1e200  # floor * largest leaves 1e-50, room for sums that have grown by K per step since they were rescaled
@@ -30,51 +30,26 @@ _SMALLEST = 1e-30  # floor * smallest stays above what underflows
 _RESCALE_EVERY = 4  # steps
 
 
-class Packing(NamedTuple):
-    """Where the valid positions of a padded batch stand when packed step by step, longest rows first (N positions)."""
+class _Blocks(NamedTuple):
+    """Where packed positions stand in the blocks of both directions; see :func:`_sweep`."""
 
-    rows: RowsByLength
-    flat: Tensor  # (N,) position in the padded batch, row * T + step
-    row: Tensor  # (N,) row in the padded batch
-    mirror: Tensor  # (N,) packed position of the same row at length - 1 - step
-    forward: Tensor  # (N,) where the position stands in the blocks of both directions (see _sweep), going forwards
-    backward: Tensor  # (N,) and going backwards
-    previous: Tensor  # (N - rows at step 0,) packed position one step earlier, for every position after the first
+    forward: Tensor
+    """(N,) going forwards."""
+    backward: Tensor
+    """(N,) going backwards."""
 
     @classmethod
-    def of(cls, lengths: Tensor, time: int) -> "Packing":
-        rows = RowsByLength.of(lengths)
-        per_step = torch.tensor(rows.counts, dtype=torch.int64, device=lengths.device)
-        offset = per_step.cumsum(0) - per_step
-        steps = torch.arange(len(rows.counts), device=lengths.device)
-        step, place = (rows.lengths > steps[:, None]).nonzero(as_tuple=True)
-        row = rows.order[place]
-        mirror = offset[rows.lengths[place] - 1 - step] + place
-        first = rows.counts[0] if rows.counts else 0
-        previous = offset[step[first:] - 1] + place[first:]
-        forward = 2 * offset[step] + place
-        backward = (forward + per_step[step])[mirror]
-        return cls(rows, row * time + step, row, mirror, forward, backward, previous)
-
-    @property
-    def first(self) -> int:
-        """How many rows are not empty; their first steps are the first packed positions."""
-        return self.rows.counts[0] if self.rows.counts else 0
-
-    def pack(self, padded: Tensor) -> Tensor:
-        return padded.reshape(-1, padded.shape[-1]).index_select(0, self.flat)
-
-    def unpack(self, packed: Tensor, like: Tensor) -> Tensor:
-        """(N, K) into the shape and dtype of ``like``, zero at padding."""
-        padded = torch.zeros_like(like, memory_format=torch.contiguous_format)
-        padded.view(-1, like.shape[-1]).index_copy_(0, self.flat, packed.to(like.dtype))
-        return padded
+    def of(cls, rows: PackedRows) -> "_Blocks":
+        assert rows.counts is not None
+        step, place = rows.positions
+        forward = 2 * rows.starts[step] + place
+        return cls(forward, (forward + rows.counts[step])[rows.mirror])
 
 
 class ForwardBackward(NamedTuple):
     """log Z of every row and all that its gradient needs; counts of pairs stay factored until they are weighted."""
 
-    packing: Packing
+    rows: PackedRows
     log_partition: Tensor  # (B,)
     marginals: Tensor  # (N, K) packed
     leaving: Tensor  # (N - first, K) forward sums one step earlier, over the total
@@ -85,7 +60,7 @@ class ForwardBackward(NamedTuple):
 
     def expected_transitions(self, weight: Tensor) -> Tensor:
         """(K, K) sum over rows of weight (B,) times the row's expected counts of transitions."""
-        leaving = self.leaving * weight[self.packing.row[self.packing.first :], None]
+        leaving = self.leaving * weight[self.rows.row[self.rows.first :], None]
         counts = self.transition * (leaving.T @ self.arriving)
         return counts + torch.einsum("f,fjk->jk", weight[self.redone], self.redone_pairs)
 
@@ -94,13 +69,13 @@ def forward_backward(
     emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, lengths: Tensor
 ) -> ForwardBackward:
     """Both recursions, for potentials as in ``chain.log_partition`` that were checked; no gradient flows through."""
-    packing = Packing.of(lengths, emissions.shape[1])
+    rows = PackedRows.of(lengths, emissions.shape[1])
     result, untrusted = _rescaled(
-        packing.pack(emissions.detach()).double(),
+        rows.pack(emissions.detach()).double(),
         transitions.detach().double(),
         start.detach().double(),
         end.detach().double(),
-        packing,
+        rows,
     )
     if len(untrusted):
         result = _redo_by_logarithms(result, untrusted, emissions, transitions, start, end, lengths)
@@ -108,16 +83,16 @@ def forward_backward(
 
 
 def _rescaled(
-    emission: Tensor, transitions: Tensor, start: Tensor, end: Tensor, packing: Packing
+    emission: Tensor, transitions: Tensor, start: Tensor, end: Tensor, rows: PackedRows
 ) -> tuple[ForwardBackward, Tensor]:
     """The recursion on probabilities, which overwrites ``emission``, and the rows (F,) that may not be trusted to it."""
-    first, rows = packing.first, packing.rows
+    first = rows.first
     empty = emission.new_empty
     if not first:
-        zeros = emission.new_zeros(len(rows.order))
+        zeros = emission.new_zeros(rows.batch)
         none = empty(0, len(start))
         nobody = ForwardBackward(
-            packing, zeros, none, none, none, transitions, rows.order[:0], empty(0, *transitions.shape)
+            rows, zeros, none, none, none, transitions, rows.order[:0], empty(0, *transitions.shape)
         )
         return nobody, rows.order[:0]
     peak = emission.amax(1)
@@ -125,24 +100,25 @@ def _rescaled(
     peaks = transitions.max(), start.max(), end.max()
     transition = (transitions - peaks[0]).exp_().clamp_(min=_FLOOR)
     ends = torch.stack([start - peaks[1], end - peaks[2]]).exp_().clamp_(min=_FLOOR)
-    before, after, scale = _sweep(likelihood, transition, ends, packing)
+    blocks = _Blocks.of(rows)
+    before, after, scale = _sweep(likelihood, transition, ends, rows, blocks)
 
-    forward = after.index_select(0, packing.forward)
-    backward = before.index_select(0, packing.backward)
+    forward = after.index_select(0, blocks.forward)
+    backward = before.index_select(0, blocks.backward)
     largest = forward.amax(1), backward.amax(1)
     joint = backward.mul_(forward)
     total = joint.sum(1, keepdim=True)
-    untrusted = _untrusted(*largest, scale, total[:, 0], packing)
-    logs = peak + scale[packing.forward].log()
+    untrusted = _untrusted(*largest, scale, total[:, 0], rows, blocks)
+    logs = peak + scale[blocks.forward].log()
     logs[first:] += peaks[0]
-    log_partition = emission.new_zeros(len(rows.order)).index_add_(0, packing.row, logs)
-    log_partition[rows.order[:first]] += total[packing.mirror[:first], 0].log() + peaks[1] + peaks[2]
+    log_partition = emission.new_zeros(rows.batch).index_add_(0, rows.row, logs)
+    log_partition[rows.order[:first]] += total[rows.mirror[:first], 0].log() + peaks[1] + peaks[2]
     result = ForwardBackward(
-        packing,
+        rows,
         log_partition,
         joint.div_(total),
-        forward.div_(total).index_select(0, packing.previous),
-        after.index_select(0, packing.backward[first:]),
+        forward.div_(total).index_select(0, rows.previous),
+        after.index_select(0, blocks.backward[first:]),
         transition,
         untrusted,
         empty(0, *transitions.shape),
@@ -150,29 +126,33 @@ def _rescaled(
     return result, untrusted
 
 
-def _untrusted(forward: Tensor, backward: Tensor, scale: Tensor, total: Tensor, packing: Packing) -> Tensor:
+def _untrusted(
+    forward: Tensor, backward: Tensor, scale: Tensor, total: Tensor, rows: PackedRows, blocks: _Blocks
+) -> Tensor:
     """The rows (F,) with a step at which a floor may show, given the largest sums of each position (N,).
 
     NaN fails every comparison and so is among them.
     """
-    both_scales = torch.minimum(scale[packing.forward], scale[packing.backward])
+    both_scales = torch.minimum(scale[blocks.forward], scale[blocks.backward])
     exact = torch.maximum(forward, backward) < _LARGEST * total * both_scales.clamp(max=1.0)
     exact &= torch.minimum(torch.minimum(forward, backward), both_scales) > _SMALLEST
-    return packing.rows.order.new_tensor(sorted(set(packing.row[~exact].tolist())))
+    return rows.order.new_tensor(sorted(set(rows.row[~exact].tolist())))
 
 
-def _sweep(likelihood: Tensor, transition: Tensor, ends: Tensor, packing: Packing) -> tuple[Tensor, Tensor, Tensor]:
+def _sweep(
+    likelihood: Tensor, transition: Tensor, ends: Tensor, packed: PackedRows, places: _Blocks
+) -> tuple[Tensor, Tensor, Tensor]:
     """Forward sums and, on the reversed rows, backward sums, in one pass.
 
     The backward sums that include the emission obey the forward recursion of the reversed chain, so one batched product
     serves both directions, which halves the number of small operations. Each step is one block, first the rows going
-    forwards and then the same rows going backwards; ``packing.forward`` and ``packing.backward`` say where they stand.
+    forwards and then the same rows going backwards; ``places`` says where they stand.
 
     Returns sums before and after the emission, (2 N, K), and the scales (2 N,) divided out of those after it.
     """
-    counts, (positions, tags) = packing.rows.counts, likelihood.shape
+    counts, (positions, tags) = packed.sizes[: packed.longest], likelihood.shape
     likely = likelihood.new_empty(2 * positions, tags)
-    likely.index_copy_(0, packing.forward, likelihood).index_copy_(0, packing.backward, likelihood)
+    likely.index_copy_(0, places.forward, likelihood).index_copy_(0, places.backward, likelihood)
     before, after = torch.empty_like(likely), torch.empty_like(likely)
     scale = likelihood.new_ones(2 * positions, 1)
     both_ways = torch.stack([transition, transition.T])
@@ -207,14 +187,14 @@ def _redo_by_logarithms(
         pairwise = transitions.detach().double().expand(len(redone), -1, -1).clone().requires_grad_()
         log_z = log_partition_by_logarithms(chain, pairwise, start.detach(), end.detach(), lengths[redone])
         marginals, pairs = torch.autograd.grad(log_z.sum(), (chain, pairwise), materialize_grads=True)
-    packing = result.packing
-    is_redone = torch.zeros_like(lengths, dtype=torch.bool).index_fill_(0, redone, True)[packing.row]
+    rows = result.rows
+    is_redone = torch.zeros_like(lengths, dtype=torch.bool).index_fill_(0, redone, True)[rows.row]
     place = torch.zeros_like(lengths).index_copy_(0, redone, torch.arange(len(redone), device=lengths.device))
-    row, time = packing.row[is_redone], emissions.shape[1]
+    row, time = rows.row[is_redone], emissions.shape[1]
     result.log_partition[redone] = log_z.detach()
-    result.marginals[is_redone] = marginals[place[row], packing.flat[is_redone] - row * time]
-    result.leaving[is_redone[packing.first :]] = 0.0
-    result.arriving[is_redone[packing.first :]] = 0.0
+    result.marginals[is_redone] = marginals[place[row], rows.index[is_redone] - row * time]
+    result.leaving[is_redone[rows.first :]] = 0.0
+    result.arriving[is_redone[rows.first :]] = 0.0
     return result._replace(redone=redone, redone_pairs=pairs)
 
 
@@ -227,18 +207,18 @@ def log_partition_by_logarithms(
     row: ``transitions`` (B, K, K), ``start`` and ``end`` (B, K).
     Cost: O(B T K^2) time and, under autograd, O(B T K^2) memory.
     """
-    rows = RowsByLength.of(lengths)
-    zeros = emissions.new_zeros(len(rows.order), dtype=torch.float64)
-    if not rows.counts:
+    rows = PackedRows.of(lengths, emissions.shape[1])
+    zeros = emissions.new_zeros(rows.batch, dtype=torch.float64)
+    if not rows.first:
         return zeros
-    used = rows.order[: rows.counts[0]]
+    used = rows.order[: rows.first]
     batch, _, tags = emissions.shape
     chain = emissions[used].double()
     pairwise = transitions.double().expand(batch, tags, tags)[used]
     first, last = (part.double().expand(batch, tags)[used] for part in (start, end))
     alpha = chain[:, 0] + first
-    for step in range(1, len(rows.counts)):
-        n = rows.counts[step]
+    for step in range(1, rows.longest):
+        n = rows.sizes[step]
         arrived = torch.logsumexp(alpha[:n, :, None] + pairwise[:n], dim=1) + chain[:n, step]
         alpha = torch.cat([arrived, alpha[n:]])
     return zeros.index_copy(0, used, torch.logsumexp(alpha + last, dim=1))

@@ -78,9 +78,9 @@ def accelerate(model: Model, *, backend: str | None = None) -> Model:
             module.__class__ = _ON_ENGINE.get(type(module), type(module))
             if backend is not None:
                 module.__dict__["backend"] = name
-    found = report(model)
-    if not found.swapped:
-        warnings.warn(f"accelerate changed nothing in this {type(model).__name__}: {found}", stacklevel=2)
+    swaps = report(model)
+    if not swaps.swapped:
+        warnings.warn(f"accelerate changed nothing in this {type(model).__name__}: {swaps}", stacklevel=2)
     return model
 
 

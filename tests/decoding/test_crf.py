@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqloom.decoding import PAD_TAG, viterbi, viterbi_k_best
-from seqloom.decoding.crf import RowsByLength
 
 
 def all_paths(emissions, transitions, start, end, length):
@@ -118,12 +117,6 @@ def test_an_empty_batch_and_a_batch_without_steps_decode_to_nothing():
     flat = torch.zeros(3)
     assert viterbi(torch.zeros(0, 4, 3), torch.zeros(3, 3), flat, flat)[0].shape == (0, 4)
     assert viterbi_k_best(torch.zeros(2, 0, 3), torch.zeros(3, 3), flat, flat, k=2)[0].shape == (2, 2, 0)
-
-
-def test_rows_of_equal_length_keep_their_order():
-    rows = RowsByLength.of(torch.tensor([2, 3, 2, 0, 3]))
-    assert rows.order.tolist() == [1, 4, 0, 2, 3]
-    assert rows.counts == [4, 4, 2]
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,11 @@ def compile_stages(stages: Sequence[Stage], isa: str, ready: Ready) -> None:
         _logger.debug("no C++ compiler was found: the virtual machine runs what is not built in")
         return
     request = _Request.of(stages, isa, tools)
-    found = _state.known(request)
-    if found is None and mode == "wait":
-        found = _state.obtain(request, nice=False)
-    if found is not None:
-        ready(found)
+    addresses = _state.known(request)
+    if addresses is None and mode == "wait":
+        addresses = _state.obtain(request, nice=False)
+    if addresses is not None:
+        ready(addresses)
     elif mode == "1":
         _state.enqueue(request, ready)
 
@@ -127,22 +127,22 @@ class _State:
 
     def load(self, request: _Request, library: Path) -> dict[int, int] | None:
         try:
-            found = libraries.addresses(library, request.keys)
+            addresses = libraries.addresses(library, request.keys)
         except (OSError, AttributeError) as error:
             _logger.debug("%s cannot be loaded: %s", library, error)
             return None
-        self.loaded[request.name] = found
-        return found
+        self.loaded[request.name] = addresses
+        return addresses
 
     def obtain(self, request: _Request, *, nice: bool) -> dict[int, int] | None:
         """Compile and load a library unless another thread or process just did; none where that fails."""
         with self.building:
-            found = self.known(request)
-            if found is None and request.name not in self.failed:
-                found = self.build(request, nice=nice)
-                if found is None:
+            addresses = self.known(request)
+            if addresses is None and request.name not in self.failed:
+                addresses = self.build(request, nice=nice)
+                if addresses is None:
                     self.failed.add(request.name)
-        return found
+        return addresses
 
     def build(self, request: _Request, *, nice: bool) -> dict[int, int] | None:
         try:
@@ -174,9 +174,9 @@ class _State:
         while not self.closed:
             request, ready = self.waiting.get()
             try:
-                found = None if self.closed else self.obtain(request, nice=True)
-                if found is not None:
-                    ready(found)
+                addresses = None if self.closed else self.obtain(request, nice=True)
+                if addresses is not None:
+                    ready(addresses)
             except Exception:
                 _logger.exception("compiling a cell's code in the background failed")
 

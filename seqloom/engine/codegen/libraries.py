@@ -66,8 +66,8 @@ def keep(key: str, library: Path) -> Path:
     target = directory / f"{key}.{_digest(library)}.so"
     library.replace(target)
     with suppress(OSError):
-        found = sorted(directory.glob("*.so"), key=lambda path: path.stat().st_mtime)
-        for path in found[:-_MOST]:
+        by_age = sorted(directory.glob("*.so"), key=lambda path: path.stat().st_mtime)
+        for path in by_age[:-_MOST]:
             path.unlink(missing_ok=True)
     return target
 
@@ -94,8 +94,8 @@ def addresses(library: Path, keys: Iterable[int]) -> dict[int, int]:
     """
     loaded = ctypes.CDLL(str(library))
     _libraries.append(loaded)
-    found = {key: ctypes.cast(getattr(loaded, function_name(key)), ctypes.c_void_p).value for key in keys}
-    return {key: address for key, address in found.items() if address}
+    pointers = {key: ctypes.cast(getattr(loaded, function_name(key)), ctypes.c_void_p).value for key in keys}
+    return {key: address for key, address in pointers.items() if address}
 
 
 def _digest(path: Path) -> str:

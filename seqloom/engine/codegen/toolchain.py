@@ -43,15 +43,15 @@ class Toolchain:
     @cached_property
     def identity(self) -> str:
         """Tells compilers and their versions apart without running one: where they lie, their sizes and ages."""
-        found = []
+        parts = []
         for word in self.command:
             path = Path(os.path.realpath(word))
             if path.is_file():
                 status = path.stat()
-                found.append(f"{path}:{status.st_size}:{status.st_mtime_ns}")
+                parts.append(f"{path}:{status.st_size}:{status.st_mtime_ns}")
             else:
-                found.append(word)
-        return "\n".join(found)
+                parts.append(word)
+        return "\n".join(parts)
 
     @cached_property
     def header_text(self) -> str:

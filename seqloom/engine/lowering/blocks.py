@@ -112,13 +112,13 @@ class _Cutting:
             simple = all(part in self.inline or part not in self.on_input for part in parts)
             if (fits and simple) or (operation == "product" and node.inputs[0].operation == "input"):
                 self.inline.add(node.index)
-        found = {symbol.index for symbol in self.graph.outputs}
-        for index in found:
+        live = {symbol.index for symbol in self.graph.outputs}
+        for index in live:
             self.uses[index] = 2  # what leaves the step is nobody's own
         for node in reversed(self.graph.nodes):
-            if node.index in found:
+            if node.index in live:
                 for part in node.inputs:
-                    found.add(part.index)
+                    live.add(part.index)
                     self.uses[part.index] = self.uses.get(part.index, 0) + 1
 
     def _outside(self, node: Symbol) -> Node | None:
@@ -144,7 +144,7 @@ class _Cutting:
 
     def _terms(self, node: Symbol) -> list[Symbol]:
         """The terms of a sum, those of sums that only it uses among them."""
-        found: list[Symbol] = []
+        terms: list[Symbol] = []
         waiting = [*node.inputs[::-1]]
         while waiting:
             term = waiting.pop()
@@ -152,8 +152,8 @@ class _Cutting:
             if own and term.size == node.size and self._outside(term) is None:
                 waiting += term.inputs[::-1]
             else:
-                found.append(term)
-        return found
+                terms.append(term)
+        return terms
 
     def _on_input_itself(self, node: Symbol) -> bool:
         return node.operation == "product" and node.inputs[0].operation == "input"
@@ -270,10 +270,10 @@ def _granules(graph: Graph) -> list[int]:
     for before, after in zip(states, graph.outputs, strict=True):
         if before.size > 1:
             join(before.index, after.index)
-    found = [granule[find(index)] for index in range(len(graph.nodes))]
-    for node, size in zip(graph.nodes, found, strict=True):
+    granules = [granule[find(index)] for index in range(len(graph.nodes))]
+    for node, size in zip(graph.nodes, granules, strict=True):
         if node.size > _MOST_PIECES * size:
             raise Unlowerable(
                 f"a vector of {node.size} units is cut in {node.size // size} pieces, more than {_MOST_PIECES}"
             )
-    return found
+    return granules

@@ -63,13 +63,13 @@ class Code:
             for number, (position, _) in enumerate(gates, first):
                 code[position] = Instruction(Op.ACCUMULATOR, number)
             first += len(gates)
-        for found, most, what in (
+        for count, most, what in (
             (first, _MOST_ACCUMULATORS, "accumulators"),
             (len(self.operands), _MOST_OPERANDS, "places in memory"),
             (len(code), _MOST_INSTRUCTIONS, "operations"),
         ):
-            if found > most:
-                raise Unlowerable(f"a stage of the step has {found} {what}, more than {most}")
+            if count > most:
+                raise Unlowerable(f"a stage of the step has {count} {what}, more than {most}")
         return Stage(self.width, tuple(products), tuple(operand for operand, _ in self.operands), tuple(code))
 
     def _emit(self, value: Value, instruction: Instruction) -> None:

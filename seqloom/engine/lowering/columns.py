@@ -38,15 +38,15 @@ def arrange(runs: Mapping[Name, Collection[Key]], rank: Mapping[Key, tuple[int, 
     line: _Line[Key] = _Line()
     apart = [name for name, run in runs.items() if run and not line.place(set(run))]
     columns = [key for group in line.groups for key in sorted(group, key=rank.__getitem__)]
-    found: dict[Name, tuple[int, int]] = {}
+    places: dict[Name, tuple[int, int]] = {}
     for name, run in runs.items():
         if name in apart:
-            found[name] = (len(columns), len(columns) + len(run))
+            places[name] = (len(columns), len(columns) + len(run))
             columns += sorted(run, key=rank.__getitem__)
         elif run:
             positions = [columns.index(key) for key in run]
-            found[name] = (min(positions), max(positions) + 1)
-    return Arrangement(tuple(columns), found)
+            places[name] = (min(positions), max(positions) + 1)
+    return Arrangement(tuple(columns), places)
 
 
 @dataclass

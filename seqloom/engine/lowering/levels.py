@@ -115,27 +115,27 @@ class Levels:
     def _discover(self) -> None:
         """All that the roots need, its levels, and the stores between stages that nothing can avoid."""
         waiting: list[Root] = list(self.setting.roots)
-        found: dict[_Place, Value] = {}
+        computed: dict[_Place, Value] = {}
         wanted: list[Root] = []
         given = {root.value.index for root in waiting if root.value.operation is Node.ROW_SUM and self._direct(root)}
         while waiting:
             root = waiting.pop()
             if root.value.operation is Node.ROW_SUM and self._direct(root):
                 part = root.value.inputs[0]
-                found[root.value.index, 1] = root.value
+                computed[root.value.index, 1] = root.value
                 root = Root(part, part.width, root.operand, Op.SUM_UNITS, root.value.index)
             wanted.append(root)
             places = [(root.value, root.width)]
             while places:
                 value, width = places.pop()
-                if (value.index, width) in found:
+                if (value.index, width) in computed:
                     continue
-                found[value.index, width] = value
+                computed[value.index, width] = value
                 waiting += self._required(value, width, given)
                 if value.elementwise and value.index not in self.setting.memory:
                     places += [(part, width) for part in value.inputs]
-        for index, width in sorted(found):
-            self.level[index, width] = self._level(found[index, width], width)
+        for index, width in sorted(computed):
+            self.level[index, width] = self._level(computed[index, width], width)
         constants = []
         for root in wanted:
             if root.value.number is None:

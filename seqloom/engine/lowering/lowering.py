@@ -66,9 +66,9 @@ def _checked(program: KernelProgram) -> KernelProgram:
         "values in memory": max(len(program.arrays), len(program.temporaries)),
         "gradients of vectors": len(program.vector_gradients),
     }
-    for what, found in counts.items():
-        if found > _MOST:
-            raise Unlowerable(f"the step has {found} {what}, more than {_MOST}")
+    for what, number in counts.items():
+        if number > _MOST:
+            raise Unlowerable(f"the step has {number} {what}, more than {_MOST}")
     if max(program.linear_width, program.gradient) > _MOST_COLUMNS:
         raise Unlowerable(f"the step's gates have {program.gradient} units in all, more than {_MOST_COLUMNS}")
     return program

@@ -28,15 +28,15 @@ class Run:
 
     def segments(self, matrices: Sequence[str]) -> tuple[Segment, ...]:
         """The transposed matrices that multiply the columns, consecutive rows as one."""
-        found: list[Segment] = []
+        joined: list[Segment] = []
         for product, _, _ in self.blocks:
             name, row, _ = product.attributes
-            last = found[-1] if found else None
+            last = joined[-1] if joined else None
             if last and last.matrix == matrices.index(name) and last.offset + last.length == row:
-                found[-1] = Segment(last.matrix, True, last.offset, last.length + product.width)
+                joined[-1] = Segment(last.matrix, True, last.offset, last.length + product.width)
             else:
-                found.append(Segment(matrices.index(name), True, row, product.width))
-        return tuple(found)
+                joined.append(Segment(matrices.index(name), True, row, product.width))
+        return tuple(joined)
 
 
 class Columns:
@@ -78,14 +78,14 @@ class Columns:
         starts = [0, *accumulate(units for _, units, _ in arrangement.columns)]
         for (index, units, _), start in zip(arrangement.columns, starts, strict=False):
             self.stored.append((everything[index], units, start))
-        found: dict[Source, Run] = {}
+        by_source: dict[Source, Run] = {}
         for name, (first, last) in arrangement.runs.items():
             keys = arrangement.columns[first:last]
-            found[name] = Run(
+            by_source[name] = Run(
                 starts[first], tuple((*columns[name][key], starts[k]) for k, key in enumerate(keys, first))
             )
-        self.linear = found.pop((), None)
-        self.sources = found
+        self.linear = by_source.pop((), None)
+        self.sources = by_source
         self.width = starts[-1]
         self.rows = {node: self._row_leaf(step, node, value.width, known, zero) for node, value in whole.items()}
 
@@ -115,15 +115,15 @@ def _rank(target: Value, matrices: Sequence[str]) -> tuple[int, ...]:
 
 def linear_blocks(leaves: Iterable[Value]) -> list[LinearBlock]:
     """The columns of the input product in order, consecutive rows of one weight as one block."""
-    found: list[LinearBlock] = []
+    joined: list[LinearBlock] = []
     for leaf in leaves:
         weight, biases, row = leaf.attributes
-        last = found[-1] if found else None
+        last = joined[-1] if joined else None
         if last and (last.weight, last.biases, last.offset + last.rows) == (weight, biases, row):
-            found[-1] = LinearBlock(weight, biases, last.offset, last.rows + leaf.width)
+            joined[-1] = LinearBlock(weight, biases, last.offset, last.rows + leaf.width)
         else:
-            found.append(LinearBlock(weight, biases, row, leaf.width))
-    return found
+            joined.append(LinearBlock(weight, biases, row, leaf.width))
+    return joined
 
 
 @dataclass

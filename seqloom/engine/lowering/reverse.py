@@ -34,14 +34,14 @@ def source_of(step: CutStep, pieces: tuple[Value, ...]) -> Source:
 
 def reachable(roots: list[Value]) -> list[Value]:
     """The values that others are computed from, and they themselves, inputs first."""
-    found: dict[int, Value] = {}
+    reached: dict[int, Value] = {}
     waiting = list(roots)
     while waiting:
         value = waiting.pop()
-        if value.index not in found:
-            found[value.index] = value
+        if value.index not in reached:
+            reached[value.index] = value
             waiting += value.inputs
-    return [found[index] for index in sorted(found)]
+    return [reached[index] for index in sorted(reached)]
 
 
 def differentiate(step: CutStep) -> StepGradients:
@@ -159,15 +159,15 @@ class _Reverse:
     def _pass_normal(self, normal: Normal) -> None:
         """``inverse * (d - mean(d) - y mean(d y))``: both means in one go over the units."""
         values, units = self.values, normal.units
-        found = [(piece, y, self.terms.get(y.index)) for piece, y in zip(normal.pieces, normal.results, strict=True)]
-        known = [(y, values.total(terms)) for _, y, terms in found if terms]
+        pieces = [(piece, y, self.terms.get(y.index)) for piece, y in zip(normal.pieces, normal.results, strict=True)]
+        known = [(y, values.total(terms)) for _, y, terms in pieces if terms]
         if not known:
             return
         width = units // len(normal.pieces)
         mean = values.scaled(values.row_sum(values.total(d for _, d in known), width), 1.0 / units)
         along = values.row_sum(values.total(values.mul(d, y) for y, d in known), width)
         along = values.scaled(along, 1.0 / units)
-        for piece, y, terms in found:
+        for piece, y, terms in pieces:
             shift = values.add(mean, values.mul(y, along))
             inner = values.sub(values.total(terms), shift) if terms else values.apply(Op.NEG, shift)
             self._arrive(piece, values.mul(inner, normal.inverse), width)

@@ -223,16 +223,18 @@ def _row_sum(gradient: Tensor) -> Tensor:
 
 
 def _reachable(graph: Graph) -> set[int]:
-    found = {symbol.index for symbol in graph.outputs}
+    reached = {symbol.index for symbol in graph.outputs}
     for node in reversed(graph.nodes):
-        if node.index in found:
-            found.update(part.index for part in node.inputs)
-    return found
+        if node.index in reached:
+            reached.update(part.index for part in node.inputs)
+    return reached
 
 
 def _depending_on_input(graph: Graph) -> set[int]:
-    found: set[int] = set()
+    depending: set[int] = set()
     for node in graph.nodes:
-        if node.operation == "input" or (node.operation not in SOURCES and any(p.index in found for p in node.inputs)):
-            found.add(node.index)
-    return found
+        if node.operation == "input" or (
+            node.operation not in SOURCES and any(p.index in depending for p in node.inputs)
+        ):
+            depending.add(node.index)
+    return depending

@@ -112,9 +112,9 @@ class Values:
             except (ValueError, ZeroDivisionError, OverflowError):
                 pass  # the machine gives the infinity or the NaN
         simpler = _SIMPLER.get(operation)
-        found = simpler(self, *inputs) if simpler else None
-        if found is not None:
-            return found
+        simplified = simpler(self, *inputs) if simpler else None
+        if simplified is not None:
+            return simplified
         if operation in (Op.ADD, Op.MUL) and inputs[0].index > inputs[1].index:
             inputs = inputs[::-1]
         return self.make(operation, inputs, max(value.width for value in inputs))

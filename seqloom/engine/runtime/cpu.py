@@ -17,8 +17,9 @@ from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work
 from seqloom.engine.graph import Graph
 from seqloom.engine.interpreter import apply
 from seqloom.engine.lowering.form import KernelProgram
-from seqloom.engine.packing import Packing
-from seqloom.engine.runtime import native
+from seqloom.engine.ragged import PackedRows
+from seqloom.engine.runtime import native, torch_library
+from seqloom.engine.runtime.loaded import Inputs
 
 __all__ = ["Prepared", "drawback", "gather", "limitation", "prepare", "prepare_step", "run"]
 
@@ -63,7 +64,6 @@ def prepare_step(cell: SequenceCell) -> Prepared:
 
 def _prepare(graph: Graph) -> Prepared:
     from seqloom.engine.lowering import lowering
-    from seqloom.engine.runtime import torch_library
 
     if graph.untraceable:
         return Prepared(None, "", graph.untraceable)
@@ -122,32 +122,25 @@ def run(
     if torch.is_autocast_enabled("cpu"):
         with torch.autocast("cpu", enabled=False):
             return run(cells, x, ragged, initial, noise)
-    from seqloom.engine.runtime import torch_library
-    from seqloom.engine.runtime.sequence import Rows
-
     x = x.float()
-    packing = Packing.of(x, ragged)
-    packed = packing.pack(x)
+    rows = PackedRows(x.shape[1], x.shape[0]) if ragged is None else ragged.packed
+    packed = rows.pack(x)
     prepared = prepare(cells[0])
     states: list[Tensor] = []
     if initial is not None:
-        states = [packing.sort(state.float()) for of_direction in initial for state in of_direction]
+        states = [rows.sort(state.float()) for of_direction in initial for state in of_direction]
     inputs = gather(prepared, cells, packed, states)
-    counts = None if ragged is None else torch.tensor(packing.counts, dtype=torch.int64)
     tensors = (packed, inputs.weight, *inputs.rows, *inputs.vectors, *inputs.matrices, *states)
     biased = inputs.bias is not None and inputs.bias.requires_grad
     save = torch.is_grad_enabled() and (biased or any(tensor.requires_grad for tensor in tensors))
-    rows = Rows(x.shape[1], x.shape[0], counts)
     output, *rest = torch_library.run(prepared.text, prepared.loaded, inputs, rows, directions=len(cells), save=save)
     count = len(cells[0].state_sizes)
-    finals = [tuple(packing.unsort(state) for state in rest[d * count : (d + 1) * count]) for d in range(len(cells))]
-    return packing.unpack(output), finals
+    finals = [tuple(rows.unsort(state) for state in rest[d * count : (d + 1) * count]) for d in range(len(cells))]
+    return rows.unpack(output), finals
 
 
-def gather(prepared: Prepared, cells: Sequence[SequenceCell], packed: Tensor, initial: Sequence[Tensor]) -> Any:
+def gather(prepared: Prepared, cells: Sequence[SequenceCell], packed: Tensor, initial: Sequence[Tensor]) -> Inputs:
     """The tensors of a run from the cells' parameters: what depends on neither state nor step is computed here."""
-    from seqloom.engine.runtime.sequence import Inputs
-
     program = prepared.program
     assert program is not None
     weights: list[Tensor] = []

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work, concatenate_directions, zero_states
 from seqloom.engine.interpreter import apply
 from seqloom.engine.lowering.tensor_program import TensorInstruction, TensorProgram, lower_to_tensors
-from seqloom.engine.packing import Packing
+from seqloom.engine.ragged import PackedRows
 
 __all__ = ["drawback", "limitation", "run"]
 
@@ -47,21 +47,21 @@ def run(
     cells: Sequence[SequenceCell], x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None, noise: Noise
 ) -> tuple[Tensor, list[States]]:
     """One layer; see :func:`seqloom.engine.runtime.backend.run_layer`."""
-    packing = Packing.of(x, ragged)
-    packed = packing.pack(x)
+    rows = PackedRows(x.shape[1], x.shape[0]) if ragged is None else ragged.packed
+    packed = rows.pack(x)
     outputs, final = [], []
     for direction, cell in enumerate(cells):
         states = zero_states(cell, x) if initial is None else initial[direction]
-        program, sorted_states = _program(cell), [packing.sort(state) for state in states]
+        program, sorted_states = _program(cell), [rows.sort(state) for state in states]
         tensors = [*_leaves(cell, program, packed), *(cell.parameter(name) for name in program.weights), *sorted_states]
-        plan = _Plan(program, packing.counts, backward=direction == 1)
+        plan = _Plan(program, rows.sizes, backward=direction == 1)
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
             output, *last = _Sequence.apply(plan, *tensors)  # type: ignore[no-untyped-call]
         else:
             output, *last = plan.run(tensors)
         outputs.append(output)
-        final.append(tuple(packing.unsort(state) for state in last))
-    return packing.unpack(concatenate_directions(outputs)), final
+        final.append(tuple(rows.unsort(state) for state in last))
+    return rows.unpack(concatenate_directions(outputs)), final
 
 
 def _program(cell: SequenceCell) -> TensorProgram:
@@ -111,7 +111,7 @@ class _Plan:
     """
 
     program: TensorProgram
-    counts: tuple[int, ...]
+    counts: list[int]
     backward: bool
 
     def steps(self) -> list[tuple[int, int, int]]:
@@ -203,13 +203,13 @@ class _Plan:
         """The gradients of rows, vectors and matrices from what all steps gave; none where nothing arrives."""
         program = self.program
         arrived = {leaf: whole[slot] for leaf, slot in program.gradients.items() if leaf not in program.states}
-        found = [arrived.get(leaf) for leaf in program.rows]
-        found += [arrived[leaf].sum(0) if leaf in arrived else None for leaf in program.vectors]
+        gradients = [arrived.get(leaf) for leaf in program.rows]
+        gradients += [arrived[leaf].sum(0) if leaf in arrived else None for leaf in program.vectors]
         matrices: dict[str, Tensor] = {}
         for name, vector, gradient in program.products:
             term = whole[gradient].t() @ whole[vector]
             matrices[name] = matrices[name] + term if name in matrices else term
-        return [*found, *(matrices.get(name) for name in program.weights)]
+        return [*gradients, *(matrices.get(name) for name in program.weights)]
 
 
 class _Sequence(torch.autograd.Function):
@@ -230,6 +230,6 @@ class _Sequence(torch.autograd.Function):
         if torch.is_grad_enabled():  # somebody wants gradients of these gradients: let autograd record the program
             results = ctx.plan.run(tensors)
             sought = [tensor for tensor in tensors if tensor.requires_grad]
-            found = iter(torch.autograd.grad(results, sought, given, create_graph=True, allow_unused=True))
-            return None, *(next(found) if tensor.requires_grad else None for tensor in tensors)
+            gradients = iter(torch.autograd.grad(results, sought, given, create_graph=True, allow_unused=True))
+            return None, *(next(gradients) if tensor.requires_grad else None for tensor in tensors)
         return None, *ctx.plan.gradients(tensors, kept, given)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from seqloom.engine.lowering.form import Kind
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime.loaded import Inputs, LoadedProgram, share
-from seqloom.engine.runtime.rows import Rows
 
 __all__ = ["Collection", "InputGradients"]
 
@@ -37,7 +37,7 @@ class Collection:
     """The gradients of what goes into a run, from the gradient array of all rows and steps."""
 
     loaded: LoadedProgram
-    packed: Rows
+    packed: PackedRows
     inputs: Inputs
     output: Tensor
     linear_buffer: Tensor
@@ -80,7 +80,7 @@ class Collection:
 
     def vectors(self, sums: Sequence[Tensor]) -> list[Tensor | None]:
         program = self.loaded.program
-        found: list[Tensor | None] = []
+        gradients: list[Tensor | None] = []
         for direction in range(self.directions):
             parts: dict[int, list[tuple[int, Tensor]]] = {}
             own = share(sums, len(program.vector_gradients), direction)
@@ -88,8 +88,8 @@ class Collection:
                 value = total.sum().view(1) if accumulator.total else total
                 parts.setdefault(accumulator.vector, []).append((accumulator.offset, value))
             for vector, (_, size) in enumerate(program.vectors):
-                found.append(_assemble(parts.get(vector, []), size))
-        return found
+                gradients.append(_assemble(parts.get(vector, []), size))
+        return gradients
 
     def source(self, direction: int, kind: Kind, index: int, offset: int, length: int) -> Tensor:
         """(N, length): a value of each step that a recurrent matrix was multiplied with."""
@@ -107,7 +107,7 @@ class Collection:
 
     def matrices(self) -> list[Tensor | None]:
         program = self.loaded.program
-        found: list[Tensor | None] = []
+        gradients: list[Tensor | None] = []
         for direction in range(self.directions):
             parts: dict[int, list[tuple[int, Tensor]]] = {}
             for part in program.weight_gradients:
@@ -119,20 +119,20 @@ class Collection:
                     initial = self.inputs.initial
                     begun = initial[direction * len(program.states) + source.index] if initial else None
                     begun = None if begun is None else begun.narrow(1, source.offset, length)
-                    gradient = self.packed.product_with_previous(flow, values, direction == 1, begun)
+                    gradient = _product_with_previous(self.packed, flow, values, direction == 1, begun)
                 else:
                     gradient = flow.t() @ values
                 parts.setdefault(part.matrix, []).append((part.offset, gradient))
             for matrix, (_, rows, _) in enumerate(program.matrices):
-                found.append(_assemble(parts.get(matrix, []), rows))
-        return found
+                gradients.append(_assemble(parts.get(matrix, []), rows))
+        return gradients
 
     def initial(self, carries: Sequence[Tensor]) -> list[Tensor | None]:
         program = self.loaded.program
         if not self.inputs.initial:
             return []
         for direction in range(self.directions):
-            first = self.packed.first_steps(direction == 1)
+            first = self.packed.first_positions(direction == 1)
             matrices = share(self.inputs.matrices, len(program.matrices), direction)
             for state, products in enumerate(program.initial_gradients):
                 target = carries[direction * len(program.states) + state]
@@ -144,6 +144,32 @@ class Collection:
                         target[: len(first)] += flow @ block
                         column += segment.length
         return list(carries)
+
+
+def _product_with_previous(
+    rows: PackedRows, flow: Tensor, history: Tensor, turned: bool, initial: Tensor | None
+) -> Tensor:
+    """``flow^T`` times what each packed row's state was before its step: the gradient of a recurrent matrix.
+
+    Args:
+        flow: (N, rows of the matrix).
+        history: (N, size) the state after each step.
+        initial: (B, size), zeros where there is none.
+    """
+    total = len(history)
+    if rows.counts is None:
+        inner = total - min(rows.batch, total)
+        after, before = (slice(None, inner), slice(total - inner, None))[:: 1 if turned else -1]
+        result = flow[after].t() @ history[before]
+    elif turned:  # what follows a packed row in time lies further on, what it precedes is scattered
+        previous = torch.zeros_like(history).index_copy_(0, rows.previous, history[rows.first :])
+        result = flow.t() @ previous
+    else:
+        result = flow[rows.first :].t() @ history.index_select(0, rows.previous)
+    if initial is not None:
+        first = rows.first_positions(turned)
+        result.addmm_(flow[first].t(), initial[: len(first)])
+    return result
 
 
 def _assemble(parts: Sequence[tuple[int, Tensor]], size: int) -> Tensor | None:

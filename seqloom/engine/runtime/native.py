@@ -11,9 +11,10 @@ import torch  # noqa: F401  # its OpenMP runtime must be in the process before t
 
 from seqloom.engine.codegen.compiler import code_key, compile_stages
 from seqloom.engine.lowering.form import KernelProgram, Pass, Stage
+from seqloom.engine.ragged import PackedRows
 from seqloom.errors import ConfigError
 
-__all__ = ["INSTRUCTION_SET", "Path", "available", "instruction_set", "kernels", "load", "paths", "stages_of"]
+__all__ = ["INSTRUCTION_SET", "Path", "available", "batch", "instruction_set", "kernels", "load", "paths", "stages_of"]
 
 Path: TypeAlias = Literal["built in", "compiled here", "interpreted"]
 """What runs the elementwise code of a stage: compiled with the kernels, on this machine, or not at all."""
@@ -109,3 +110,10 @@ def load(program: KernelProgram, isa: str | None = None) -> Any:
     if missing:
         compile_stages(list(missing.values()), isa, attach)
     return loaded
+
+
+def batch(rows: PackedRows) -> Any:
+    """The rows of a packed batch as the kernels know them."""
+    if rows.counts is None:
+        return kernels().Batch(time=rows.time, rows=rows.batch)
+    return kernels().Batch(time=rows.time, rows=rows.batch, counts=rows.counts, starts=rows.starts)

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from seqloom.engine.contract import NO_NOISE, SequenceCell
 from seqloom.engine.lowering.form import KernelProgram
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import cpu, native
 from seqloom.engine.runtime.loaded import share
-from seqloom.engine.runtime.rows import Rows
 from seqloom.engine.runtime.torch_library import loaded_program
 from seqloom.errors import ConfigError
 
@@ -149,7 +149,7 @@ def native_stream(cells: Sequence[PackedCell], batch: int, *, residual: bool, th
 
 
 def run(
-    cells: Sequence[PackedCell], x: Tensor, rows: Rows, leaves: Sequence[Tensor], initial: Sequence[Tensor]
+    cells: Sequence[PackedCell], x: Tensor, rows: PackedRows, leaves: Sequence[Tensor], initial: Sequence[Tensor]
 ) -> list[Tensor]:
     """Packed cells over packed rows, one for each direction.
 
@@ -181,7 +181,7 @@ def run(
     kernels.run_cells(
         cells=[cell.machine for cell in cells],
         x=kernels.Place(x),
-        batch=rows.described(),
+        batch=native.batch(rows),
         directions=described,
         threads=torch.get_num_threads(),
     )

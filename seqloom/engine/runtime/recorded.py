@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seqloom.engine.lowering.form import Instruction, KernelProgram, Kind, Op, Operand, Product, Stage
-from seqloom.engine.runtime.sequence import Inputs, Rows
+from seqloom.engine.ragged import PackedRows
+from seqloom.engine.runtime.sequence import Inputs
 
 __all__ = ["replay"]
 
@@ -42,7 +43,7 @@ _FUNCTIONS: dict[Op, Callable[..., Tensor]] = {
 }
 
 
-def replay(program: KernelProgram, rows: Rows, inputs: Inputs, directions: int) -> list[Tensor]:
+def replay(program: KernelProgram, rows: PackedRows, inputs: Inputs, directions: int) -> list[Tensor]:
     """The output (N, directions * H) and the final states of each direction, as a run of the machine returns them."""
     linear = F.linear(inputs.x, inputs.weight, inputs.bias) if program.linear_width else None
     outputs, finals = [], list[Tensor]()
@@ -56,7 +57,7 @@ def replay(program: KernelProgram, rows: Rows, inputs: Inputs, directions: int) 
 @dataclass
 class _Replay:
     program: KernelProgram
-    rows: Rows
+    rows: PackedRows
     inputs: Inputs
     linear: Tensor | None
     direction: int
@@ -68,7 +69,7 @@ class _Replay:
 
     def run(self) -> list[Tensor]:
         program, time, batch = self.program, self.rows.time, self.rows.batch
-        counts = [batch] * time if self.rows.counts is None else self.rows.counts.tolist()
+        counts = self.rows.sizes
         starts = [sum(counts[:t]) for t in range(time)]
         x = self.inputs.x
         begun = list(self.own(self.inputs.initial, len(program.states)))
@@ -97,7 +98,7 @@ class _Replay:
     def multiply(self, stage: Stage, product: Product, start: int, count: int) -> list[Tensor]:
         source = self.read(product.source, product.length, start, count)
         matrices = self.own(self.inputs.matrices, len(self.program.matrices))
-        found = []
+        products = []
         for gate in product.gates:
             blocks = [
                 matrices[s.matrix][s.offset : s.offset + s.length, : stage.width].t()
@@ -105,8 +106,8 @@ class _Replay:
                 else matrices[s.matrix][s.offset : s.offset + stage.width, : s.length]
                 for s in gate
             ]
-            found.append(F.linear(source, torch.cat(blocks, 1)))
-        return found
+            products.append(F.linear(source, torch.cat(blocks, 1)))
+        return products
 
     def execute(
         self,

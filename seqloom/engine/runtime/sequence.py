@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from seqloom.engine.lowering.form import KernelProgram, Pass
+from seqloom.engine.ragged import PackedRows
+from seqloom.engine.runtime import native
 from seqloom.engine.runtime.gradients import Collection, InputGradients
 from seqloom.engine.runtime.loaded import Inputs, LoadedProgram, share
 from seqloom.engine.runtime.native import kernels
-from seqloom.engine.runtime.rows import Rows
 
-__all__ = ["InputGradients", "Inputs", "LoadedProgram", "Rows", "run_backward", "run_forward"]
-
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+__all__ = ["InputGradients", "Inputs", "LoadedProgram", "run_backward", "run_forward"]
 
 
 def _flat(tensor: Tensor) -> Tensor:
@@ -31,7 +28,7 @@ def _rows_flat(tensor: Tensor) -> Tensor:
     return tensor if good else tensor.contiguous()
 
 
-def _check(loaded: LoadedProgram, rows: Rows, inputs: Inputs, directions: int) -> None:
+def _check(loaded: LoadedProgram, rows: PackedRows, inputs: Inputs, directions: int) -> None:
     """Refuse tensors that do not fit the program: the machine trusts their sizes.
 
     Raises:
@@ -65,7 +62,7 @@ class _Memory:
     """Describes the directions of a run to the machine, and keeps what it describes alive."""
 
     def __init__(
-        self, loaded: LoadedProgram, rows: Rows, inputs: Inputs, linear: Tensor, *, inside: bool = False
+        self, loaded: LoadedProgram, rows: PackedRows, inputs: Inputs, linear: Tensor, *, inside: bool = False
     ) -> None:
         self.loaded, self.linear, self.inside = loaded, linear, inside
         program = loaded.program
@@ -108,24 +105,10 @@ class _Memory:
         return kernels().StateMemory(memory, column=column, history=memory.dim() == 2, initial=initial, final=final)
 
 
-def _in_float32(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Outside autocast, which would hand half as many bytes to the machine as it reads."""
-
-    @wraps(function)
-    def exact(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
-        if not torch.is_autocast_enabled("cpu"):
-            return function(*arguments, **named)
-        with torch.autocast("cpu", enabled=False):
-            return function(*arguments, **named)
-
-    return exact
-
-
-@_in_float32
 def run_forward(
-    loaded: LoadedProgram, rows: Rows, inputs: Inputs, *, directions: int, save: bool, threads: int | None = None
+    loaded: LoadedProgram, rows: PackedRows, inputs: Inputs, *, directions: int, save: bool, threads: int | None = None
 ) -> list[Tensor]:
-    """The program over packed rows.
+    """The program over packed rows; not under autocast, which would hand the machine half as many bytes as it reads.
 
     Returns:
         the output (N, directions * H), the final states (B, size) of each direction, and, with ``save``, what
@@ -169,16 +152,15 @@ def _arrays(program: KernelProgram, kept: Sequence[int], tensors: Sequence[Tenso
     return arrays
 
 
-def _run(loaded: LoadedProgram, rows: Rows, *, which: Pass, threads: int | None, **described: Any) -> None:
+def _run(loaded: LoadedProgram, rows: PackedRows, *, which: Pass, threads: int | None, **described: Any) -> None:
     if rows.time and rows.batch:
         threads = torch.get_num_threads() if threads is None else threads
-        loaded.machine.run(which=which.value, batch=rows.described(), threads=threads, **described)
+        loaded.machine.run(which=which.value, batch=native.batch(rows), threads=threads, **described)
 
 
-@_in_float32
 def run_backward(
     loaded: LoadedProgram,
-    rows: Rows,
+    rows: PackedRows,
     inputs: Inputs,
     results: Sequence[Tensor],
     given: Sequence[Tensor | None],
@@ -187,7 +169,7 @@ def run_backward(
     wants_x: bool = True,
     threads: int | None = None,
 ) -> InputGradients:
-    """Gradients from those of the output and the final states.
+    """Gradients from those of the output and the final states; not under autocast.
 
     Args:
         results: what :func:`run_forward` returned with ``save``.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 import torch
@@ -13,13 +13,17 @@ from torch import Tensor
 
 from seqloom.engine.lowering import written
 from seqloom.engine.lowering.form import KernelProgram
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import recorded
-from seqloom.engine.runtime.sequence import Inputs, LoadedProgram, Rows, run_backward, run_forward
+from seqloom.engine.runtime.sequence import Inputs, LoadedProgram, run_backward, run_forward
 
 __all__ = ["loaded_program", "register", "run"]
 
 _INPUTS = "Tensor x, Tensor weight, Tensor? bias, Tensor[] rows, Tensor[] vectors, Tensor[] matrices, Tensor[] initial"
 _ROWS = "Tensor? counts, SymInt time, SymInt batch, int directions"
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 _library: Any = torch.library.Library("seqloom", "DEF")  # type: ignore[no-untyped-call]
 _library.define(f"sequence(str program, {_INPUTS}, {_ROWS}, bool save) -> Tensor[]")
@@ -59,7 +63,9 @@ def loaded_program(text: str) -> LoadedProgram:
     return _loaded.get(text) or _from_text(text)
 
 
-def run(text: str, loaded: LoadedProgram, inputs: Inputs, rows: Rows, *, directions: int, save: bool) -> list[Tensor]:
+def run(
+    text: str, loaded: LoadedProgram, inputs: Inputs, rows: PackedRows, *, directions: int, save: bool
+) -> list[Tensor]:
     """A program over packed rows: the output and the final states of each direction.
 
     Where nobody traces, the machine is called without the dispatcher: that costs more than a short sequence does.
@@ -79,21 +85,21 @@ def run(text: str, loaded: LoadedProgram, inputs: Inputs, rows: Rows, *, directi
             text, *everything, rows.counts, rows.time, rows.batch, directions, save
         )
         return traced[:count]
-    if save:
-        lists = (inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)
-        flat = [tensor for part in lists for tensor in part]
-        call = _Call(text, rows, directions, tuple(map(len, lists)))
-        results: tuple[Tensor, ...] = _Sequence.apply(call, inputs.x, inputs.weight, inputs.bias, *flat)  # type: ignore[no-untyped-call]
-        return list(results)
-    return run_forward(loaded, rows, inputs, directions=directions, save=False)
+    if not save:
+        return run_forward(loaded, rows, inputs, directions=directions, save=False)
+    lists = (inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)
+    flat = [tensor for part in lists for tensor in part]
+    call = _Call(loaded, rows, directions, tuple(map(len, lists)))
+    results: tuple[Tensor, ...] = _Sequence.apply(call, inputs.x, inputs.weight, inputs.bias, *flat)  # type: ignore[no-untyped-call]
+    return list(results)
 
 
 @dataclass(frozen=True, eq=False)
 class _Call:
     """What a run is besides its tensors; ``lengths`` are those of the lists of :class:`Inputs`."""
 
-    text: str
-    rows: Rows
+    loaded: LoadedProgram
+    rows: PackedRows
     directions: int
     lengths: tuple[int, ...]
 
@@ -108,7 +114,7 @@ class _Call:
     @property
     def results(self) -> int:
         """How many tensors a run returns: the output and the final states."""
-        return 1 + self.directions * len(loaded_program(self.text).program.states)
+        return 1 + self.directions * len(self.loaded.program.states)
 
 
 class _Sequence(torch.autograd.Function):
@@ -116,9 +122,7 @@ class _Sequence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Any) -> tuple[Tensor, ...]:
-        results = run_forward(
-            loaded_program(call.text), call.rows, call.inputs(tensors), directions=call.directions, save=True
-        )
+        results = run_forward(call.loaded, call.rows, call.inputs(tensors), directions=call.directions, save=True)
         ctx.call = call
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, *results)
@@ -126,15 +130,18 @@ class _Sequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor | None) -> tuple[Any, ...]:
+        if torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return _Sequence.backward(ctx, *given)
         call: _Call = ctx.call
         saved = ctx.saved_tensors
         count = 3 + sum(call.lengths)
         inputs = call.inputs(saved[:count])
         if torch.is_grad_enabled():  # somebody wants gradients of these gradients
-            found = _recorded(call.text, inputs, call.rows, call.directions, given)
-            return None, *found[:3], *(gradient for part in found[3:] for gradient in part)
+            recorded_gradients = _recorded(call.loaded.program, inputs, call.rows, call.directions, given)
+            return None, *recorded_gradients[:3], *(gradient for part in recorded_gradients[3:] for gradient in part)
         gradients = run_backward(
-            loaded_program(call.text),
+            call.loaded,
             call.rows,
             inputs,
             saved[count:],
@@ -145,22 +152,37 @@ class _Sequence(torch.autograd.Function):
         return None, *gradients.flat()
 
 
+def _in_float32(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Outside autocast, which would hand half as many bytes to the machine as it reads."""
+
+    @wraps(function)
+    def exact(*arguments: Parameters.args, **named: Parameters.kwargs) -> Result:
+        if not torch.is_autocast_enabled("cpu"):
+            return function(*arguments, **named)
+        with torch.autocast("cpu", enabled=False):
+            return function(*arguments, **named)
+
+    return exact
+
+
 def _inputs(values: Sequence[Any]) -> Inputs:
     return Inputs(*values)
 
 
+@_in_float32
 def _forward(text: str, *values: Any) -> list[Tensor]:
     *inputs, counts, time, batch, directions, save = values
     return run_forward(
-        loaded_program(text), Rows(time, batch, counts), _inputs(inputs), directions=directions, save=save
+        loaded_program(text), PackedRows(time, batch, counts), _inputs(inputs), directions=directions, save=save
     )
 
 
+@_in_float32
 def _backward(text: str, *values: Any) -> list[Tensor]:
     *inputs, counts, time, batch, directions, results, given, wants_x = values
-    found = run_backward(
+    gradients = run_backward(
         loaded_program(text),
-        Rows(time, batch, counts),
+        PackedRows(time, batch, counts),
         _inputs(inputs),
         results,
         given,
@@ -168,7 +190,7 @@ def _backward(text: str, *values: Any) -> list[Tensor]:
         wants_x=wants_x,
     )
     absent = inputs[0].new_empty(0)
-    return [absent if gradient is None else gradient.contiguous() for gradient in found.flat()]
+    return [absent if gradient is None else gradient.contiguous() for gradient in gradients.flat()]
 
 
 def _forward_shapes(text: str, *values: Any) -> list[Tensor]:
@@ -221,15 +243,13 @@ def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
     bias = next(take) if biased else None
     counts = next(take) if ragged else None
     results = list(take)
-    finals = 1 + directions * len(loaded_program(text).program.states)
+    program = loaded_program(text).program
+    finals = 1 + directions * len(program.states)
     rest = (None, None, None, None, None)
     if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        return (
-            None,
-            *_recorded(text, Inputs(x, weight, bias, *lists), Rows(time, batch, counts), directions, given[:finals]),
-            *rest,
-        )
-    found = torch.ops.seqloom.sequence_backward(
+        inputs, rows = Inputs(x, weight, bias, *lists), PackedRows(time, batch, counts)
+        return None, *_recorded(program, inputs, rows, directions, given[:finals]), *rest
+    gradients = torch.ops.seqloom.sequence_backward(
         text,
         x,
         weight,
@@ -243,13 +263,13 @@ def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
         list(given[:finals]),
         ctx.needs_input_grad[1],
     )
-    flat = iter(None if gradient.numel() == 0 else gradient for gradient in found)
+    flat = iter(None if gradient.numel() == 0 else gradient for gradient in gradients)
     first = [next(flat) for _ in range(3)]
     return None, *first, *([next(flat) for _ in range(length)] for length in ctx.lengths), *rest
 
 
 def _recorded(
-    text: str, inputs: Inputs, rows: Rows, directions: int, given: Sequence[Tensor | None]
+    program: KernelProgram, inputs: Inputs, rows: PackedRows, directions: int, given: Sequence[Tensor | None]
 ) -> tuple[Any, ...]:
     """Gradients that can be differentiated again: the program in torch's operations, recorded by autograd."""
 
@@ -264,15 +284,15 @@ def _recorded(
     )
     single = [inputs.x, inputs.weight, *([] if inputs.bias is None else [inputs.bias])]
     lists = [inputs.rows, inputs.vectors, inputs.matrices, inputs.initial]
-    results = recorded.replay(loaded_program(text).program, rows, inputs, directions)
+    results = recorded.replay(program, rows, inputs, directions)
     pairs = [(r, g) for r, g in zip(results, given, strict=True) if g is not None and r.requires_grad]
     sought = [tensor for tensor in (*single, *(t for part in lists for t in part)) if tensor.requires_grad]
     gradients = torch.autograd.grad(
         [r for r, _ in pairs], sought, [g for _, g in pairs], create_graph=True, allow_unused=True
     )
-    found = {id(tensor): gradient for tensor, gradient in zip(sought, gradients, strict=True)}
-    first = [None if tensor is None else found.get(id(tensor)) for tensor in (inputs.x, inputs.weight, inputs.bias)]
-    return *first, *([found.get(id(tensor)) for tensor in part] for part in lists)
+    by_tensor = {id(tensor): gradient for tensor, gradient in zip(sought, gradients, strict=True)}
+    first = [None if tensor is None else by_tensor.get(id(tensor)) for tensor in (inputs.x, inputs.weight, inputs.bias)]
+    return *first, *([by_tensor.get(id(tensor)) for tensor in part] for part in lists)
 
 
 _library.impl("sequence", _forward, "CPU")

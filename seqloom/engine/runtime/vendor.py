@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work, zero_states
-from seqloom.engine.packing import Packing
 
 __all__ = ["drawback", "limitation", "run"]
 
@@ -82,19 +81,19 @@ def run(
 def _packed(
     cells: Sequence[SequenceCell], x: Tensor, ragged: Ragged, states: Sequence[States]
 ) -> tuple[Tensor, list[States]]:
-    packing = Packing.of(x, ragged)
-    sorted_states = [tuple(packing.sort(state) for state in of_direction) for of_direction in states]
-    counts = torch.tensor([count for count in packing.counts if count])  # on the host, as the kernels want it
-    begun = [tuple(state[: packing.counts[0]] for state in of_direction) for of_direction in sorted_states]
-    outputs, last = _call(cells, packing.pack(x), begun, column=False, counts=counts)
+    rows = ragged.packed
+    sorted_states = [tuple(rows.sort(state) for state in of_direction) for of_direction in states]
+    counts = torch.tensor(rows.sizes[: rows.longest])  # on the host, as the kernels want it
+    begun = [tuple(state[: rows.first] for state in of_direction) for of_direction in sorted_states]
+    outputs, last = _call(cells, rows.pack(x), begun, column=False, counts=counts)
     final = [
         tuple(
-            packing.unsort(torch.cat([new, old[packing.counts[0] :]]))  # rows without a step keep what they had
+            rows.unsort(torch.cat([new, old[rows.first :]]))  # rows without a step keep what they had
             for new, old in zip(after, before, strict=True)
         )
         for after, before in zip(last, sorted_states, strict=True)
     ]
-    return packing.unpack(outputs), final
+    return rows.unpack(outputs), final
 
 
 def _turned(

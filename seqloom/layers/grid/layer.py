@@ -109,13 +109,13 @@ class GridLayer(nn.Module, ABC):
         clean = x.masked_fill(~sizes.mask.unsqueeze(-1), 0.0) if sizes.ragged else x
         cells = clean.flatten(0, 2).index_select(0, geometry.source).view(self.directions, -1, self.input_size)
         projected = torch.baddbmm(self.bias.unsqueeze(1), cells, self.weight_x.mT)
-        found = self._scan(projected, geometry, len(x), before)
-        outputs = found[0].flatten(0, 1).index_select(0, geometry.target)
+        states = self._scan(projected, geometry, len(x), before)
+        outputs = states[0].flatten(0, 1).index_select(0, geometry.target)
         outputs = outputs.view(self.directions, *x.shape[:3], self.hidden_size)
         if sizes.ragged:
             outputs = outputs.masked_fill(~sizes.mask.unsqueeze(-1), 0.0)
         merged = outputs.sum(0) if self.merge == "sum" else outputs.permute(1, 2, 3, 0, 4).flatten(3)
-        return merged, self._last(found, geometry, before)
+        return merged, self._last(states, geometry, before)
 
     def initial_state(self, batch: int, width: int, *, like: Tensor | None = None) -> State:
         """Zeros for ``batch`` images of ``width`` columns, of the type and on the device of ``like`` or the parameters."""
@@ -131,7 +131,7 @@ class GridLayer(nn.Module, ABC):
         if before is not None:
             borders = [geometry.border(field).unbind(0) for field in before]
         states: States = tuple(zero[:, :0] for _ in self.state)
-        found: list[States] = []
+        diagonals: list[States] = []
         for d, inputs in enumerate(torch.split(projected, [count * batch for count in geometry.counts], 1)):
             # From the row above the diagonal's first cell to that of its last: of two neighbours in it, the upper is
             # above a cell and the lower to the left of it.
@@ -146,13 +146,13 @@ class GridLayer(nn.Module, ABC):
             states = self.combine(total, above, beside)
             if geometry.sizes.ragged:
                 states = tuple(field.masked_fill(~geometry.valid[d], 0.0) for field in states)
-            found.append(states)
-        return tuple(torch.cat(field, 1) for field in zip(*found, strict=True))
+            diagonals.append(states)
+        return tuple(torch.cat(field, 1) for field in zip(*diagonals, strict=True))
 
-    def _last(self, found: States, geometry: Geometry, before: State | None) -> State:
+    def _last(self, states: States, geometry: Geometry, before: State | None) -> State:
         batch, width = len(geometry.sizes.heights), geometry.sizes.width
         shape = (batch, self.directions, width, self.hidden_size)
-        rows = [field.flatten(0, 1).index_select(0, geometry.last).view(shape) for field in found]
+        rows = [field.flatten(0, 1).index_select(0, geometry.last).view(shape) for field in states]
         if geometry.sizes.ragged:
             without = (geometry.sizes.heights == 0).view(-1, 1, 1, 1)
             first = before or self.initial_state(batch, width, like=rows[0])

@@ -27,9 +27,9 @@ def content_weights(memory: Tensor, keys: Tensor, strength: Tensor) -> Tensor:
     return (strength.unsqueeze(-1) * torch.bmm(wanted, slots.mT)).softmax(-1)
 
 
-def interpolate(found: Tensor, before: Tensor, gate: Tensor) -> Tensor:
-    """``gate * found + (1 - gate) * before``: weights (B, heads, N), gate (B, heads) in 0..1."""
-    return torch.lerp(before, found, gate.unsqueeze(-1))
+def interpolate(content: Tensor, before: Tensor, gate: Tensor) -> Tensor:
+    """``gate * content + (1 - gate) * before``: weights (B, heads, N), gate (B, heads) in 0..1."""
+    return torch.lerp(before, content, gate.unsqueeze(-1))
 
 
 def shift(weights: Tensor, offsets: Tensor) -> Tensor:

@@ -157,8 +157,8 @@ class NeuralTuringMachine(nn.Module):
         width = self.tape.width
         keys, scalars, offsets = torch.split(heads, [width, 3, 2 * self.tape.reach + 1], -1)
         strength, gate, power = scalars.unbind(-1)
-        found = content_weights(memory, keys, F.softplus(strength))
-        moved = shift(interpolate(found, before, gate.sigmoid()), offsets.softmax(-1))
+        content = content_weights(memory, keys, F.softplus(strength))
+        moved = shift(interpolate(content, before, gate.sigmoid()), offsets.softmax(-1))
         return sharpen(moved, 1.0 + F.softplus(power))
 
     def _write(self, memory: Tensor, weights: Tensor, emitted: Tensor) -> Tensor:

@@ -53,15 +53,15 @@ def carried(recurrence: Recurrence, *, samples: int = 2048) -> tuple[Carry, ...]
     with torch.enable_grad(), recurrence.effective_weights():
         leaves = tuple(field.detach().requires_grad_() for field in states)
         slopes = [_slopes(value, leaves) for value in _new_states(cell, x.detach(), leaves)]
-    found = []
+    carries = []
     for position, name in enumerate(cell.state):
         own = slopes[position][position]
         others = [place for place in range(len(leaves)) if place != position]
         coupled = any(bool(slopes[position][place].any()) and bool(slopes[place][position].any()) for place in others)
         if bool(own.any()) and not coupled:
             kept = recurrence.noise.rates(len(leaves))[position]
-            found.append(_carry(name, (kept + (1.0 - kept) * own.double()).abs()))
-    return tuple(found)
+            carries.append(_carry(name, (kept + (1.0 - kept) * own.double()).abs()))
+    return tuple(carries)
 
 
 def _new_states(cell: Cell, x: Tensor, states: States) -> list[Tensor | float]:

@@ -94,8 +94,8 @@ def diagnose(
         ValueError: no row of a layer's batch has a step.
 
     >>> from seqloom import Recurrent
-    >>> found = diagnose(Recurrent("lstm", 3, 4), torch.ones(2, 9, 3), lengths=torch.tensor([9, 5]))
-    >>> [each.name for each in found.recurrences], found.recurrences[0].carries[0].state
+    >>> diagnosis = diagnose(Recurrent("lstm", 3, 4), torch.ones(2, 9, 3), lengths=torch.tensor([9, 5]))
+    >>> [each.name for each in diagnosis.recurrences], diagnosis.recurrences[0].carries[0].state
     (['layer.1'], 'c')
     """
 
@@ -115,8 +115,8 @@ def diagnose_run(module: nn.Module, run: Callable[[], Any], config: DiagnosisCon
     settings = config or DiagnosisConfig()
     recording = record(module, run, rows=settings.rows)
     with torch.inference_mode(False), torch.no_grad():
-        found = tuple(_examine(recurrence, settings) for recurrence in recording.recurrences)
-    return Diagnosis(found, recording.parameters, recording.loss, recording.unseen)
+        diagnoses = tuple(_examine(recurrence, settings) for recurrence in recording.recurrences)
+    return Diagnosis(diagnoses, recording.parameters, recording.loss, recording.unseen)
 
 
 def _examine(recurrence: Recurrence, config: DiagnosisConfig) -> RecurrenceDiagnosis:

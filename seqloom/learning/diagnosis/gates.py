@@ -67,7 +67,7 @@ def gate_statistics(recurrence: Recurrence, *, samples: int = 2048) -> tuple[Gat
     cell = recurrence.cell
     x, states = visited(recurrence, samples)
     values: dict[int, Tensor | float] = {}
-    named, found = dict(zip(cell.state, states, strict=True)), list[Gate]()
+    named, gates = dict(zip(cell.state, states, strict=True)), list[Gate]()
     used: dict[str, int] = {}
     for node in cell.graph.nodes:
         with recurrence.effective_weights():
@@ -77,8 +77,8 @@ def gate_statistics(recurrence: Recurrence, *, samples: int = 2048) -> tuple[Gat
             used[name] = used.get(name, 0) + 1
             name = name if used[name] == 1 else f"{name} {used[name]}"
             # One that depends on nothing (a function of a parameter) is the same in every row.
-            found.append(_gate(name, node.operation, value.expand(len(x), -1).double()))
-    return tuple(found)
+            gates.append(_gate(name, node.operation, value.expand(len(x), -1).double()))
+    return tuple(gates)
 
 
 def visited(recurrence: Recurrence, samples: int) -> tuple[Tensor, States]:

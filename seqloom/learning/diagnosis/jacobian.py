@@ -76,13 +76,13 @@ class Linearised:
         if not pairs:
             return torch.zeros_like(vectors)
         values, wants = zip(*pairs, strict=True)
-        found = iter(
+        products = iter(
             torch.autograd.grad(
                 values, self._weights, wants, retain_graph=True, allow_unused=True, materialize_grads=True
             )
         )
         parts = [
-            next(found) if kept else vectors.new_zeros(len(vectors), size)
+            next(products) if kept else vectors.new_zeros(len(vectors), size)
             for kept, size in zip(self._kept, self.sizes, strict=True)
         ]
         return torch.cat(parts, 1)

@@ -82,14 +82,14 @@ def record(module: nn.Module, run: Callable[[], Any], *, rows: int | None = None
             raise ConfigError(f"no sequence passed through {' or '.join(map(_title, names.values()))}")
         usable = isinstance(loss, Tensor) and loss.numel() == 1 and loss.requires_grad
         gradients, parameters = _differentiate(module, loss, list(calls.values())) if usable else ({}, ())
-        found: list[Recurrence] = []
+        recorded: list[Recurrence] = []
         for layer, call in calls.items():
-            found += recurrences(
+            recorded += recurrences(
                 layer, call.x, call.lengths, call.state,
                 name=_title(names[layer]), gradients=gradients.get(layer), rows=rows,
             )  # fmt: skip
     unseen = tuple(_title(name) for layer, name in names.items() if layer not in calls)
-    return Recording(tuple(found), float(loss.detach()) if usable else None, parameters, unseen)
+    return Recording(tuple(recorded), float(loss.detach()) if usable else None, parameters, unseen)
 
 
 def _title(name: str) -> str:
@@ -126,12 +126,12 @@ def _differentiate(
     trained = {name: value for name, value in module.named_parameters() if value.requires_grad}
     results = [value for call in calls for value in call.results]
     wanted = [value for value in (*results, *trained.values()) if value.requires_grad]
-    found = dict(zip(map(id, wanted), torch.autograd.grad(loss, wanted, allow_unused=True), strict=True))
-    by_call = {call.layer: [found.get(id(value)) for value in call.results] for call in calls}
+    gradients = dict(zip(map(id, wanted), torch.autograd.grad(loss, wanted, allow_unused=True), strict=True))
+    by_call = {call.layer: [gradients.get(id(value)) for value in call.results] for call in calls}
     parameters = [
         ParameterGradient(name, _norm(gradient), float(value.detach().norm()))
         for name, value in trained.items()
-        if (gradient := found[id(value)]) is not None
+        if (gradient := gradients[id(value)]) is not None
     ]
     return by_call, tuple(parameters)
 

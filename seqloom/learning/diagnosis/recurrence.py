@@ -178,7 +178,9 @@ class _Replay:
         self.time = int(self.lengths.max())
         self.ragged = Ragged(self.lengths, self.time)
         self.x = self.ragged.clear(values[self.chosen, : self.time])
-        self.initial = None if state is None else layer._split([field[self.chosen] for field in state], len(self.x))
+        self.initial = (
+            None if state is None else layer.split_state([field[self.chosen] for field in state], len(self.x))
+        )
         self.gradients = gradients
 
     @torch.no_grad()
@@ -188,20 +190,20 @@ class _Replay:
             both = [self._run(name, position, direction, below) for direction in range(self.layer.directions)]
             inputs.append(below)
             made.append(both)
-            below = self.layer._finish(position, below, self.layer._merged(self._outputs(both)))
+            below = self.layer.output_of(position, below, self._outputs(both))
         if self.gradients is not None:
             made = self._with_loss(made, inputs)
         return tuple(recurrence for both in made for recurrence in both)
 
     def _run(self, name: str, position: int, direction: int, below: Tensor) -> Recurrence:
-        cell, noise = self.layer._cells(position)[direction], self.layer._noise()
+        cell, noise = self.layer.cells_of(position)[direction], self.layer.noise
         inputs = self.ragged.reverse(below) if direction else below
         first = position * self.layer.directions + direction
         initial = zero_states(cell, inputs) if self.initial is None else self.initial[first]
         reading = (".forward", ".backward")[direction] if self.layer.bidirectional else ""
         recurrence = Recurrence(
             f"{name}.{position + 1}{reading}", cell, noise, inputs, self.lengths, (),
-            effective_weights=partial(self.layer._acting, position),
+            effective_weights=partial(self.layer.effective_weights, position),
         )  # fmt: skip
         return replace(recurrence, states=unroll(recurrence, inputs, tuple(field.detach() for field in initial)))
 
@@ -215,7 +217,7 @@ class _Replay:
         if wanted is not None and not self.layer.batch_first:
             wanted = wanted.transpose(0, 1)
         arriving = None if wanted is None else wanted[self.chosen, : self.time]
-        found: list[list[Recurrence]] = []
+        layers: list[list[Recurrence]] = []
         for position in reversed(range(self.layer.layers)):
             both, below = made[position], inputs[position]
             to_outputs, to_below = self._through_finish(position, below, self._outputs(both), arriving)
@@ -230,9 +232,9 @@ class _Replay:
                     for t, of_input, _ in backpropagate(recurrence, reached):
                         gradient[:, t] = of_input
                     to_below = to_below + (self.ragged.reverse(gradient) if direction else gradient)
-            found.insert(0, examined)
+            layers.insert(0, examined)
             arriving = to_below
-        return found
+        return layers
 
     def _through_finish(
         self, position: int, below: Tensor, outputs: Tensor, arriving: Tensor | None
@@ -242,9 +244,9 @@ class _Replay:
             return torch.zeros_like(outputs), torch.zeros_like(below)
         with torch.enable_grad():
             leaves = outputs.requires_grad_(), below.detach().requires_grad_()
-            finished = self.layer._finish(position, leaves[1], self.layer._merged(leaves[0]))
-            found = torch.autograd.grad(finished, leaves, arriving, allow_unused=True, materialize_grads=True)
-        return self.ragged.clear(found[0]), self.ragged.clear(found[1])
+            finished = self.layer.output_of(position, leaves[1], leaves[0])
+            gradients = torch.autograd.grad(finished, leaves, arriving, allow_unused=True, materialize_grads=True)
+        return self.ragged.clear(gradients[0]), self.ragged.clear(gradients[1])
 
     def _reached(
         self, recurrence: Recurrence, outputs: Tensor, of_states: Sequence[Tensor | None], which: int

@@ -133,14 +133,14 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """For strict JSON: what is not a finite number (a half-life where nothing decays) is null."""
-        found = asdict(self)
-        for entry, of in zip(found["recurrences"], self.recurrences, strict=True):
+        plain = asdict(self)
+        for entry, of in zip(plain["recurrences"], self.recurrences, strict=True):
             entry["gradient"]["half_life"] = of.gradient.half_life
             entry["jacobian"] |= {"mean_norm": of.jacobian.mean_norm, "mean_radius": of.jacobian.mean_radius}
             entry |= {"saturation": of.saturation, "dead_units": of.dead_units}
-        for entry, parameter in zip(found["parameters"], self.parameters, strict=True):
+        for entry, parameter in zip(plain["parameters"], self.parameters, strict=True):
             entry["ratio"] = parameter.ratio
-        strict: dict[str, Any] = _strict(found)
+        strict: dict[str, Any] = _strict(plain)
         return strict
 
     def __str__(self) -> str:

@@ -23,8 +23,8 @@ def in_words(diagnosis: Diagnosis) -> str:
     lines = []
     if diagnosis.loss is not None:
         lines += [f"loss on this batch: {diagnosis.loss:.4g}", ""]
-    for found in diagnosis.recurrences:
-        lines += [title(found), *(f"  {sentence}" for sentence in sentences(found)), ""]
+    for diagnosed in diagnosis.recurrences:
+        lines += [title(diagnosed), *(f"  {sentence}" for sentence in sentences(diagnosed)), ""]
     lines += [f"no sequence passed through {name}; it was not examined" for name in diagnosis.unseen]
     # A parameter of zeros has no ratio worth a word.
     moved = [parameter for parameter in diagnosis.parameters if parameter.parameter_norm]
@@ -37,48 +37,48 @@ def in_words(diagnosis: Diagnosis) -> str:
     return "\n".join(lines).rstrip()
 
 
-def title(found: RecurrenceDiagnosis) -> str:
+def title(diagnosed: RecurrenceDiagnosis) -> str:
     """What was examined."""
-    sequences = "1 sequence" if found.rows == 1 else f"{found.rows} sequences"
-    return f"{found.name}: {found.cell}, {sequences} of up to {_count(found.steps)}"
+    sequences = "1 sequence" if diagnosed.rows == 1 else f"{diagnosed.rows} sequences"
+    return f"{diagnosed.name}: {diagnosed.cell}, {sequences} of up to {_count(diagnosed.steps)}"
 
 
-def sentences(found: RecurrenceDiagnosis) -> Iterator[str]:
+def sentences(diagnosed: RecurrenceDiagnosis) -> Iterator[str]:
     """What the numbers of one recurrence say, the gradient first."""
-    if not math.isfinite(found.largest_state):
+    if not math.isfinite(diagnosed.largest_state):
         yield "The state overflows: nothing below can be trusted. Lower the learning rate, or bound the recurrent matrix."
-    yield _gradient(found)
-    yield from _remedy(found)
-    yield _memory(found)
-    yield from _jacobian(found)
-    yield _lyapunov(found)
-    yield from _gates(found)
-    if math.isfinite(found.largest_state):
-        yield f"The largest absolute value of the output state is {found.largest_state:.3g}."
-    if found.unknown:
-        yield f"Gates and time constants are not known, for the step leaves the vocabulary: {found.unknown}."
+    yield _gradient(diagnosed)
+    yield from _remedy(diagnosed)
+    yield _memory(diagnosed)
+    yield from _jacobian(diagnosed)
+    yield _lyapunov(diagnosed)
+    yield from _gates(diagnosed)
+    if math.isfinite(diagnosed.largest_state):
+        yield f"The largest absolute value of the output state is {diagnosed.largest_state:.3g}."
+    if diagnosed.unknown:
+        yield f"Gates and time constants are not known, for the step leaves the vocabulary: {diagnosed.unknown}."
 
 
-def _gradient(found: RecurrenceDiagnosis) -> str:
-    flow = found.gradient
-    source = "last step's loss" if found.from_loss else "last output"
+def _gradient(diagnosed: RecurrenceDiagnosis) -> str:
+    flow = diagnosed.gradient
+    source = "last step's loss" if diagnosed.from_loss else "last output"
     subject = f"Followed back from the {source}, the gradient"
     if sum(norm > 0 for norm in flow.norms) < 2:
         return f"{subject} is exactly zero one step before: no earlier step is learned from through this recurrence."
     if math.isnan(flow.slope):
         return f"{subject} is no finite number."
     if abs(flow.slope) < _SLOWEST:
-        return f"{subject} keeps its norm over the {_count(found.steps)} that were seen."
+        return f"{subject} keeps its norm over the {_count(diagnosed.steps)} that were seen."
     verb = "halves" if flow.slope < 0 else "doubles"
-    return f"{subject} {verb} every {_figure(flow.half_life)} steps (mean rate over {_count(found.steps)})."
+    return f"{subject} {verb} every {_figure(flow.half_life)} steps (mean rate over {_count(diagnosed.steps)})."
 
 
-def _remedy(found: RecurrenceDiagnosis) -> Iterator[str]:
-    slope, backward = found.gradient.slope, found.backward
+def _remedy(diagnosed: RecurrenceDiagnosis) -> Iterator[str]:
+    slope, backward = diagnosed.gradient.slope, diagnosed.backward
     if slope > _SLOWEST:
         yield "Clip the gradient's norm (training.clip_norm); gates ease vanishing, they do not prevent this growth."
     elif slope < -_SLOWEST and backward.reached and backward.steps:
-        if found.carries:
+        if diagnosed.carries:
             tried = "a larger bias of the gate that keeps the state"
         else:
             tried = "a gated cell, or an orthogonal or identity recurrent matrix"
@@ -89,8 +89,8 @@ def _remedy(found: RecurrenceDiagnosis) -> Iterator[str]:
         )
 
 
-def _memory(found: RecurrenceDiagnosis) -> str:
-    back, ahead = found.backward, found.forward
+def _memory(diagnosed: RecurrenceDiagnosis) -> str:
+    back, ahead = diagnosed.backward, diagnosed.forward
     if back.reached and not back.steps:
         return "No input changes the last step at all."
     parts = []
@@ -103,8 +103,8 @@ def _memory(found: RecurrenceDiagnosis) -> str:
     return f"Effective memory (to {back.share:.2g} of the largest effect): {', '.join(parts)}{bound}."
 
 
-def _jacobian(found: RecurrenceDiagnosis) -> Iterator[str]:
-    jacobian = found.jacobian
+def _jacobian(diagnosed: RecurrenceDiagnosis) -> Iterator[str]:
+    jacobian = diagnosed.jacobian
     yield (
         f"One step stretches a state difference by at most {_figure(jacobian.mean_norm)} (operator norm, mean over steps; "
         f"largest {_figure(jacobian.largest_norm)}); its spectral radius, which bounds neither vanishing nor growth, is "
@@ -116,8 +116,8 @@ def _jacobian(found: RecurrenceDiagnosis) -> Iterator[str]:
         yield "An operator norm above 1 lets gradients grow; it does not make them grow."
 
 
-def _lyapunov(found: RecurrenceDiagnosis) -> str:
-    leading = found.lyapunov[0]
+def _lyapunov(diagnosed: RecurrenceDiagnosis) -> str:
+    leading = diagnosed.lyapunov[0]
     if leading == -math.inf:
         return "The leading Lyapunov exponent is -infinity: some step forgets the state altogether."
     if not math.isfinite(leading):
@@ -128,18 +128,18 @@ def _lyapunov(found: RecurrenceDiagnosis) -> str:
     return f"{size} {'draw together' if leading < 0 else 'drift apart'} by a factor of {math.exp(leading):.3g} a step."
 
 
-def _gates(found: RecurrenceDiagnosis) -> Iterator[str]:
-    for carry in found.carries:
+def _gates(diagnosed: RecurrenceDiagnosis) -> Iterator[str]:
+    for carry in diagnosed.carries:
         constant = "without end" if math.isinf(carry.time_constant) else f"{_figure(carry.time_constant)} steps"
         yield f"State {carry.state} keeps {carry.mean:.3f} of itself per step on average: a time constant of {constant}."
-    flat = [gate for gate in found.gates if gate.saturation is not None and gate.saturation > _SATURATED]
+    flat = [gate for gate in diagnosed.gates if gate.saturation is not None and gate.saturation > _SATURATED]
     if flat:
         named = ", ".join(f"{gate.function} of {gate.name} {gate.saturation:.0%}" for gate in flat)
         yield f"Saturated more than half of the time, where hardly any gradient passes: {named}."
-    elif found.saturation is not None:
-        yield f"{found.saturation:.1%} of the values of its sigmoids and tanhs are saturated."
-    if found.dead_units is not None:
-        yield f"{found.dead_units:.1%} of its relu units were never active on these data."
+    elif diagnosed.saturation is not None:
+        yield f"{diagnosed.saturation:.1%} of the values of its sigmoids and tanhs are saturated."
+    if diagnosed.dead_units is not None:
+        yield f"{diagnosed.dead_units:.1%} of its relu units were never active on these data."
 
 
 def _figure(value: float) -> str:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from seqloom import cells
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import cpu, native, packed, recorded
-from seqloom.engine.runtime.sequence import Rows
 
 if not native.available():
     pytest.skip("the kernels were not built", allow_module_level=True)
@@ -22,7 +22,7 @@ def cell_of(name, inputs, units, **options):
 
 def run(cell, x, rows=None, initial=(), cells=1, leaves=(), **options):
     parts = [packed.pack(cell, **options) for _ in range(cells)]
-    return packed.run(parts, x, Rows(*x.shape[:2]) if rows is None else rows, leaves, initial)
+    return packed.run(parts, x, PackedRows(*x.shape[:2]) if rows is None else rows, leaves, initial)
 
 
 @SETS
@@ -33,7 +33,7 @@ def test_float32_equals_the_program_in_torch_with_lengths_and_both_directions(na
     lengths = torch.randint(0, 8, (batch,)).sort(descending=True)[0]
     lengths[0] = 7
     counts = (lengths > torch.arange(7).unsqueeze(1)).sum(1)
-    rows, x = Rows(7, batch, counts), torch.randn(int(counts.sum()), 11)
+    rows, x = PackedRows(7, batch, counts), torch.randn(int(counts.sum()), 11)
     sizes = dict(zip(cell.state, cell.state_sizes, strict=True))
     initial = [torch.randn(batch, size) for _ in range(2) for size in sizes.values()]
     initial = [v.abs() + 0.5 if n in cell.positive else v for n, v in zip((*sizes, *sizes), initial, strict=True)]
@@ -50,7 +50,7 @@ def test_int8_is_the_same_numbers_on_every_instruction_set(units):
     cell = cell_of("rnn_relu", 50, units)
     x = torch.randn(12 * 9, 50)
     results = [
-        run(cell, x, Rows(12, 9), weights="int8", parts=parts, instruction_set=isa, plain=plain)
+        run(cell, x, PackedRows(12, 9), weights="int8", parts=parts, instruction_set=isa, plain=plain)
         for isa in packed.instruction_sets()
         for plain in (False, True)
         for parts in (1, 3)
@@ -66,7 +66,7 @@ def test_an_int8_product_is_exact_in_integers(length, plain, isa):
     cell = cell_of("rnn_relu", length, 7, bias=False)
     x = torch.randn(1, length)
     x[0, 0], cell.weight_x.data[:, 0] = 4.0, 1.0  # the largest products that there are
-    found = run(cell, x, Rows(1, 1), weights="int8", instruction_set=isa, plain=plain)[0]
+    found = run(cell, x, PackedRows(1, 1), weights="int8", instruction_set=isa, plain=plain)[0]
     entries, weights = x[0].numpy(), cell.weight_x.detach().numpy()
     largest = np.abs(entries).max()
     rounded = np.rint(entries * (np.float32(32767) / largest)).astype(np.int64)
@@ -84,18 +84,18 @@ def test_blocks_of_the_largest_integers_do_not_overflow(isa):
     cell = cell_of("rnn_relu", 512, 5, bias=False)
     cell.weight_x.data.fill_(1.0)
     for plain in (False, True):
-        found = run(cell, torch.ones(1, 512), Rows(1, 1), weights="int8", instruction_set=isa, plain=plain)[0]
+        found = run(cell, torch.ones(1, 512), PackedRows(1, 1), weights="int8", instruction_set=isa, plain=plain)[0]
         torch.testing.assert_close(found, torch.full((1, 5), 512.0))
 
 
 @SETS
 def test_bfloat16_is_float32_with_rounded_weights_to_the_bit(isa):
     cell, x = cell_of("lstm", 31, 43), torch.randn(30, 31)
-    found = run(cell, x, Rows(10, 3), weights="bfloat16", instruction_set=isa)
+    found = run(cell, x, PackedRows(10, 3), weights="bfloat16", instruction_set=isa)
     for name, declared in cell.graph.declarations.items():
         if declared.role != "vector":
             getattr(cell, name).data.copy_(getattr(cell, name).data.bfloat16().float())
-    wanted = run(cell, x, Rows(10, 3), instruction_set=isa)
+    wanted = run(cell, x, PackedRows(10, 3), instruction_set=isa)
     assert all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
 
 
@@ -104,9 +104,9 @@ def test_bfloat16_is_float32_with_rounded_weights_to_the_bit(isa):
 def test_a_row_is_the_same_bits_alone_and_in_any_batch_and_partition(weights, isa):
     cell, x = cell_of("gru", 23, 70), torch.randn(6, 9, 23)
     options = {"weights": weights, "instruction_set": isa}
-    together = run(cell, x.flatten(0, 1), Rows(6, 9), **options)
+    together = run(cell, x.flatten(0, 1), PackedRows(6, 9), **options)
     for row in (0, 5, 8):
-        alone = run(cell, x[:, row], Rows(6, 1), parts=3, **options)
+        alone = run(cell, x[:, row], PackedRows(6, 1), parts=3, **options)
         assert torch.equal(alone[0], together[0].view(6, 9, -1)[:, row])
         assert torch.equal(alone[1][0], together[1][row])
 

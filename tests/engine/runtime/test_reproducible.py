@@ -9,15 +9,15 @@ from seqloom.cells import registry
 from seqloom.engine.codegen import compiler, toolchain
 from seqloom.engine.lowering import lowering
 from seqloom.engine.lowering.form import Pass
+from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import cpu, native, sequence
 from seqloom.engine.runtime.loaded import Inputs, LoadedProgram
-from seqloom.engine.runtime.rows import Rows
 from seqloom.engine.runtime.sequence import run_backward, run_forward
 
 from ..lowering.steps import NormalisedStack
 
 
-def results(loaded: LoadedProgram, inputs: Inputs, rows: Rows) -> list[torch.Tensor]:
+def results(loaded: LoadedProgram, inputs: Inputs, rows: PackedRows) -> list[torch.Tensor]:
     forward = run_forward(loaded, rows, inputs, directions=1, save=True, threads=1)
     ones: list[torch.Tensor | None] = [torch.ones_like(value) for value in forward[: 1 + len(loaded.program.states)]]
     gradients = run_backward(loaded, rows, inputs, forward, ones, directions=1, threads=1)
@@ -42,7 +42,7 @@ def test_the_virtual_machine_and_compiled_code_agree_bit_for_bit(cell_class, isa
         torch.manual_seed(1)
         with torch.no_grad():
             inputs = cpu.gather(cpu.prepare(cell), [cell], torch.randn(21, 5), [])
-        found.append(results(loaded, inputs, Rows(3, 7)))
+        found.append(results(loaded, inputs, PackedRows(3, 7)))
     for interpreted, compiled in zip(*found, strict=True):
         assert torch.equal(interpreted, compiled)
 
@@ -63,9 +63,10 @@ def test_many_rows_give_the_same_bits_on_any_number_of_threads_and_in_any_compan
             cpu.gather(cpu.prepare(cell), [cell], values.flatten(0, 1), []) for values in (x, x[:, 3:20].contiguous())
         )
         one, two = (
-            run_forward(loaded, Rows(4, 40), whole, directions=1, save=False, threads=threads)[0] for threads in (1, 2)
+            run_forward(loaded, PackedRows(4, 40), whole, directions=1, save=False, threads=threads)[0]
+            for threads in (1, 2)
         )
-        alone = run_forward(loaded, Rows(4, 17), few, directions=1, save=False, threads=1)[0]
+        alone = run_forward(loaded, PackedRows(4, 17), few, directions=1, save=False, threads=1)[0]
     assert torch.equal(one, two)
     assert torch.equal(one.view(4, 40, -1)[:, 3:20], alone.view(4, 17, -1))
 
@@ -88,6 +89,6 @@ def test_a_crowded_machine_changes_no_bit(name, division, monkeypatch):
             run_undivided(loaded, rows, **named)
 
         monkeypatch.setattr(sequence, "_run", run)
-        found.append(results(prepared.loaded, inputs, Rows(9, 21)))
+        found.append(results(prepared.loaded, inputs, PackedRows(9, 21)))
     for alone, together in zip(*found, strict=True):
         assert torch.equal(alone, together)
