@@ -14,9 +14,9 @@ class Elementwise {
     // For tiles of up to `rows` rows and `units` units, a multiple of LANES; `scratch` has as many floats as scratch_floats
     // says.
     Elementwise(const std::vector<Stage>& stages, int64_t rows, int64_t units, float* scratch)
-        : stages_(stages), rows_(rows), operands_(most_operands(stages)), pointers_(operands_.size()),
-          copy_pointers_(operands_.size()), strides_(operands_.size()), copy_strides_(operands_.size()), copies_(scratch) {
-        float* registers = scratch + static_cast<int64_t>(operands_.size()) * rows * LANES;
+        : stages_(stages), rows_(rows), bases_(most_operands(stages)), pointers_(bases_.size()), copy_pointers_(bases_.size()),
+          strides_(bases_.size()), copy_strides_(bases_.size()), copies_(scratch) {
+        float* registers = scratch + static_cast<int64_t>(bases_.size()) * rows * LANES;
         for (const Stage& stage : stages) {
             epilogues_.push_back(stage.compiled.load(std::memory_order_acquire));
             machines_.emplace_back(stage, rows, units, registers);
@@ -30,21 +30,30 @@ class Elementwise {
         return rows * (registers * units + static_cast<int64_t>(most_operands(stages)) * LANES);
     }
 
-    // Where an operand's first row and first unit lie in this step.
-    void in_memory(size_t operand, Place place) { operands_[operand] = {place, false}; }
-    // Where an operand lies that is made for each tile, with room for whole vectors.
-    void in_tile(size_t operand, Place place) { operands_[operand] = {place, true}; }
+    // Where the first row and unit of a stage's operand lie in this step.
+    void in_memory(size_t operand, Place place) {
+        bases_[operand] = place.at;
+        strides_[operand] = place.stride;
+    }
+    Place place(size_t operand) const { return {bases_[operand], strides_[operand]}; }
 
-    bool is_in_tile(size_t operand) const { return operands_[operand].in_tile; }
-    Place place(size_t operand) const { return operands_[operand].place; }
+    // Operands that are made for each tile, with room for whole vectors: one after the other, `apart` floats each.
+    void in_tile(const std::vector<int>& operands, float* at, int64_t stride, int64_t apart) {
+        made_ = operands.empty() ? nullptr : &operands;
+        for (int operand : operands) {
+            in_memory(operand, {at, stride});
+            at += apart;
+        }
+    }
 
     // A stage's code on the tile whose first row and unit these are; of it are given rows, units, accumulators and sums.
     void run(size_t s, Tile tile, int64_t row, int64_t unit) {
         const Stage& stage = stages_[s];
         for (size_t i = 0; i < stage.operands.size(); i++) {
-            const auto& [place, in_tile] = operands_[i];
-            pointers_[i] = in_tile ? place.at : place.at + row * place.stride + (stage.per_row[i] ? 0 : unit);
-            strides_[i] = place.stride;
+            pointers_[i] = bases_[i] + row * strides_[i] + (stage.per_row[i] ? 0 : unit);
+        }
+        if (made_) {
+            for (int i : *made_) pointers_[i] = bases_[i];
         }
         const int64_t units = tile.units, whole = units / LANES * LANES;
         tile.operands = pointers_.data();
@@ -56,17 +65,13 @@ class Elementwise {
     }
 
    private:
-    struct Location {
-        Place place;
-        bool in_tile;
-    };
     const std::vector<Stage>& stages_;
     const int64_t rows_;
     std::vector<Epilogue> epilogues_;
     std::vector<Machine> machines_;
-    std::vector<Location> operands_;
-    std::vector<float*> pointers_, copy_pointers_;
+    std::vector<float*> bases_, pointers_, copy_pointers_;
     std::vector<int64_t> strides_, copy_strides_;
+    const std::vector<int>* made_ = nullptr;  // operands of this stage that are made for each tile, where there are any
     float* copies_;
 
     static size_t most_operands(const std::vector<Stage>& stages) {
@@ -86,7 +91,7 @@ class Elementwise {
             copy_strides_[i] = strides_[i];
             copy_pointers_[i] = pointers_[i];
             if (stage.per_row[i]) continue;
-            if (operands_[i].in_tile) {
+            if (is_made(i)) {
                 copy_pointers_[i] += at;
                 continue;
             }
@@ -108,6 +113,10 @@ class Elementwise {
                 std::copy_n(copy_pointers_[i] + r * LANES, tile.units, pointers_[i] + at + r * strides_[i]);
             }
         }
+    }
+
+    bool is_made(size_t operand) const {
+        return made_ && std::find(made_->begin(), made_->end(), static_cast<int>(operand)) != made_->end();
     }
 
     // What all rows share is one.

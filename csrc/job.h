@@ -195,11 +195,7 @@ class Job {
             const PackedChunk& chunk = chunks[zigzag ? chunks.size() - 1 - c : c];
             // Input products of this stage lie in the tile, not in memory.
             const int64_t row_stride = chunk.vectors * LANES, gate_stride = row_stride * TILE_ROWS;
-            float* linear = linear_;
-            for (int operand : layout_.linear[s]) {
-                elementwise_.in_tile(operand, {linear, row_stride});
-                linear += gate_stride;
-            }
+            elementwise_.in_tile(layout_.linear[s], linear_, row_stride, gate_stride);
             const int64_t first = chunk.first * LANES, units = std::min(row_stride, stage.width - first);
             for (int64_t q = 0; q < tiles; q++) {
                 const int64_t row = from + (to - from) * q / tiles, rows = from + (to - from) * (q + 1) / tiles - row;
@@ -215,7 +211,8 @@ class Job {
     void prefetch(const Stage& stage, int64_t first, int64_t units, int64_t row, int64_t rows) const {
         for (size_t i = 0; i < stage.operands.size(); i++) {
             const Place place = elementwise_.place(i);
-            if (place.stride == 0 || stage.per_row[i] || elementwise_.is_in_tile(i)) continue;
+            const bool in_tile = sequence_.features && stage.operands[i].kind == Kind::linear;
+            if (place.stride == 0 || stage.per_row[i] || in_tile) continue;
             for (int64_t r = 0; r < rows; r++) {
                 const float* at = place.at + (row + r) * place.stride + first;
                 for (int64_t u = 0; u < units; u += 16) {
