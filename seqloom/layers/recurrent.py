@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,7 +27,9 @@ from seqloom.layers.options import (
 )
 from seqloom.layers.stack import CellStack
 from seqloom.layers.state import State, state_type
-from seqloom.layers.stream import Stream
+
+if TYPE_CHECKING:
+    from seqloom.layers.stream import Stream
 
 __all__ = ["CellLike", "Recurrent"]
 
@@ -182,6 +184,8 @@ class Recurrent(CellStack):
         Raises:
             ConfigError: the layer is bidirectional, or training with dropout.
         """
+        from seqloom.layers.stream import Stream  # streams are for few, and importing them takes a moment
+
         return Stream(self, batch, weights=weights, threads=threads, state=state)
 
     def extra_repr(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,8 +18,10 @@ from seqloom.engine.graph import Graph
 from seqloom.engine.interpreter import apply
 from seqloom.engine.lowering.form import KernelProgram
 from seqloom.engine.ragged import PackedRows
-from seqloom.engine.runtime import native, torch_library
-from seqloom.engine.runtime.loaded import Inputs
+from seqloom.engine.runtime import native
+
+if TYPE_CHECKING:
+    from seqloom.engine.runtime.loaded import Inputs
 
 __all__ = ["Prepared", "drawback", "gather", "limitation", "prepare", "prepare_step", "run"]
 
@@ -64,6 +66,7 @@ def prepare_step(cell: SequenceCell) -> Prepared:
 
 def _prepare(graph: Graph) -> Prepared:
     from seqloom.engine.lowering import lowering
+    from seqloom.engine.runtime import torch_library
 
     if graph.untraceable:
         return Prepared(None, "", graph.untraceable)
@@ -122,6 +125,8 @@ def run(
     if torch.is_autocast_enabled("cpu"):
         with torch.autocast("cpu", enabled=False):
             return run(cells, x, ragged, initial, noise)
+    from seqloom.engine.runtime import torch_library
+
     x = x.float()
     rows = PackedRows(x.shape[1], x.shape[0]) if ragged is None else ragged.packed
     packed = rows.pack(x)
@@ -141,6 +146,8 @@ def run(
 
 def gather(prepared: Prepared, cells: Sequence[SequenceCell], packed: Tensor, initial: Sequence[Tensor]) -> Inputs:
     """The tensors of a run from the cells' parameters: what depends on neither state nor step is computed here."""
+    from seqloom.engine.runtime.loaded import Inputs
+
     program = prepared.program
     assert program is not None
     weights: list[Tensor] = []
