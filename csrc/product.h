@@ -1,7 +1,7 @@
 // Products of a few rows with packed columns of a matrix: the part of a step that costs the time.
 //
 // A panel is N vectors of columns (units of gates), stored position by position: panel[k][j][lane]. A tile of M rows times
-// N vectors stays in registers while the K positions stream by.
+// N vectors stays in registers while the K positions pass by.
 #pragma once
 #include "tiling.h"
 
