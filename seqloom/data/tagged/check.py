@@ -18,7 +18,7 @@ from seqloom.data.tagged.comparisons import (
     width_mismatch,
 )
 from seqloom.data.tagged.corpus import Corpus, CorpusReport
-from seqloom.data.tagged.findings import label_troubles, long_sentences, tag_troubles
+from seqloom.data.tagged.findings import label_troubles, long_sentences, reading_troubles, tag_troubles
 from seqloom.data.tagged.formats import ReadOptions, read
 from seqloom.errors import ConfigError, DataError
 
@@ -131,6 +131,7 @@ def _lines(path: str | Path, encoding: str, keeps_empty_lines: bool, limit: int)
 
 
 def _alone(corpus: Corpus) -> Iterator[Finding]:
+    yield from reading_troubles(corpus)
     yield from label_troubles(corpus)
     yield from tag_troubles(corpus)
     yield from long_sentences(corpus)

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["tokenize", "word_offsets"]
+__all__ = ["tokenize", "trimmed", "word_offsets"]
 
 
 # The marks in numbers and in abbreviations of single letters part nothing.
@@ -42,6 +42,16 @@ def tokenize(text: str) -> list[tuple[int, int]]:
             is_open = True
         index += 1
     return offsets
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A place in a text without the white space at its ends.
+
+    >>> trimmed("in  Rome ", 2, 9)
+    (4, 8)
+    """
+    inside = text[start:end]
+    return start + len(inside) - len(inside.lstrip()), max(end - len(inside) + len(inside.rstrip()), start)
 
 
 def word_offsets(text: str, words: Sequence[str]) -> list[tuple[int, int]]:

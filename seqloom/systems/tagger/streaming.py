@@ -13,14 +13,27 @@ Result = TypeVar("Result")
 BLOCK = 2000
 
 
-def blocks(items: Iterable[Item], size: int = BLOCK) -> Iterator[list[Item]]:
+def blocks(items: Iterable[Item], size: int = BLOCK, pauses: Callable[[], bool] | None = None) -> Iterator[list[Item]]:
     """Consecutive lists of up to ``size`` items.
+
+    Args:
+        pauses: whether the next item is yet to come: what there is then makes a list.
 
     >>> list(blocks("abc", 2))
     [['a', 'b'], ['c']]
     """
     source = iter(items)
-    while block := list(islice(source, size)):
+    if pauses is None:
+        while block := list(islice(source, size)):
+            yield block
+        return
+    block = []
+    for item in source:
+        block.append(item)
+        if len(block) == size or pauses():
+            yield block
+            block = []
+    if block:
         yield block
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from seqloom.data.source import Source
-from seqloom.data.tagged.corpus import Corpus, corpus_of, respelled
+from seqloom.data.tagged.corpus import Corpus, agreeing, corpus_of, respelled
+from seqloom.data.tagged.findings import index_column, misspelled_spans
 from seqloom.data.tagged.formats import read
+from seqloom.data.tagged.jsonl import ignored_keys, json_record
 from seqloom.data.tagged.legality import illegal_tags
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
@@ -58,10 +60,29 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
         corpus = _corpus(source, reading)
         sentences = corpus.sentences[: reading.get("limit")]
         if not any(sentence.tags for sentence in sentences):
+            ignored = _ignored(corpus)
             raise DataError(
-                f"{source.name} has no tags ({corpus.report.format}: {corpus.report.reason}); expected a tag per token"
+                f"{source.name} has no tags ({corpus.report.format}: {corpus.report.reason}); expected a tag per token{ignored}"
             )
+        if (trouble := index_column(corpus)) is not None:
+            raise DataError(f"{trouble.where}: {trouble.message}")
+        for found in misspelled_spans(corpus) if corpus.report.scheme and not corpus.report.scheme.scheme else ():
+            print(f"{found.where}: {found.message}", file=sys.stderr)
         return Dataset(sentences, {"detection": corpus.report.scheme})
+
+    def splits(self, config: TaggerConfig, objects: Mapping[str, Any]) -> Splits[Sentence]:
+        """The data of a configuration, all in the scheme of the training data.
+
+        Raises:
+            DataError: tags for development or the test are in no scheme that can become that one; names the place.
+        """
+        splits = super().splits(config, objects)
+        scheme = _scheme(splits.facts)
+        known = {tag for sentence in splits.train for tag in sentence.tags or ()}
+        agreeing(splits.train, scheme, known)
+        dev = _agreeing(splits.dev, scheme, known)
+        test = dev if splits.test is splits.dev else _agreeing(splits.test, scheme, known)
+        return replace(splits, dev=dev, test=test)
 
     def trainable(self, dataset: Dataset[Sentence]) -> Sequence[Sentence]:
         """Training sentences in their scheme: no network that keeps to it could learn the others."""
@@ -182,8 +203,8 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
         return replace(config.training, monitor=monitor, mode="max")
 
     def held_examples(self, model: AnyTagger, source: Source) -> Sequence[Sentence]:
-        """Tagged sentences, read as the training data were."""
-        return self.read(source, model.reading).examples
+        """Tagged sentences, read as the training data were, in the scheme of the model."""
+        return _agreeing(self.read(source, model.reading).examples, model.scheme, model.tags.entries)
 
     def errors(self, model: AnyTagger, examples: Sequence[Sentence]) -> list[dict[str, Any]]:
         """A row for each sentence with a wrong tag, the worst first, as `sentence_errors` says."""
@@ -203,6 +224,24 @@ def _corpus(source: Source, reading: Mapping[str, Any]) -> Corpus:
     if source.is_named:
         return read(source.path(), reading.get("format", "auto"), options)
     return corpus_of(source.place, options.scheme, options.convert)
+
+
+def _agreeing(sentences: Sequence[Sentence], scheme: str | None, known: Iterable[str]) -> Sequence[Sentence]:
+    found, before = agreeing(sentences, scheme, known)
+    if before is None:
+        return sentences
+    print(f"{found[0].source or 'tags'}: converted from {before.name} to {scheme}, that of the model", file=sys.stderr)
+    return found
+
+
+def _ignored(corpus: Corpus) -> str:
+    """What objects of JSON lines hold in the place of tags, for a message."""
+    if corpus.report.format != "jsonl":
+        return ""
+    names = sorted(
+        {name for one in corpus.sentences[:100] for row in one.rows for name in ignored_keys(json_record(row))}
+    )
+    return f"; not read: {', '.join(map(repr, names))}" if names else ""
 
 
 def _scheme(facts: Mapping[str, Any]) -> str | None:
