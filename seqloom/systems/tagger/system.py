@@ -157,7 +157,8 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
 
     def predict(self, model: AnyTagger, source: Source, options: PredictOptions) -> Iterator[str | bytes]:
         """The input with a tag for each token, in the form that was asked for."""
-        return predict(model, source.lines(), options)
+        live = source.live()
+        return predict(model, source.lines(live), options, live.pauses if live is not None else None)
 
     def restore(self, directory: ModelDirectory) -> AnyTagger:
         """A tagger with a network or without."""

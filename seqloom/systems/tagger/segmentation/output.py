@@ -1,7 +1,7 @@
 """What ``seqloom predict`` does with a word segmenter: raw lines in, words out in the form that was asked for."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from seqloom.data.tagged.segmented import format_bmes, format_segmented
@@ -14,15 +14,21 @@ from seqloom.systems.tagger.streaming import blocks
 __all__ = ["predict"]
 
 
-def predict(model: Segmenter, lines: Iterable[str], options: PredictOptions) -> Iterator[str]:
-    """One output line for each input line (BMES: one per character, and an empty one), a block of lines at a time."""
+def predict(
+    model: Segmenter, lines: Iterable[str], options: PredictOptions, pauses: Callable[[], bool] | None = None
+) -> Iterator[str]:
+    """One output line for each input line (BMES: one per character, and an empty one), a block of lines at a time.
+
+    Args:
+        pauses: whether the input's next line is yet to come; what there is then is answered.
+    """
     if options.nbest < 1:
         raise ConfigError(f"--nbest: {options.nbest} is not a number of segmentations; expected 1 or more")
     if options.dict is not None:
         model = model.with_dictionary(Dictionary.from_counts({}).with_file(options.dict, options.priority))
     if options.method is not None:
         model = model.with_method(options.method)
-    for block in blocks(lines):
+    for block in blocks(lines, pauses=pauses):
         if options.full:
             yield from format_segmented(model.full(block))
         elif options.nbest > 1:
