@@ -55,8 +55,8 @@ def open_text(
     Args:
         path: the file, ``-``, or ``package:NAME/path`` for a file inside an installed package.
         encoding: any encoding that Python knows.
-        live: the standard input, where its pauses matter.
         expected: what an empty file should have held, for the message; ``None`` where an empty file is fine.
+        live: the standard input, where its pauses matter.
     Raises:
         DataError: the file is missing, unreadable, damaged, empty, or not in ``encoding`` (names line and byte).
         ConfigError: no such encoding.

@@ -145,8 +145,8 @@ class Segmenter(SavedModel):
         return SegmentationStream(self)
 
     def with_dictionary(self, user: Dictionary) -> "Segmenter":
-        """The same segmenter under a user's words; their priorities are documented in ``dictionary.py``."""
-        words = self.words.with_words(user.user)
+        """The same segmenter under a user's words, read as its text is; their priorities are documented in ``dictionary.py``."""
+        words = self.words.with_words(user.folded(self._read).user)
         return self._like(self.method, words, self.implementation.with_dictionary(words))
 
     def with_method(self, method: str) -> "Segmenter":
