@@ -53,7 +53,10 @@ def tag_troubles(corpus: Corpus) -> Iterator[Finding]:
 def misspelled_spans(corpus: Corpus) -> Iterator[Finding]:
     """Plain tags that are meant to spell spans: all of them by another mark than the hyphen, or only some of them."""
     names = set(corpus.report.labels) - {OUTSIDE}
-    near, spelled = {tag for tag in names if looks_like_span(tag)}, {tag for tag in names if _has_letter(tag)}
+    near, spelled = (
+        {tag for tag in names if looks_like_span(tag)},
+        {tag for tag in names if "-" in tag and _has_letter(tag)},
+    )
     if near and near | spelled == names:
         where, tag = _first(corpus, near)
         message = f"tag {tag!r} spells no span and is read as a plain tag; write the tags of spans such as 'B-PER'"
