@@ -69,6 +69,8 @@ class ReadOptions:
         convert: the scheme in which tags are handed on, such as ``bioes``. Empty: as they are in the file.
         on_misaligned: what to do with spans of JSON lines that begin or end inside a token.
         encoding: any that Python knows.
+        whole: of text that becomes words, whether addresses, numbers with separators, emoji sequences and the like are
+            one token each; see `seqloom.data.tagged.offsets.tokenize`.
         with_tags: false where the tags of the input do not matter, since a model replaces them: whatever stands in
             their place is right.
     """
@@ -80,6 +82,7 @@ class ReadOptions:
     convert: str = ""
     on_misaligned: OnMisaligned = "error"
     encoding: str = "utf-8"
+    whole: bool = False
     with_tags: bool = True
 
 
@@ -147,11 +150,14 @@ def read_lines(
             on_misaligned=chosen.on_misaligned,
             misaligned=misaligned,
             with_tags=with_tags,
+            whole=chosen.whole,
         ),
         "slashed": lambda: slashed_sentences(lines, source, with_tags=with_tags),
         "segmented": lambda: (plain_sentences if has_no_words else segmented_sentences)(lines, source),
         "bmes": lambda: bmes_sentences(lines, source),
-        "text": lambda: (plain_sentences if has_no_words else text_sentences)(lines, source),
+        "text": lambda: (
+            plain_sentences(lines, source) if has_no_words else text_sentences(lines, source, whole=chosen.whole)
+        ),
         "plain": lambda: (segmented_sentences if is_joint else plain_sentences)(lines, source),
     }
     if format == "aligned":

@@ -100,13 +100,18 @@ def jsonl_sentences(
     on_misaligned: OnMisaligned = "error",
     misaligned: list[Misaligned] | None = None,
     with_tags: bool = True,
+    whole: bool = False,
 ) -> Iterator[Sentence]:
-    """As `read_jsonl`, from numbered lines; blank lines are passed over, and tags where ``with_tags`` is false."""
+    """As `read_jsonl`, from numbered lines; blank lines are passed over, and tags where ``with_tags`` is false.
+
+    Args:
+        whole: how a text becomes words, see `seqloom.data.tagged.offsets.tokenize`.
+    """
     for number, line in lines:
         if not line.strip():
             continue
         record = _Record(_object(line, f"{source}:{number}"), f"{source}:{number}", on_misaligned)
-        texts, offsets = record.tokens(tokens)
+        texts, offsets = record.tokens(tokens, whole)
         tags = record.tags(texts, offsets, scheme) if with_tags else None
         if misaligned is not None:
             misaligned += record.misaligned
@@ -172,7 +177,7 @@ class _Record:
         if self.text is not None and not isinstance(self.text, str):
             raise DataError(f"{where}: 'text' is {self.text!r}; expected a string")
 
-    def tokens(self, kind: Tokens) -> tuple[Sequence[str], tuple[tuple[int, int], ...] | None]:
+    def tokens(self, kind: Tokens, whole: bool) -> tuple[Sequence[str], tuple[tuple[int, int], ...] | None]:
         if "tokens" in self.data or "words" in self.data:
             return self._given_tokens()
         if self.text is None:
@@ -181,7 +186,7 @@ class _Record:
             )
         if kind == "characters":
             return self.text, tuple((index, index + 1) for index in range(len(self.text)))
-        offsets = tuple(tokenize(self.text))
+        offsets = tuple(tokenize(self.text, whole))
         return tuple(self.text[start:end] for start, end in offsets), offsets
 
     def _given_tokens(self) -> tuple[tuple[str, ...], tuple[tuple[int, int], ...] | None]:

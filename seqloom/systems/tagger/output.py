@@ -52,7 +52,7 @@ class Entity:
 
 def read_options(reading: Mapping[str, Any]) -> ReadOptions:
     """How a model's files are read."""
-    names = ("columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding")
+    names = ("columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding", "whole")
     return ReadOptions(**{name: reading[name] for name in names if name in reading})
 
 
@@ -91,7 +91,10 @@ def predict(
     _check(model, options)
     numbered = iter(enumerate(lines, start=1))
     head = list(islice(next(blocks(numbered, _PEEK, pauses), []), _PEEK))
-    chosen = replace(read_options(model.reading), with_tags=False)
+    # A model of an earlier release does not say whether text was cut for its training.
+    whole = options.whole == "on" or (options.whole == "auto" and not model.reading.get("cut", True))
+    chosen = read_options(model.reading)
+    chosen = replace(chosen, with_tags=False, whole=whole or (options.whole == "auto" and chosen.whole))
     found, chosen = guessed([line for _, line in head], model, options, chosen)
     trailing: list[str] = []
     write = _writer(model, options, found, chosen)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["TaggerSystem"]
 
 # Of a data configuration, what a model keeps: how files are read.
-_READING = ("format", "columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding")
+_READING = ("format", "columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding", "whole")
 
 
 class TaggerSystem(System[TaggerConfig, Sentence, Any]):
@@ -68,7 +68,8 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
             raise DataError(f"{trouble.where}: {trouble.message}")
         for found in misspelled_spans(corpus) if corpus.report.scheme and not corpus.report.scheme.scheme else ():
             print(f"{found.where}: {found.message}", file=sys.stderr)
-        return Dataset(sentences, {"detection": corpus.report.scheme})
+        cut = corpus.report.format == "jsonl" and any(one.offsets is not None for one in sentences)
+        return Dataset(sentences, {"detection": corpus.report.scheme, "cut": cut})
 
     def splits(self, config: TaggerConfig, objects: Mapping[str, Any]) -> Splits[Sentence]:
         """The data of a configuration, all in the scheme of the training data.
@@ -254,7 +255,8 @@ def _remember(model: AnyTagger, config: TaggerConfig, splits: Splits[Sentence]) 
     """What a model keeps of its training data: how they were read and written, and what they had."""
     detection, reading = splits.facts["detection"], asdict(config.data)
     written = detection.origin.name if detection and detection.origin else None
-    model.reading = {name: reading[name] for name in _READING} | {"written": written}
+    read_so = {name: reading[name] for name in _READING}
+    model.reading = read_so | {"written": written, "cut": splits.facts.get("cut", False)}
     model.seen = Seen.of(splits.train, _scheme(splits.facts))
 
 

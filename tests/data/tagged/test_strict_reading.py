@@ -1,14 +1,18 @@
 """Files that were once read wrong in silence: each is read right, or the check names the line that is not as it should be."""
 
 import json
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seqloom.data.tagged.check import check
 from seqloom.data.tagged.columns import column_sentences
 from seqloom.data.tagged.conversion import converted_lines
 from seqloom.data.tagged.corpus import agreeing
 from seqloom.data.tagged.formats import ReadOptions, read
+from seqloom.data.tagged.offsets import tokenize
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
 
@@ -214,3 +218,34 @@ def test_tags_that_cannot_become_the_models_are_named_with_their_line(tags, sche
 def test_all_outside_fits_every_scheme():
     sentences = [Sentence(["a"], ("O",))]
     assert agreeing(sentences, "bioes") == (sentences, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("See https://a.org/x_(y). (www.b.de/z)", "See|https://a.org/x_(y)|.|(|www.b.de/z|)"),
+        ("me.you+x@a-b.co.uk, ok", "me.you+x@a-b.co.uk|,|ok"),
+        (
+            "1,000.50 12:30 3/4 2024-01-31 1'000 1\u00a0000\u00a0000",
+            "1,000.50|12:30|3/4|2024-01-31|1'000|1\u00a0000\u00a0000",
+        ),
+        ("👩\u200d👩\u200d👧👍🏽🇩🇪🇫🇷1\ufe0f\u20e3❤\ufe0f!", "👩\u200d👩\u200d👧|👍🏽|🇩🇪|🇫🇷|1\ufe0f\u20e3|❤\ufe0f|!"),
+        ("cafe\u0301 col·lecció п'ять צה״ל नमस्ते", "cafe\u0301|col·lecció|п'ять|צה״ל|नमस्ते"),
+        ("我在https://a.cn/b，好", "我在|https://a.cn/b|，|好"),
+        ("don't stop: U.S. 'x' 5-6", "don|'|t|stop|:|U.S.|'|x|'|5|-|6"),
+        ("http:// a@b", "http|:|/|/|a|@|b"),
+    ],
+)
+def test_text_keeps_together_what_a_reader_keeps_together(text, tokens):
+    assert [text[start:end] for start, end in tokenize(text, whole=True)] == tokens.split("|")
+
+
+@given(st.text(alphabet="aé1.,:/@h tpw-'\u0301👩\u200d🏽🇩·Я我（\u20e3", max_size=40))
+@settings(deadline=None, max_examples=200)
+def test_tokens_cover_a_text_but_for_its_white_space(text):
+    for whole in (False, True):
+        places = tokenize(text, whole)
+        assert all(start < end for start, end in places)
+        assert all(one[1] <= other[0] for one, other in pairwise(places))
+        covered = {index for start, end in places for index in range(start, end)}
+        assert all(character.isspace() for index, character in enumerate(text) if index not in covered)

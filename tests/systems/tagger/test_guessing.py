@@ -152,3 +152,21 @@ def test_what_has_come_is_answered_in_a_pause():
     assert next(found) == "Ann/B-PER saw/O"
     assert given == ["Ann saw"]
     assert list(found) == ["Rome/B-LOC", "saw/O"]
+
+
+@pytest.mark.parametrize(
+    ("reading", "option", "cut"),
+    [
+        ({"cut": False, "whole": False}, "auto", False),
+        ({"cut": True, "whole": False}, "auto", True),
+        ({"cut": True, "whole": True}, "auto", False),
+        ({}, "auto", True),
+        ({}, "on", False),
+        ({"cut": False}, "off", True),
+    ],
+)
+def test_text_is_cut_as_for_the_training_and_else_keeps_together_what_a_reader_keeps(reading, option, cut):
+    model = BaselineTagger.fit("most_frequent", [Sentence(("Ann",), ("O",))], "bio")
+    model.reading = {"columns": "text=0,tag=-1", **reading}
+    (line,) = predict(model, ["mail a@b.org"], PredictOptions(format="json", read_as="text", whole=option))
+    assert json.loads(line)["tokens"] == (["mail", "a", "@", "b", ".", "org"] if cut else ["mail", "a@b.org"])
