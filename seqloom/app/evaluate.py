@@ -65,7 +65,9 @@ def run(argv: list[str]) -> int:
         described = [{"model": path, **evaluation.to_dict()} for path, evaluation in evaluations]
         report: dict[str, Any] = {"data": data, "sha256": _checksum(data), "models": described}
         if differences:
-            compared = [{"model": models[0], "against": path, **found.to_dict()} for path, found in differences]
+            compared = [
+                {"model": models[0], "against": path, **difference.to_dict()} for path, difference in differences
+            ]
             report["differences"] = compared
         write_atomic(options.json, json.dumps(report, ensure_ascii=False, indent=1))
     return 0

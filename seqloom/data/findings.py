@@ -40,10 +40,10 @@ class Finding:
 
 def finding_of(problem: DataError, path: str | Path) -> Finding:
     """What stopped the reading of a file, at the line that the sentence names."""
-    found = _PLACE.match(str(problem))
-    if found is None:
+    match = _PLACE.match(str(problem))
+    if match is None:
         return Finding("error", "reading", str(path), str(problem).removeprefix(f"{path}: ").removeprefix(f"{path} "))
-    return Finding("error", "reading", found["where"], found["message"])
+    return Finding("error", "reading", match["where"], match["message"])
 
 
 def listed(findings: Iterable[Finding], limit: int) -> Iterator[Finding]:
@@ -110,10 +110,10 @@ def line_troubles(path: str | Path, encoding: str, keeps_empty_lines: bool) -> I
 
 
 def _control_characters(line: str, where: str) -> Iterator[Finding]:
-    found = _CONTROL.search(line)
-    if found is None:
+    match = _CONTROL.search(line)
+    if match is None:
         return
-    character = found.group()
+    character = match.group()
     name = _NAMES.get(character, "a control character")
-    message = f"U+{ord(character):04X} at character {found.start() + 1}: {name}"
+    message = f"U+{ord(character):04X} at character {match.start() + 1}: {name}"
     yield Finding("warning", "control characters", where, message)

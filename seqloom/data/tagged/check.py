@@ -85,9 +85,9 @@ def check(
         files = _files(path)
         if files:
             checksums[split] = checksum(path)
-        found = corpora[split].report.format if split in corpora else format
+        input_format = corpora[split].report.format if split in corpora else format
         for file in files:
-            findings += _lines(file, chosen.encoding, found in ("segmented", "plain"), limit)
+            findings += _lines(file, chosen.encoding, input_format in ("segmented", "plain"), limit)
     for split, corpus in corpora.items():
         findings += listed(_alone(corpus), limit)
         findings += listed(_compared(split, corpus, corpora.get("train")), limit)

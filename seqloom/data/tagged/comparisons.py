@@ -37,11 +37,11 @@ def repeated_sentences(split: str, corpus: Corpus, training: Corpus | None) -> I
 def foreign_labels(split: str, corpus: Corpus, training: Corpus) -> Iterator[Finding]:
     """Tags and sentence labels that the training file does not have, with the place of the first of each."""
     report, known = corpus.report, training.report
-    for what, found, expected in (
+    for what, counts, expected in (
         ("tag", report.labels, known.labels),
         ("sentence label", report.sentence_labels, known.sentence_labels),
     ):
-        for name, count in found.items():
+        for name, count in counts.items():
             if name in expected or not expected:
                 continue
             where = next(_tagged(corpus, name) if what == "tag" else _labelled(corpus, name))
@@ -60,8 +60,8 @@ def mixed_schemes(corpora: Mapping[str, Corpus]) -> Iterator[Finding]:
         if corpus.report.scheme is not None and corpus.report.scheme.scheme is not None
     }
     if len(set(names.values())) > 1:
-        found = ", ".join(f"{split} {name}" for split, name in names.items())
-        message = f"mixed schemes: {found}; name the scheme, or convert the files to one"
+        listing = ", ".join(f"{split} {name}" for split, name in names.items())
+        message = f"mixed schemes: {listing}; name the scheme, or convert the files to one"
         yield Finding("error", "schemes", corpora[next(iter(names))].report.source, message)
     plain = [split for split, corpus in corpora.items() if corpus.report.labels and split not in names]
     if plain and names:

@@ -167,8 +167,8 @@ def respelled(sentences: Sequence[Sentence], scheme: Scheme | str) -> tuple[list
     Raises:
         DataError: a tag is none of the scheme's; names its place.
 
-    >>> found, broken = respelled([Sentence(["a", "b"], ("M-X", "O"))], "bmes")
-    >>> found[0].tags, broken[0].tags
+    >>> legal, broken = respelled([Sentence(["a", "b"], ("M-X", "O"))], "bmes")
+    >>> legal[0].tags, broken[0].tags
     (('S-X', 'O'), ('M-X', 'O'))
     """
     chosen = as_scheme(scheme)

@@ -79,15 +79,18 @@ def read(path: str | Path, format: str = "auto", options: ReadOptions | None = N
     chosen = options or ReadOptions()
     misaligned: list[Misaligned] = []
     if format == "aligned" or (format == "auto" and str(path) != STDIN and aligned_files(path)):
-        found, reason = "aligned", "three files with a line for each sentence" if format == "auto" else "as given"
+        input_format, reason = (
+            "aligned",
+            "three files with a line for each sentence" if format == "auto" else "as given",
+        )
         sentences = list(_as_tokens(read_aligned(path, chosen.encoding), chosen))
     else:
-        found, reason, lines = _opened(path, format, chosen)
-        sentences = list(read_lines(lines, _name(path), found, chosen, misaligned))
+        input_format, reason, lines = _opened(path, format, chosen)
+        sentences = list(read_lines(lines, _name(path), input_format, chosen, misaligned))
     detection = detected(sentences, chosen.scheme)
     if chosen.convert and detection is not None:
         sentences, detection = converted(sentences, detection, chosen.convert, _name(path))
-    return Corpus(sentences, describe(_name(path), found, reason, sentences, misaligned, detection))
+    return Corpus(sentences, describe(_name(path), input_format, reason, sentences, misaligned, detection))
 
 
 def read_lines(
@@ -224,8 +227,8 @@ def _opened(path: str | Path, format: str, options: ReadOptions) -> tuple[str, s
     if format != "auto":
         return format, "as given", lines
     head = list(islice(lines, _PEEK))
-    found, reason = detect_format([line for _, line in head])
-    return found, reason, chain(head, lines)
+    input_format, reason = detect_format([line for _, line in head])
+    return input_format, reason, chain(head, lines)
 
 
 def _name(path: str | Path) -> str:

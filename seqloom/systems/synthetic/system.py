@@ -126,15 +126,15 @@ class SyntheticSystem(System[SyntheticConfig, Example, SyntheticModel]):
     def score(self, model: SyntheticModel, examples: Sequence[Example]) -> Evaluation:
         """Loss, share of wrong sequences and accuracy, beside those of the best predictor that remembers nothing."""
         task = examples.task if isinstance(examples, HeldOutSequences) else model.task
-        found = score(model.network, batches_of(examples), task)
+        scores = score(model.network, batches_of(examples), task)
         metrics = (
-            Metric("loss", found["loss"], better="lower", compared="loss"),
-            Metric("wrong", found["wrong"], better="lower", compared="wrong"),
-            Metric("accuracy", found["accuracy"], compared="accuracy"),
+            Metric("loss", scores["loss"], better="lower", compared="loss"),
+            Metric("wrong", scores["wrong"], better="lower", compared="wrong"),
+            Metric("accuracy", scores["accuracy"], compared="accuracy"),
             Metric("chance_loss", task.chance, better="neither"),
             Metric("chance_wrong", task.chance_wrong, better="neither"),
         )
-        solved = {"criterion": str(task.criterion), "solved": task.criterion.met(found)}
+        solved = {"criterion": str(task.criterion), "solved": task.criterion.met(scores)}
         return Evaluation(metrics, details={"details": solved}, main=task.criterion.metric)
 
     def measure(self, model: SyntheticModel, examples: Sequence[Example]) -> dict[str, float]:

@@ -109,21 +109,21 @@ class LatticeSegmenter(ABC):
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
         """The words of each text."""
-        found: list[list[str]] = []
+        segmented: list[list[str]] = []
         for block in bound_texts(texts, self.block):
-            found += self._best(self.lattice(block))
-        return found if self.unknown is None else self._read_runs_again(texts, found, self.unknown)
+            segmented += self._best(self.lattice(block))
+        return segmented if self.unknown is None else self._read_runs_again(texts, segmented, self.unknown)
 
     def _read_runs_again(
-        self, texts: Sequence[str], found: list[list[str]], model: HiddenMarkovModel
+        self, texts: Sequence[str], segmented: list[list[str]], model: HiddenMarkovModel
     ) -> list[list[str]]:
-        runs = [(row, low, high) for row, words in enumerate(found) for low, high in _runs(words, self.lonely)]
-        answers = model.segment(["".join(found[row][low:high]) for row, low, high in runs])
+        runs = [(row, low, high) for row, words in enumerate(segmented) for low, high in _runs(words, self.lonely)]
+        answers = model.segment(["".join(segmented[row][low:high]) for row, low, high in runs])
         for (row, low, high), answer in zip(reversed(runs), reversed(answers), strict=True):
-            found[row][low:high] = answer  # from the last run to the first, so that places stay valid
+            segmented[row][low:high] = answer  # from the last run to the first, so that places stay valid
         if self.dictionary.forced.any():
-            return list(map(impose_spans, found, forced_spans(self.dictionary, texts)))
-        return found
+            return list(map(impose_spans, segmented, forced_spans(self.dictionary, texts)))
+        return segmented
 
     def n_best(self, text: str, k: int) -> list[tuple[list[str], float]]:
         """The ``k`` best readings and their scores, exactly.
@@ -146,11 +146,11 @@ class LatticeSegmenter(ABC):
 
     def full(self, texts: Sequence[str]) -> list[list[str]]:
         """For each text every dictionary word of two or more characters in it, and the characters in none of them."""
-        found: list[list[str]] = []
+        words: list[list[str]] = []
         for block in bound_texts(texts, self.block):
             spans = self.lattice(block).full()
-            found += [[text[begin:end] for begin, end in row] for text, row in zip(block, spans, strict=True)]
-        return found
+            words += [[text[begin:end] for begin, end in row] for text, row in zip(block, spans, strict=True)]
+        return words
 
     def _settings(self) -> Settings:
         return {"join_runs": self.join_runs, "unknown": None if self.unknown is None else self.unknown.state()[1]}

@@ -252,11 +252,11 @@ class BigramPaths(LatticeSegmenter):
         _, successor = best_successors(chain.pairs, self._pair_scores(chain), chain.ends)
         joined = lattice.block.joined
         source, target = chain.arcs.source.tolist(), chain.arcs.target.tolist()
-        found = []
+        segmented = []
         for begin in chain.begins:
             *path, _ = follow(successor, successor[begin])
-            found.append([joined[source[arc] : target[arc]] for arc in path])
-        return found
+            segmented.append([joined[source[arc] : target[arc]] for arc in path])
+        return segmented
 
     def _readings(self, lattice: WordLattice, k: int) -> list[Reading]:
         chain = _Chain(lattice, self)
