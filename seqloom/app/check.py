@@ -13,7 +13,7 @@ from seqloom.data.kinds import checkable
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from seqloom.data.checking import CheckReport
+    from seqloom.data.check_report import CheckReport
     from seqloom.data.findings import Severity
 
 __all__ = ["SUMMARY", "run"]

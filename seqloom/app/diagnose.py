@@ -84,7 +84,7 @@ def _batch(model: Any, options: DiagnoseOptions) -> "DiagnosticBatch":
     from seqloom.systems.contract import Diagnosable
     from seqloom.systems.registry import system
 
-    own = system(model.system).load()
+    own = system(model.system).create()
     if not isinstance(own, Diagnosable):
         raise ConfigError(f"{options.model}: a model of the system {model.system!r} gives no batch to diagnose")
     return own.diagnostic_batch(model, Source(options.data), options.limit)

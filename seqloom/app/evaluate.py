@@ -46,10 +46,10 @@ def run(argv: list[str]) -> int:
     evaluations, wrong = [], []
     for path in models:
         model = load(path)
-        own = system(model.system).load()
+        own = system(model.system).create()
         if options.errors is not None and not isinstance(own, ErrorLister):
             raise ConfigError(f"--errors: {path} is a {own.name}, which lists no errors")
-        examples = own.held_examples(model, Source(data))
+        examples = own.evaluation_examples(model, Source(data))
         evaluations.append((path, own.score(model, examples)))
         if options.errors is not None:
             wrong.append((path, own.errors(model, examples)))

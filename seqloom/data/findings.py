@@ -11,7 +11,7 @@ from typing import Literal
 from seqloom.data.files import open_bytes
 from seqloom.errors import DataError
 
-__all__ = ["Finding", "Severity", "finding_of", "line_troubles", "listed"]
+__all__ = ["Finding", "Severity", "finding_of", "limited", "line_findings"]
 
 Severity = Literal["error", "warning", "note"]
 
@@ -46,7 +46,7 @@ def finding_of(problem: DataError, path: str | Path) -> Finding:
     return Finding("error", "reading", match["where"], match["message"])
 
 
-def listed(findings: Iterable[Finding], limit: int) -> Iterator[Finding]:
+def limited(findings: Iterable[Finding], limit: int) -> Iterator[Finding]:
     """At most ``limit`` findings of each kind, then how many more there are."""
     counts: Counter[tuple[str, Severity]] = Counter()
     last: dict[tuple[str, Severity], Finding] = {}
@@ -62,7 +62,7 @@ def listed(findings: Iterable[Finding], limit: int) -> Iterator[Finding]:
             yield Finding(severity, kind, where, f"{count - limit} more of this kind, the last one here")
 
 
-def line_troubles(path: str | Path, encoding: str, keeps_empty_lines: bool) -> Iterator[Finding]:
+def line_findings(path: str | Path, encoding: str, keeps_empty_lines: bool) -> Iterator[Finding]:
     """Lines that are not in the file's encoding, control characters, foreign line ends, lines of white space.
 
     Args:

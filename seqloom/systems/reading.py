@@ -12,10 +12,10 @@ from seqloom.systems.contract import Dataset, Splits
 if TYPE_CHECKING:
     from seqloom.systems.contract import System
 
-__all__ = ["ROLES", "HeldOut", "hold_out", "read_splits", "split_data"]
+__all__ = ["SPLIT_NAMES", "HeldOut", "hold_out", "read_splits", "split_data"]
 
 Example = TypeVar("Example")
-ROLES = ("train", "dev", "test")
+SPLIT_NAMES = ("train", "dev", "test")
 """What data are for."""
 
 
@@ -44,7 +44,7 @@ def read_splits(system: System[Any, Example, Any], data: Any, objects: Mapping[s
         DataError: a file is wrong.
     """
     encoding = getattr(data, "encoding", "utf-8")
-    places = {role: objects.get(role, getattr(data, role)) for role in ROLES}
+    places = {role: objects.get(role, getattr(data, role)) for role in SPLIT_NAMES}
     sources = {role: Source(place, encoding) for role, place in places.items() if place is not None}
     if "train" not in sources:
         raise ConfigError("data.train is not given; name the training data with --data.train FILE")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from seqloom.data.files import STDIN, open_text
-from seqloom.data.sources import aligned_files
+from seqloom.data.location import aligned_files
 from seqloom.data.tagged.aligned import read_aligned
 from seqloom.data.tagged.columns import Lines, column_sentences, format_columns, parse_columns
 from seqloom.data.tagged.conllu import conllu_sentences, format_conllu
-from seqloom.data.tagged.corpus import Corpus, converted, describe, detected
+from seqloom.data.tagged.corpus import TaggedCorpus, converted, describe, detected
 from seqloom.data.tagged.joint import character_sentence, format_joint
 from seqloom.data.tagged.jsonl import Misaligned, OnMisaligned, format_spans_jsonl, jsonl_sentences
 from seqloom.data.tagged.segmented import bmes_sentences, plain_sentences, segmented_sentences, text_sentences
@@ -65,7 +65,7 @@ class ReadOptions:
     encoding: str = "utf-8"
 
 
-def read(path: str | Path, format: str = "auto", options: ReadOptions | None = None) -> Corpus:
+def read(path: str | Path, format: str = "auto", options: ReadOptions | None = None) -> TaggedCorpus:
     """All sentences of a file.
 
     Args:
@@ -90,7 +90,7 @@ def read(path: str | Path, format: str = "auto", options: ReadOptions | None = N
     detection = detected(sentences, chosen.scheme)
     if chosen.convert and detection is not None:
         sentences, detection = converted(sentences, detection, chosen.convert, _name(path))
-    return Corpus(sentences, describe(_name(path), input_format, reason, sentences, misaligned, detection))
+    return TaggedCorpus(sentences, describe(_name(path), input_format, reason, sentences, misaligned, detection))
 
 
 def read_lines(

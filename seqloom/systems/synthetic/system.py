@@ -76,7 +76,7 @@ class SyntheticSystem(System[SyntheticConfig, Example, SyntheticModel]):
         "answers about generated sequences, and images read as sequences: adding, copy, parity, permuted MNIST, ..."
     )
     config, options = SyntheticConfig, PredictOptions
-    examples = "sequences"
+    examples_name = "sequences"
     takes = "a file of JSON lines, a sequence each, compressed or not, or - for standard input"
 
     def read(self, source: Source, data: SyntheticDataConfig) -> Dataset[Example]:
@@ -137,7 +137,7 @@ class SyntheticSystem(System[SyntheticConfig, Example, SyntheticModel]):
         solved = {"criterion": str(task.criterion), "solved": task.criterion.met(scores)}
         return Evaluation(metrics, details={"details": solved}, main=task.criterion.metric)
 
-    def measure(self, model: SyntheticModel, examples: Sequence[Example]) -> dict[str, float]:
+    def validation_scores(self, model: SyntheticModel, examples: Sequence[Example]) -> dict[str, float]:
         """The scores without those of chance."""
         return score(model.network, batches_of(examples))
 
@@ -187,7 +187,7 @@ class SyntheticSystem(System[SyntheticConfig, Example, SyntheticModel]):
         """The task as it was resolved, too: images may have another source on another machine."""
         return {**super().identity(config, splits), **splits.sources}
 
-    def held_examples(self, model: SyntheticModel, source: Source) -> Sequence[Example]:
+    def evaluation_examples(self, model: SyntheticModel, source: Source) -> Sequence[Example]:
         """Held-out sequences of the model's own task, perhaps of another length: ``adding``, ``adding:length=400``.
 
         Raises:
