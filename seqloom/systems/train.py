@@ -114,7 +114,7 @@ def train(
     他 是 中国人
     """
     given = dict(data or {})
-    objects = {role: given.pop(role) for role in SPLIT_NAMES if not isinstance(given.get(role), str | Path | None)}
+    objects = {split: given.pop(split) for split in SPLIT_NAMES if not isinstance(given.get(split), str | Path | None)}
     paths = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
     read = Recipe("recipe", recipe, {}) if isinstance(recipe, Mapping) else read_recipe(str(recipe))
     registered = system(read.system, f"{read.place('system')}: system")
