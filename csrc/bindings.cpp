@@ -6,11 +6,20 @@
 
 #include <cstring>
 
-#include "loaded.h"
+#include "struct_bindings.h"
 #include "team.h"
 
 namespace nb = nanobind;
+using namespace nb::literals;
+
 namespace seqloom {
+
+void check_count(const char* name, size_t found, size_t expected) {
+    if (found == expected) return;
+    throw std::invalid_argument(std::string(name) + " has " + std::to_string(found) + " entries; the program expects " +
+                                std::to_string(expected));
+}
+
 namespace {
 
 Loaded* load(nb::bytes words, const std::string& instruction_set) {
@@ -22,78 +31,60 @@ Loaded* load(nb::bytes words, const std::string& instruction_set) {
     return new Loaded{Program(copy.data(), copy.size()), found};
 }
 
-// Addresses and numbers in the order in which the fields of Direction follow each other; see library.py.
-class Numbers {
-   public:
-    explicit Numbers(const std::vector<int64_t>& numbers) : next_(numbers.data()), end_(numbers.data() + numbers.size()) {}
-    int64_t number() {
-        if (next_ == end_) throw std::invalid_argument("a direction's description ends early");
-        return *next_++;
-    }
-    float* address() { return reinterpret_cast<float*>(number()); }
-    Place place() {
-        float* at = address();
-        return {at, number()};
-    }
-    void finish() const {
-        if (next_ != end_) throw std::invalid_argument("a direction's description is too long");
-    }
-
-   private:
-    const int64_t* next_;
-    const int64_t* end_;
-};
-
-Direction direction_of(const Program& program, Pass pass, const std::vector<int64_t>& description) {
-    Numbers numbers(description);
-    Direction direction;
-    direction.turned = numbers.number() != 0;
-    direction.linear = numbers.place();
-    direction.x = numbers.place();
-    Place weight = numbers.place();
-    direction.weight = {weight.at, weight.stride};
-    direction.bias = numbers.address();
-    for (size_t i = 0; i < program.rows.size(); i++) direction.rows.push_back(numbers.place());
-    for (size_t i = 0; i < program.vectors.size(); i++) direction.vectors.push_back(numbers.address());
-    for (size_t i = 0; i < program.matrices.size(); i++) {
-        Place place = numbers.place();
-        direction.matrices.push_back({place.at, place.stride});
-    }
-    for (size_t i = 0; i < program.states.size(); i++) {
-        StateMemory memory;
-        memory.all = numbers.place();
-        memory.history = numbers.number() != 0;
-        memory.initial = numbers.address();
-        memory.final = numbers.address();
-        direction.states.push_back(memory);
-    }
-    for (size_t i = 0; i < program.arrays.size(); i++) direction.arrays.push_back(numbers.address());
-    if (pass == backward_pass) {
-        direction.output_gradient = numbers.place();
-        direction.gradient = numbers.place();
-        for (size_t i = 0; i < program.states.size(); i++) direction.carries.push_back(numbers.address());
-        for (size_t i = 0; i < program.vector_gradients.size(); i++) direction.vector_gradients.push_back(numbers.address());
-    }
-    numbers.finish();
-    return direction;
+Pass pass_of(int number) {
+    if (number < 0 || number >= static_cast<int>(Pass::count)) throw std::invalid_argument("there is no such pass");
+    return static_cast<Pass>(number);
 }
 
-void run(Loaded& loaded, int pass, int64_t time, int64_t batch, int64_t features, uintptr_t counts, uintptr_t starts,
-         const std::vector<std::vector<int64_t>>& directions, int threads, int groups, int parts) {
-    Sequence sequence;
-    sequence.program = &loaded.program;
-    sequence.pass = static_cast<Pass>(pass);
-    sequence.time = time;
-    sequence.batch = batch;
-    sequence.features = features;
-    sequence.counts = reinterpret_cast<const int64_t*>(counts);
-    sequence.starts = reinterpret_cast<const int64_t*>(starts);
-    for (const auto& description : directions) {
-        sequence.directions.push_back(direction_of(loaded.program, sequence.pass, description));
-    }
-    Division division = groups > 0 ? Division{groups, parts} : divide(sequence, threads);
+void check(const Program& program, Pass pass, const Direction& direction) {
+    check_count("rows", direction.rows.size(), program.rows.size());
+    check_count("vectors", direction.vectors.size(), program.vectors.size());
+    check_count("matrices", direction.matrices.size(), program.matrices.size());
+    check_count("states", direction.states.size(), program.states.size());
+    check_count("arrays", direction.arrays.size(), program.arrays.size());
+    if (pass != Pass::backward) return;
+    check_count("carries", direction.carries.size(), program.states.size());
+    check_count("vector_gradients", direction.vector_gradients.size(), program.vector_gradients.size());
+}
+
+void run(Loaded& loaded, int pass, const Batch& batch, int64_t features, std::vector<Direction> directions, int threads,
+         const Division* division) {
+    const Sequence sequence{&loaded.program, pass_of(pass), batch, features, std::move(directions)};
+    for (const Direction& direction : sequence.directions) check(loaded.program, sequence.pass, direction);
     nb::gil_scoped_release unlocked;
-    loaded.kernels->run(sequence, division, threads);
+    loaded.kernels->run(sequence, division ? *division : divide(sequence, threads), threads);
+}
+
+Stage& stage_of(Loaded& loaded, int pass, size_t stage) { return loaded.program.stages(pass_of(pass)).at(stage); }
+
+nb::dict limits() {
+    nb::dict all;
+    all["version"] = kVersion;
+    all["columns"] = kMost;
+    all["stages"] = kMostStages;
+    all["entries"] = kMostEntries;
+    all["accumulators"] = kMostAccumulators;
+    all["instructions"] = kMostInstructions;
+    return all;
+}
+
+// Names and numbers of the enumerations that Python has, too.
+nb::dict enumerations() {
+    nb::dict ops, kinds, passes, weights;
+#define SEQLOOM_ENTRY_OP(name) ops[#name] = static_cast<int>(Op::name);
+#define SEQLOOM_ENTRY_KIND(name) kinds[#name] = static_cast<int>(Kind::name);
+#define SEQLOOM_ENTRY_PASS(name) passes[#name] = static_cast<int>(Pass::name);
+#define SEQLOOM_ENTRY_WEIGHTS(name) weights[#name] = static_cast<int>(Weights::name);
+    SEQLOOM_OPS(SEQLOOM_ENTRY_OP)
+    SEQLOOM_KINDS(SEQLOOM_ENTRY_KIND)
+    SEQLOOM_PASSES(SEQLOOM_ENTRY_PASS)
+    SEQLOOM_WEIGHTS(SEQLOOM_ENTRY_WEIGHTS)
+    nb::dict all;
+    all["Op"] = ops;
+    all["Kind"] = kinds;
+    all["Pass"] = passes;
+    all["Weights"] = weights;
+    return all;
 }
 
 }  // namespace
@@ -101,18 +92,18 @@ void run(Loaded& loaded, int pass, int64_t time, int64_t batch, int64_t features
 
 NB_MODULE(_kernels, module) {
     using namespace seqloom;
-    module.doc() = "The compiled kernels of the engine; seqloom.engine.runtime.native is what uses them.";
+    module.doc() = "The compiled kernels of the engine; seqloom.engine.runtime.native is what loads them.";
     nb::set_leak_warnings(false);
+    bind_structs(module);
     nb::class_<Loaded>(module, "Program")
-        .def(nb::new_(&load), nb::arg("words"), nb::arg("instruction_set"))
-        .def("run", &run)
-        .def("stages", [](const Loaded& loaded, int pass) { return loaded.program.passes[pass].size(); })
-        .def("compiled", [](const Loaded& loaded, int pass, size_t stage) {
-            return loaded.program.passes[pass].at(stage).compiled.load() != nullptr;
-        })
+        .def(nb::new_(&load), "words"_a, "instruction_set"_a)
+        .def("run", &run, "which"_a, "batch"_a, "features"_a, "directions"_a, "threads"_a, "division"_a.none() = nb::none())
+        .def("compiled", [](Loaded& loaded, int pass, size_t stage) {
+            return stage_of(loaded, pass, stage).compiled.load() != nullptr;
+        }, "which"_a, "stage"_a)
         .def("set_compiled", [](Loaded& loaded, int pass, size_t stage, uintptr_t address) {
-            loaded.program.passes[pass].at(stage).compiled.store(reinterpret_cast<Epilogue>(address), std::memory_order_release);
-        });
+            stage_of(loaded, pass, stage).compiled.store(reinterpret_cast<Epilogue>(address), std::memory_order_release);
+        }, "which"_a, "stage"_a, "address"_a);
     module.def("instruction_sets", [] {
         std::vector<std::string> names;
         for (const char* name : instruction_sets()) names.emplace_back(name);
@@ -125,7 +116,9 @@ NB_MODULE(_kernels, module) {
             for (auto [key, epilogue] : known->built_in()) found.push_back({key, reinterpret_cast<uintptr_t>(epilogue)});
         }
         return found;
-    });
+    }, "instruction_set"_a);
+    module.def("enumerations", &enumerations);
+    module.def("limits", &limits);
     module.def("has_team", &has_team);
     bind_streams(module);
 }

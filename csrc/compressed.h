@@ -22,7 +22,7 @@ struct BFloat16 {
     }
 
     template <int M, int N>
-    static void tile(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride) {
+    static void product(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride) {
         const float* a = rows.values + first * rows.stride;
         const char* weights = panel.data() + vector * sizeof(vec);
         const int64_t step = panel.vectors * sizeof(vec);

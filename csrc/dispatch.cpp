@@ -44,22 +44,17 @@ Division divide(const Sequence& sequence, int threads) {
     const Program& program = *sequence.program;
     const int directions = static_cast<int>(sequence.directions.size());
     int team = std::max(1, std::min(threads, kMostThreads) / std::max(1, directions));
-    if (team == 1 || sequence.batch == 0) return {};
-    int64_t widest = 1, arithmetic = 0;
-    for (const Stage& stage : program.passes[sequence.pass]) {
-        widest = std::max<int64_t>(widest, stage.width);
-        int64_t products = 0;
-        for (const Product& product : stage.products) products += 2LL * product.length * product.gates.size();
-        arithmetic += stage.width * (products + 16LL * static_cast<int64_t>(stage.code.size()));
-    }
+    if (team == 1 || sequence.batch.rows == 0) return {};
+    int64_t widest = 1;
+    for (const Stage& stage : sequence.stages()) widest = std::max<int64_t>(widest, stage.width);
     // Rows need no barrier, but every core then reads all weights: while they fit its cache.
     constexpr int64_t kCache = 640 * 1024;
     const int64_t weights = program.weight_bytes(sequence.pass) + 4 * sequence.features * program.linear_width;
     const bool weights_fit = weights <= kCache;
-    if (sequence.batch >= 4 * team && (weights_fit || sequence.batch >= 16 * team)) return {team, 1};
+    if (sequence.batch.rows >= 4 * team && (weights_fit || sequence.batch.rows >= 16 * team)) return {team, 1};
     if (!program.mixes_units(sequence.pass)) return {1, static_cast<int>(std::min<int64_t>(team, (widest + 15) / 16))};
     // A step shorter than about two microseconds is not worth a barrier.
-    const int64_t per_step = arithmetic * sequence.batch;
+    const int64_t per_step = program.arithmetic(sequence.pass) * sequence.batch.rows;
     if (per_step < 100'000) return {};
     return {1, static_cast<int>(std::min<int64_t>(team, (widest + 15) / 16))};
 }

@@ -17,8 +17,6 @@ SEQLOOM_INLINE vec settled(vec v) {
     return v;
 }
 
-using uvec [[gnu::vector_size(4 * LANES)]] = uint32_t;  // wraps around
-
 constexpr int64_t EXACT = 512;  // positions whose products add up within 32 bits
 
 constexpr int64_t fours(int64_t length) { return (length + 3) / 4 * 4; }
@@ -158,7 +156,7 @@ struct Int8Pairs : Int8Panels {
     }
 
     template <int M, int N>
-    static void tile(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride) {
+    static void product(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride) {
         vec totals[M][N] = {};
         const char* block = panel.data();
         const int64_t step = panel.vectors * sizeof(ivec);
@@ -193,7 +191,7 @@ struct Int8Plain : Int8Panels {
     static constexpr int registers_each = 1;
 
     template <int M, int N>
-    static void tile(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride) {
+    static void product(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride) {
         vec totals[M][N] = {};
         const char* block = panel.data();
         const int64_t step = panel.vectors * sizeof(ivec);
@@ -239,7 +237,7 @@ struct Int8Bytes : Int8Panels {
     }
 
     template <int M, int N>
-    SEQLOOM_VNNI static void tile(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride) {
+    SEQLOOM_VNNI static void product(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride) {
         vec totals[M][N] = {};
         const char* block = panel.data();
         const int64_t step = panel.vectors * sizeof(ivec), low_bytes = rows.integer_stride / 2;

@@ -17,49 +17,63 @@ struct BuiltIn {
 struct Work {
     const Sequence& sequence;
     Division division;
-    std::vector<Layout> layouts;  // one: all directions are of one program
-    std::vector<Buffer> packed, shared, partial;
-    std::vector<std::vector<double>> vector_totals;     // by direction, group and part
-    std::vector<std::unique_ptr<Barrier>> barriers;     // by direction and group
-    std::vector<std::unique_ptr<Barrier>> packing;      // by direction: all groups' threads
+    Layout layout;  // all directions are of one program
+    std::vector<Buffer> packed, shared, partial;     // by direction
+    std::vector<std::vector<double>> vector_totals;  // by direction, group and part
+    std::vector<std::unique_ptr<Barrier>> barriers;  // by direction and group
+    std::vector<std::unique_ptr<Barrier>> packing;   // by direction: all groups' threads
 };
+
+// The work of the parts from `part` on of one group's rows of one direction.
+Job job_of(Work& work, int job, int part) {
+    const Sequence& sequence = work.sequence;
+    const int parts = work.division.parts, groups = work.division.groups, direction = job / groups;
+    const Group group{job % groups, groups};
+    const int64_t most = UnitSums::most_of(sequence.stages());
+    float* sums = work.partial[direction].get() + group.number * parts * most * sequence.batch.rows;
+    const Shared shared{work.packed[direction].get(), work.shared[direction].get(),
+                        {sums, most, group.rows(sequence.batch.rows)}, work.vector_totals[job * parts + part].data()};
+    return Job(sequence, sequence.directions[direction], work.layout, group, shared);
+}
+
+void pack_part(const Work& work, int direction, int part, int share, int shares) {
+    const Sequence& sequence = work.sequence;
+    pack(sequence.stages(), work.layout, sequence.directions[direction], sequence.features, part, share, shares,
+         work.packed[direction].get());
+}
+
+void work_alone(Work& work) {
+    const int parts = work.division.parts, directions = static_cast<int>(work.sequence.directions.size());
+    for (int direction = 0; direction < directions; direction++) {
+        for (int part = 0; part < parts; part++) pack_part(work, direction, part, 0, 1);
+    }
+    Share all;
+    all.last = parts;
+    for (int job = 0; job < directions * work.division.groups; job++) job_of(work, job, 0).run(all, parts);
+}
 
 void work_on(void* data, int rank, int size) {
     Work& work = *static_cast<Work*>(data);
-    const Sequence& sequence = work.sequence;
-    const auto& stages = sequence.program->passes[sequence.pass];
-    const Layout& layout = work.layouts[0];
     const int parts = work.division.parts, groups = work.division.groups;
-    const int jobs = static_cast<int>(sequence.directions.size()) * groups, planned = jobs * parts;
-    const bool together = size == planned && size > 1;
-    const int64_t sum_floats = parts * layout.most_sums * sequence.batch;
-    auto run_job = [&](int job, int first, int last, Barrier* barrier, int barrier_rank) {
-        const int direction = job / groups, group = job % groups;
-        Job(sequence, sequence.directions[direction], layout, work.packed[direction].get(), group, groups,
-            work.shared[direction].get(), work.vector_totals[job * parts + first].data())
-            .run(first, last, barrier, barrier_rank, parts, work.partial[direction].get() + group * sum_floats);
-    };
-    if (!together) {  // on one thread, also where fewer came than were planned for
-        if (rank > 0) return;
-        for (size_t direction = 0; direction < sequence.directions.size(); direction++) {
-            for (int part = 0; part < parts; part++) {
-                pack(stages, layout, sequence.directions[direction], sequence.features, part, 0, 1, work.packed[direction].get());
-            }
-        }
-        for (int job = 0; job < jobs; job++) run_job(job, 0, parts, nullptr, 0);
+    if (size != static_cast<int>(work.sequence.directions.size()) * groups * parts) {  // fewer came than were planned for
+        if (rank == 0) work_alone(work);
         return;
     }
     const int job = rank / parts, part = rank % parts, direction = job / groups, group = job % groups;
     int epoch = 0;
-    pack(stages, layout, sequence.directions[direction], sequence.features, part, group, groups, work.packed[direction].get());
+    pack_part(work, direction, part, group, groups);
     if (groups > 1) work.packing[direction]->wait(group * parts + part, epoch);
-    run_job(job, part, part + 1, work.barriers[job].get(), part);
+    Share share;
+    share.first = share.rank = part;
+    share.last = part + 1;
+    share.barrier = work.barriers[job].get();
+    job_of(work, job, part).run(share, parts);
 }
 
 void copy_final_states(const Sequence& sequence) {
     const Program& program = *sequence.program;
-    for (int64_t row = 0, length = sequence.time; row < sequence.batch; row++) {
-        while (length > 0 && sequence.count(length - 1) <= row) length--;
+    const Batch& batch = sequence.batch;
+    batch.each_length([&](int64_t row, int64_t length) {
         for (const Direction& direction : sequence.directions) {
             const int64_t t = direction.turned ? 0 : length - 1;
             for (size_t i = 0; i < program.states.size(); i++) {
@@ -67,41 +81,39 @@ void copy_final_states(const Sequence& sequence) {
                 if (!memory.final) continue;
                 const int64_t size = program.states[i];
                 const float* from = length == 0      ? memory.initial + row * size
-                                    : memory.history ? memory.all.at + (sequence.start(t) + row) * memory.all.stride
-                                                     : memory.all.at + ((t & 1) * sequence.batch + row) * size;
+                                    : memory.history ? memory.all.at + (batch.start(t) + row) * memory.all.stride
+                                                     : memory.all.at + ((t & 1) * batch.rows + row) * size;
                 std::copy_n(from, size, memory.final + row * size);
             }
         }
-    }
+    });
 }
 
 void run(const Sequence& sequence, Division division, int threads) {
     const Program& program = *sequence.program;
-    const auto& stages = program.passes[sequence.pass];
+    const auto& stages = sequence.stages();
     const int directions = static_cast<int>(sequence.directions.size());
-    Work work{sequence, division, {}, {}, {}, {}, {}, {}, {}};
-    const bool single_row = sequence.batch <= division.groups;
-    work.layouts.push_back(lay_out(stages, division.parts, single_row, sequence.features));
-    const Layout& layout = work.layouts[0];
+    const int64_t rows = sequence.batch.rows, most_sums = UnitSums::most_of(stages);
+    Work work{sequence, division, lay_out(stages, division.parts, rows <= division.groups, sequence.features), {}, {}, {}, {}, {}, {}};
     for (const Stage& stage : stages) {
-        for (size_t i = 0; sequence.features && i < stage.streams.size(); i++) {
+        for (size_t i = 0; sequence.features && i < stage.operands.size(); i++) {
             // Computed with a tile it would be one column of sixteen; it is read from memory that is not there.
-            if (stage.streams[i].kind == Kind::linear && stage.per_row[i]) {
+            if (stage.operands[i].kind == Kind::linear && stage.per_row[i]) {
                 throw std::invalid_argument("a number of the input product for all units cannot be computed with a tile");
             }
         }
     }
     int64_t shared = 0;
-    if (sequence.pass == backward_pass) {
-        for (int width : program.temporaries) shared += width * sequence.batch;
+    if (sequence.pass == Pass::backward) {
+        for (int width : program.temporaries) shared += width * rows;
     } else {
-        for (const Array& array : program.arrays) shared += array.width * sequence.batch;
+        for (const Array& array : program.arrays) shared += array.width * rows;
     }
     for (int direction = 0; direction < directions; direction++) {
-        work.packed.push_back(allocate(layout.packed));
+        work.packed.push_back(allocate(work.layout.packed));
         work.shared.push_back(allocate(shared));
-        work.partial.push_back(allocate(division.groups * division.parts * layout.most_sums * sequence.batch));
-        work.packing.push_back(std::make_unique<Barrier>(division.groups * division.parts));
+        work.partial.push_back(allocate(division.groups * division.parts * most_sums * rows));
+        work.packing.push_back(division.groups > 1 ? std::make_unique<Barrier>(division.groups * division.parts) : nullptr);
         for (int group = 0; group < division.groups; group++) {
             work.barriers.push_back(division.parts > 1 ? std::make_unique<Barrier>(division.parts) : nullptr);
         }
@@ -110,8 +122,12 @@ void run(const Sequence& sequence, Division division, int threads) {
     for (int width : program.vector_gradients) vector_units += width;
     work.vector_totals.assign(directions * division.groups * division.parts, std::vector<double>(vector_units, 0.0));
     const int wanted = directions * division.groups * division.parts;
-    run_team(std::min(threads, wanted), work_on, &work);
-    if (sequence.pass == backward_pass) {
+    if (std::min(threads, wanted) > 1) {
+        run_team(std::min(threads, wanted), work_on, &work);
+    } else {
+        work_alone(work);
+    }
+    if (sequence.pass == Pass::backward) {
         const size_t workers = division.groups * division.parts;
         for (size_t worker = 0; worker < work.vector_totals.size(); worker++) {
             const double* total = work.vector_totals[worker].data();
@@ -133,7 +149,7 @@ std::vector<std::pair<uint64_t, Epilogue>> built_in_epilogues() {
 
 }  // namespace
 
-std::unique_ptr<PackedCell> pack_cell(const CellWeights& weights, Weights kind, int parts, bool plain);
+std::unique_ptr<PackedCell> pack_cell(const Program& program, const CellWeights& weights, Weights kind, int parts, bool plain);
 
 extern const Kernels set;
 #define SEQLOOM_TEXT_(name) #name

@@ -20,53 +20,37 @@ using Buffer = std::unique_ptr<float[], Release>;
 
 Buffer allocate(int64_t floats) { return Buffer(take(static_cast<size_t>(std::max<int64_t>(floats, 1)) * sizeof(float))); }
 
-int64_t vectors_of(int64_t units) { return (units + LANES - 1) / LANES; }
-
-// Consecutive vectors of a stage's units, for which products and elementwise code run on one tile.
-struct Chunk {
-    int64_t first, vectors;
+struct PackedChunk : Chunk {
     int64_t packed;  // where its panels begin
 };
 struct Layout {
-    std::vector<std::vector<std::vector<Chunk>>> chunks;  // by stage and part
-    std::vector<std::vector<int>> linear;                 // by stage: streams whose input product is computed with it
-    int64_t packed = 0;                                   // floats
-    int64_t most_linear = 0, most_accumulators = 0, most_units = 0, most_streams = 0, most_registers = 0, most_sums = 0;
+    std::vector<std::vector<std::vector<PackedChunk>>> chunks;  // by stage and part
+    std::vector<std::vector<int>> linear;                       // by stage: operands whose input product is computed with it
+    int64_t packed = 0;                                         // floats
+    int64_t most_linear = 0, most_accumulators = 0, most_units = 0;
 };
-
-// Wide enough that an instruction of the virtual machine is worth its dispatch, and that the tile stays in L1.
-int64_t chunk_vectors(int64_t accumulators, bool single_row) {
-    int64_t units = single_row ? 256 : accumulators <= 2 ? 128 : 64;
-    while (units > LANES && accumulators * units * (single_row ? 1 : TILE_ROWS) > 4096) units /= 2;
-    return std::max<int64_t>(1, units / LANES);
-}
 
 Layout lay_out(const std::vector<Stage>& stages, int parts, bool single_row, int64_t features) {
     Layout layout;
     for (const Stage& stage : stages) {
         auto& by_part = layout.chunks.emplace_back(parts);
         auto& linear = layout.linear.emplace_back();
-        for (size_t i = 0; features && i < stage.streams.size(); i++) {
-            if (stage.streams[i].kind == Kind::linear && !stage.per_row[i]) linear.push_back(static_cast<int>(i));
+        for (size_t i = 0; features && i < stage.operands.size(); i++) {
+            if (stage.operands[i].kind == Kind::linear && !stage.per_row[i]) linear.push_back(static_cast<int>(i));
         }
-        const int64_t most = chunk_vectors(stage.accumulators, single_row), vectors = vectors_of(stage.width);
+        const int64_t most = single_row ? chunk_vectors(256, stage.accumulators, 1)
+                                        : chunk_vectors(stage.accumulators <= 2 ? 128 : 64, stage.accumulators, TILE_ROWS);
         int64_t length = static_cast<int64_t>(linear.size()) * (features + 1);
         for (const Product& product : stage.products) length += static_cast<int64_t>(product.gates.size()) * product.length;
         for (int part = 0; part < parts; part++) {
-            const int64_t begin = vectors * part / parts, end = vectors * (part + 1) / parts;
-            const int64_t count = (end - begin + most - 1) / most;
-            for (int64_t c = 0; c < count; c++) {
-                const int64_t from = begin + (end - begin) * c / count, to = begin + (end - begin) * (c + 1) / count;
-                by_part[part].push_back({from, to - from, layout.packed});
-                layout.packed += length * (to - from) * LANES;
+            for (const Chunk& chunk : chunks_of(stage.width, part, parts, most)) {
+                by_part[part].push_back({chunk, layout.packed});
+                layout.packed += length * chunk.vectors * LANES;
             }
         }
         layout.most_linear = std::max<int64_t>(layout.most_linear, linear.size());
         layout.most_accumulators = std::max<int64_t>(layout.most_accumulators, stage.accumulators);
-        layout.most_units = std::max(layout.most_units, std::min(most, vectors) * LANES);
-        layout.most_streams = std::max<int64_t>(layout.most_streams, stage.streams.size());
-        layout.most_registers = std::max<int64_t>(layout.most_registers, stage.registers);
-        layout.most_sums = std::max<int64_t>(layout.most_sums, stage.sums.size());
+        layout.most_units = std::max(layout.most_units, std::min(most, vectors_of(stage.width)) * LANES);
     }
     return layout;
 }
@@ -106,7 +90,7 @@ SEQLOOM_INLINE void transpose(vec (&rows)[LANES]) {
 #endif
 }
 
-void pack_block(const MatrixMemory& matrix, const Segment& segment, int64_t width, int64_t unit, float* to, int64_t step) {
+void pack_block(const Place& matrix, const Segment& segment, int64_t width, int64_t unit, float* to, int64_t step) {
     const int64_t lanes = std::min<int64_t>(LANES, width - unit);
     if (segment.transposed) {
         const float* from = matrix.at + segment.offset * matrix.stride + unit;
@@ -165,12 +149,12 @@ void pack(const std::vector<Stage>& stages, const Layout& layout, const Directio
           int share, int shares, float* packed) {
     int number = 0;
     for (size_t s = 0; s < stages.size(); s++) {
-        for (const Chunk& chunk : layout.chunks[s][part]) {
+        for (const PackedChunk& chunk : layout.chunks[s][part]) {
             if (number++ % shares != share) continue;
             float* panel = packed + chunk.packed;
             const std::vector<int>& linear = layout.linear[s];
             panel = pack_panels(chunk, linear.size(), features + 1, panel, [&](int64_t gate, int64_t unit, float* to, int64_t step) {
-                pack_linear(stages[s], stages[s].streams[linear[gate]].offset, direction, features, unit, to, step);
+                pack_linear(stages[s], stages[s].operands[linear[gate]].offset, direction, features, unit, to, step);
             });
             for (const Product& product : stages[s].products) {
                 panel = pack_panels(chunk, product.gates.size(), product.length, panel, [&](int64_t gate, int64_t unit, float* to, int64_t step) {

@@ -1,47 +1,44 @@
 // The virtual machine: a stage's elementwise code on a tile, instruction by instruction, where no compiled code is there.
 //
-// An operand is a place with a row stride: registers are pieces of a buffer in L1, accumulators and streams are read where
-// they lie. Each instruction runs over all rows and vectors of the tile, so that its dispatch costs little.
+// Every value has a place with a row stride: registers are pieces of a buffer in L1, accumulators and operands are read
+// where they lie. Each instruction runs over all rows and vectors of the tile, so that its dispatch costs little.
 #pragma once
 #include <vector>
 
 #include "mathematics.h"
+#include "place.h"
 #include "program.h"
 
 namespace seqloom::SEQLOOM_ISA {
 
-struct Operand {
-    float* at;
-    int64_t stride;
-};
-
 class Machine {
    public:
     // Registers for tiles of up to `rows` rows and `units` units, a multiple of LANES.
-    Machine(const Stage& stage, int64_t rows, int64_t units, float* registers) : stage_(stage), operands_(stage.registers + stage.accumulators + stage.streams.size()) {
-        for (int i = 0; i < stage.registers; i++) operands_[i] = {registers + i * rows * units, units};
+    Machine(const Stage& stage, int64_t rows, int64_t units, float* registers)
+        : stage_(stage), places_(stage.registers + stage.accumulators + stage.operands.size()) {
+        for (int i = 0; i < stage.registers; i++) places_[i] = {registers + i * rows * units, units};
         for (auto [place, value] : stage.constants) {
-            for (int64_t i = 0; i < units; i++) operands_[place].at[i] = value;
-            operands_[place].stride = 0;
+            for (int64_t i = 0; i < units; i++) places_[place].at[i] = value;
+            places_[place].stride = 0;
         }
     }
 
     void run(const Tile& tile) {
-        Operand* operands = operands_.data();
+        Place* places = places_.data();
         for (int a = 0; a < stage_.accumulators; a++) {
-            operands[stage_.registers + a] = {const_cast<float*>(tile.accumulators) + a * tile.gate_stride, tile.row_stride};
+            places[stage_.registers + a] = {const_cast<float*>(tile.accumulators) + a * tile.gate_stride, tile.row_stride};
         }
-        Operand* streams = operands + stage_.registers + stage_.accumulators;
-        for (size_t s = 0; s < stage_.streams.size(); s++) streams[s] = {tile.streams[s], tile.strides[s]};
-        for (const Step& step : stage_.steps) execute(tile, step, operands);
+        Place* operands = places + stage_.registers + stage_.accumulators;
+        for (size_t i = 0; i < stage_.operands.size(); i++) operands[i] = {tile.operands[i], tile.strides[i]};
+        for (const RegisterInstruction& instruction : stage_.machine_code) execute(tile, instruction, places);
     }
 
    private:
     const Stage& stage_;
-    std::vector<Operand> operands_;
+    std::vector<Place> places_;  // registers, accumulators, operands
 
     template <class F>
-    static SEQLOOM_INLINE void one(const Tile& tile, const Operand& d, const Operand& a, F function) {
+    static SEQLOOM_INLINE void one(const Tile& tile, const Place& d, const Place& a, F function) {
         for (int64_t r = 0; r < tile.rows; r++) {
             float* to = d.at + r * d.stride;
             const float* x = a.at + r * a.stride;
@@ -49,7 +46,7 @@ class Machine {
         }
     }
     template <class F>
-    static SEQLOOM_INLINE void two(const Tile& tile, const Operand& d, const Operand& a, const Operand& b, F function) {
+    static SEQLOOM_INLINE void two(const Tile& tile, const Place& d, const Place& a, const Place& b, F function) {
         for (int64_t r = 0; r < tile.rows; r++) {
             float* to = d.at + r * d.stride;
             const float *x = a.at + r * a.stride, *y = b.at + r * b.stride;
@@ -57,8 +54,8 @@ class Machine {
         }
     }
     template <class F>
-    static SEQLOOM_INLINE void three(const Tile& tile, const Operand& d, const Operand& a, const Operand& b,
-                                     const Operand& c, F function) {
+    static SEQLOOM_INLINE void three(const Tile& tile, const Place& d, const Place& a, const Place& b,
+                                     const Place& c, F function) {
         for (int64_t r = 0; r < tile.rows; r++) {
             float* to = d.at + r * d.stride;
             const float *x = a.at + r * a.stride, *y = b.at + r * b.stride, *z = c.at + r * c.stride;
@@ -66,11 +63,11 @@ class Machine {
         }
     }
 
-    static void execute(const Tile& tile, const Step& step, Operand* operands) {
-        const Operand &a = operands[step.a], &b = operands[step.b], &c = operands[step.c];
-        if (step.op == Op::sum_units) return sum_units(tile, step.result, a);
-        const Operand& d = operands[step.result];
-        switch (step.op) {
+    static void execute(const Tile& tile, const RegisterInstruction& instruction, const Place* places) {
+        const Place &a = places[instruction.a], &b = places[instruction.b], &c = places[instruction.c];
+        if (instruction.op == Op::sum_units) return sum_units(tile, instruction.result, a);
+        const Place& d = places[instruction.result];
+        switch (instruction.op) {
             case Op::load: case Op::store: return one(tile, d, a, [](vec x) { return x; });
             case Op::load_row: return load_row(tile, d, a);
             case Op::add: return two(tile, d, a, b, [](vec x, vec y) { return x + y; });
@@ -102,20 +99,20 @@ class Machine {
         }
     }
 
-    static void load_row(const Tile& tile, const Operand& d, const Operand& a) {
+    static void load_row(const Tile& tile, const Place& d, const Place& a) {
         for (int64_t r = 0; r < tile.rows; r++) {
             const vec x = broadcast(a.at[r * a.stride]);
             for (int64_t u = 0; u < tile.units; u += LANES) store(d.at + r * d.stride + u, x);
         }
     }
-    static void add_rows(const Tile& tile, const Operand& d, const Operand& a) {
+    static void add_rows(const Tile& tile, const Place& d, const Place& a) {
         for (int64_t u = 0; u < tile.units; u += LANES) {
             vec total = load(d.at + u);
             for (int64_t r = 0; r < tile.rows; r++) total += load(a.at + r * a.stride + u);
             store(d.at + u, total);
         }
     }
-    static void sum_units(const Tile& tile, int place, const Operand& a) {
+    static void sum_units(const Tile& tile, int place, const Place& a) {
         for (int64_t r = 0; r < tile.rows; r++) {
             vec total{};
             for (int64_t u = 0; u < tile.units; u += LANES) {

@@ -6,7 +6,7 @@
 
 #include "compressed.h"
 #include "integers.h"
-#include "stream.h"
+#include "packed_cell.h"
 
 namespace seqloom::SEQLOOM_ISA {
 
@@ -26,16 +26,13 @@ Memory<T> zeroed(int64_t count) {
     return Memory<T>(static_cast<T*>(memory));
 }
 
-constexpr int64_t vectors_for(int64_t units) { return (units + LANES - 1) / LANES; }
 constexpr int64_t padded(int64_t units) { return (units + 15) / 16 * 16; }
 
 // Some consecutive vectors of columns times `length` positions; panels lie one after the other.
 struct PanelRow {
     int64_t vectors, length, at;
 };
-// Consecutive vectors of a stage's units, for which products and elementwise code run on one tile.
-struct UnitChunk {
-    int64_t first, vectors;
+struct UnitChunk : Chunk {
     std::vector<PanelRow> products;
 };
 struct StageLayout {
@@ -44,7 +41,7 @@ struct StageLayout {
 
 class Packed final : public PackedCell {
    public:
-    Packed(const CellWeights& weights, const Format& format, int parts);
+    Packed(const Program& program, const CellWeights& weights, const Format& format, int parts);
     std::unique_ptr<Recurrence> begin(int64_t rows, int workers) const override;
     const Program& program() const override { return program_; }
     int64_t features() const override { return features_; }
@@ -52,17 +49,17 @@ class Packed final : public PackedCell {
     int parts() const override { return parts_; }
     int64_t arithmetic() const override;
 
-    const std::vector<Stage>& stages() const { return program_.passes[inference_pass]; }
+    const std::vector<Stage>& stages() const { return program_.stages(Pass::inference); }
     const Format& format() const { return format_; }
     const StageLayout& layout(size_t stage) const { return stages_[stage]; }
     const PanelRow& linear(int part) const { return linear_[part]; }
-    int64_t linear_first(int part) const { return vectors_for(program_.linear_width) * part / parts_; }
+    int64_t linear_first(int part) const { return vectors_of(program_.linear_width) * part / parts_; }
     const float* vector(int index) const { return vectors_[index].get(); }
     int64_t longest() const { return longest_; }          // positions of any source
     int64_t most_columns() const { return most_columns_; }  // accumulators of any tile's row
     int64_t most_units() const { return most_units_; }
 
-    // All columns for up to MOST_ROWS rows from `first` on.
+    // All columns for up to TILE_ROWS rows from `first` on.
     void multiply(const PanelRow& row, const Source& source, int64_t first, int count, float* out, int64_t stride,
                   bool reversed) const;
 
@@ -84,14 +81,6 @@ class Packed final : public PackedCell {
     void pack_chunk(const CellWeights& weights, const Stage& stage, const UnitChunk& chunk);
 };
 
-// How many vectors of units make a chunk: enough for an instruction of the virtual machine to be worth its dispatch, few
-// enough for a tile to stay in L1.
-inline int64_t unit_chunk(int64_t accumulators) {
-    int64_t units = 128;
-    while (units > LANES && accumulators * units * MOST_ROWS > 4096) units /= 2;
-    return std::max<int64_t>(1, units / LANES);
-}
-
 inline PanelRow Packed::reserve(int64_t vectors, int64_t length) {
     const PanelRow row{vectors, length, bytes_};
     for (int64_t v = 0; v < vectors; v += WIDEST) {
@@ -108,14 +97,11 @@ inline void Packed::lay_out() {
     }
     for (const Stage& stage : stages()) {
         auto& parts = stages_.emplace_back().parts;
-        const int64_t most = unit_chunk(stage.accumulators), vectors = vectors_for(stage.width);
+        const int64_t most = chunk_vectors(128, stage.accumulators, TILE_ROWS);
         for (int part = 0; part < parts_; part++) {
             auto& chunks = parts.emplace_back();
-            const int64_t begin = vectors * part / parts_, end = vectors * (part + 1) / parts_;
-            const int64_t count = (end - begin + most - 1) / most;
-            for (int64_t c = 0; c < count; c++) {
-                const int64_t from = begin + (end - begin) * c / count, to = begin + (end - begin) * (c + 1) / count;
-                UnitChunk chunk{from, to - from, {}};
+            for (const Chunk& units : chunks_of(stage.width, part, parts_, most)) {
+                UnitChunk chunk{units, {}};
                 for (const Product& product : stage.products) {
                     chunk.products.push_back(reserve(static_cast<int64_t>(product.gates.size()) * chunk.vectors, product.length));
                 }
@@ -163,7 +149,7 @@ inline void Packed::pack_chunk(const CellWeights& weights, const Stage& stage, c
                 if (unit >= stage.width) break;
                 float* to = line.data();
                 for (const Segment& segment : gate) {
-                    const MatrixMemory& matrix = weights.matrices[segment.matrix];
+                    const Place& matrix = weights.matrices[segment.matrix];
                     const float* from = segment.transposed ? matrix.at + segment.offset * matrix.stride + unit
                                                            : matrix.at + (segment.offset + unit) * matrix.stride;
                     for (int k = 0; k < segment.length; k++) *to++ = from[k * (segment.transposed ? matrix.stride : 1)];
@@ -174,8 +160,8 @@ inline void Packed::pack_chunk(const CellWeights& weights, const Stage& stage, c
     }
 }
 
-inline Packed::Packed(const CellWeights& weights, const Format& format, int parts)
-    : program_(*weights.program), format_(format), features_(weights.features), parts_(parts) {
+inline Packed::Packed(const Program& program, const CellWeights& weights, const Format& format, int parts)
+    : program_(program), format_(format), features_(weights.features), parts_(parts) {
     lay_out();
     memory_ = zeroed<char>(bytes_);
     for (int part = 0; part < parts_; part++) {
@@ -191,13 +177,7 @@ inline Packed::Packed(const CellWeights& weights, const Format& format, int part
 }
 
 inline int64_t Packed::arithmetic() const {
-    int64_t total = 2 * features_ * program_.linear_width;
-    for (const Stage& stage : stages()) {
-        int64_t each = 16 * static_cast<int64_t>(stage.code.size());
-        for (const Product& product : stage.products) each += 2LL * product.length * product.gates.size();
-        total += stage.width * each;
-    }
-    return total;
+    return 2 * features_ * program_.linear_width + program_.arithmetic(Pass::inference);
 }
 
 inline void Packed::multiply(const PanelRow& row, const Source& source, int64_t first, int count, float* out, int64_t stride,

@@ -1,4 +1,4 @@
-// Packed weights as panels, and the products of a few rows with one: what streams and compressed weights multiply with.
+// Packed weights as panels, and the products of a few rows with one: what packed cells multiply with.
 //
 // A panel is up to 8 vectors of columns, position by position, behind a head of two floats per column: where its sum
 // begins (a bias), and its scale. Each sum runs through all positions in their order whatever the tile, so that a row's
@@ -7,12 +7,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "vector.h"
+#include "tiling.h"
 
 namespace seqloom::SEQLOOM_ISA {
 
 constexpr int WIDEST = 8;
-constexpr int MOST_ROWS = 6;
 #if defined(SEQLOOM_AVX512)
 constexpr int REGISTERS = 24;  // for sums, of 32
 #else
@@ -47,7 +46,7 @@ struct Panel {
 };
 
 // out[r * stride + j * LANES + lane] = start + sum over positions of rows[first + r] times the panel's vector + j.
-using Tile_ = void (*)(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride);
+using PanelProduct = void (*)(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride);
 
 // How weights are stored and multiplied.
 struct Format {
@@ -56,39 +55,39 @@ struct Format {
     void (*pack)(char* panel, int64_t vectors, int64_t column, const float* weights, int64_t length);
     // A row as integers, and its scale; none where rows are read as floats.
     void (*quantize)(const float* row, int64_t length, char* to, float* scale);
-    Tile_ tiles[MOST_ROWS][4];  // by rows, and the logarithm of the vectors
+    PanelProduct products[TILE_ROWS][4];  // by rows, and the logarithm of the vectors
     int registers_each;
 };
 
-// Every tile of a format whose tile<M, N> is a static member of T.
+// All products of a format whose product<M, N> is a static member of T.
 template <class T, int M>
-constexpr void tiles_of_rows(Tile_ (&to)[4]) {
+constexpr void products_of_rows(PanelProduct (&to)[4]) {
     constexpr int widest = widest_tile(M, T::registers_each);
-    to[0] = T::template tile<M, 1>;
-    if constexpr (widest >= 2) to[1] = T::template tile<M, 2>;
-    if constexpr (widest >= 4) to[2] = T::template tile<M, 4>;
-    if constexpr (widest >= 8) to[3] = T::template tile<M, 8>;
+    to[0] = T::template product<M, 1>;
+    if constexpr (widest >= 2) to[1] = T::template product<M, 2>;
+    if constexpr (widest >= 4) to[2] = T::template product<M, 4>;
+    if constexpr (widest >= 8) to[3] = T::template product<M, 8>;
 }
 template <class T>
 constexpr Format format_of(void (*quantize)(const float*, int64_t, char*, float*)) {
     Format format{T::bytes, T::pack, quantize, {}, T::registers_each};
-    tiles_of_rows<T, 1>(format.tiles[0]);
-    tiles_of_rows<T, 2>(format.tiles[1]);
-    tiles_of_rows<T, 3>(format.tiles[2]);
-    tiles_of_rows<T, 4>(format.tiles[3]);
-    tiles_of_rows<T, 5>(format.tiles[4]);
-    tiles_of_rows<T, 6>(format.tiles[5]);
+    products_of_rows<T, 1>(format.products[0]);
+    products_of_rows<T, 2>(format.products[1]);
+    products_of_rows<T, 3>(format.products[2]);
+    products_of_rows<T, 4>(format.products[3]);
+    products_of_rows<T, 5>(format.products[4]);
+    products_of_rows<T, 6>(format.products[5]);
     return format;
 }
 
-// All vectors of a panel for up to MOST_ROWS rows.
+// All vectors of a panel for up to TILE_ROWS rows.
 inline void multiply_panel(const Format& format, const Source& rows, int64_t first, int count, const Panel& panel,
                            float* out, int64_t stride) {
     const int widest = widest_tile(count, format.registers_each);
     for (int64_t vector = 0; vector < panel.vectors;) {
         int number = 0;
         while (number < 3 && (2 << number) <= widest && (2 << number) <= panel.vectors - vector) number++;
-        format.tiles[count - 1][number](rows, first, panel, vector, out + vector * LANES, stride);
+        format.products[count - 1][number](rows, first, panel, vector, out + vector * LANES, stride);
         vector += 1 << number;
     }
 }
@@ -103,7 +102,7 @@ struct Float32 {
     }
 
     template <int M, int N>
-    static void tile(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride) {
+    static void product(const Source& rows, int64_t first, const Panel& panel, int64_t vector, float* out, int64_t stride) {
         const float* a = rows.values + first * rows.stride;
         const float* weights = reinterpret_cast<const float*>(panel.data()) + vector * LANES;
         const int64_t step = panel.vectors * LANES;

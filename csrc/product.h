@@ -1,9 +1,9 @@
 // Products of a few rows with packed columns of a matrix: the part of a step that costs the time.
 //
 // A panel is N vectors of columns (units of gates), stored position by position: panel[k][j][lane]. A tile of M rows times
-// N vectors stays in registers while the K positions stream by.
+// N vectors stays in registers while the K positions pass by.
 #pragma once
-#include "vector.h"
+#include "tiling.h"
 
 namespace seqloom::SEQLOOM_ISA {
 
@@ -12,7 +12,6 @@ constexpr int PANEL = 4;  // vectors: 6 x 4 accumulators of 32 registers
 #else
 constexpr int PANEL = 2;  // 6 x 2 of 16
 #endif
-constexpr int TILE_ROWS = 6;
 
 // out[offsets[j] + r * row_stride + lane] = sum over k of a[r * row_distance + k] * panel[k][j][lane]; with START the sum
 // begins with one more vector per column, which precedes the panel.

@@ -5,9 +5,6 @@
 namespace seqloom {
 namespace {
 
-constexpr int kMost = 1 << 22;  // no size, width or length in a program is larger
-constexpr int kMostStages = 256, kMostStreams = 256, kMostInstructions = 8192;
-
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("not a kernel program: " + what); }
 
 class Reader {
@@ -26,7 +23,7 @@ class Reader {
         return value;
     }
     std::vector<int> sizes(const char* what) {
-        std::vector<int> found(in(0, kMostStreams, what));
+        std::vector<int> found(in(0, kMostEntries, what));
         for (int& size : found) size = in(1, kMost, what);
         return found;
     }
@@ -37,50 +34,50 @@ class Reader {
     const int32_t* end_;
 };
 
-int stream_width(const Program& program, const Stream& stream) {
+int operand_width(const Program& program, const Operand& operand) {
     auto of = [&](const std::vector<int>& sizes) {
-        if (stream.index < 0 || stream.index >= static_cast<int>(sizes.size())) refuse("a stream's index is out of range");
-        return sizes[stream.index];
+        if (operand.index < 0 || operand.index >= static_cast<int>(sizes.size())) refuse("an operand's index is out of range");
+        return sizes[operand.index];
     };
-    switch (stream.kind) {
+    switch (operand.kind) {
         case Kind::linear: return program.linear_width;
         case Kind::rows: return of(program.rows);
         case Kind::state: case Kind::new_state: case Kind::carry: return of(program.states);
         case Kind::array:
-            if (stream.index < 0 || stream.index >= static_cast<int>(program.arrays.size())) refuse("an array is out of range");
-            return program.arrays[stream.index].width;
+            if (operand.index < 0 || operand.index >= static_cast<int>(program.arrays.size())) refuse("an array is out of range");
+            return program.arrays[operand.index].width;
         case Kind::vector: return of(program.vectors);
         case Kind::output_gradient: return program.states.empty() ? 0 : program.states[0];
         case Kind::gradient: case Kind::later_gradient: return program.gradient_width;
         case Kind::temporary: return of(program.temporaries);
         case Kind::vector_gradient: return of(program.vector_gradients);
-        default: refuse("a stream's kind is unknown");
+        default: refuse("an operand's kind is unknown");
     }
 }
 
 bool allowed(Kind kind, Pass pass) {
     bool backward = kind == Kind::output_gradient || kind == Kind::carry || kind == Kind::gradient ||
                     kind == Kind::later_gradient || kind == Kind::temporary || kind == Kind::vector_gradient;
-    return pass == backward_pass || !backward;
+    return pass == Pass::backward || !backward;
 }
 
 bool writable(Kind kind, Pass pass) {
-    if (pass == backward_pass) return kind == Kind::carry || kind == Kind::gradient || kind == Kind::temporary;
+    if (pass == Pass::backward) return kind == Kind::carry || kind == Kind::gradient || kind == Kind::temporary;
     return kind == Kind::new_state || kind == Kind::array;
 }
 
-Stream read_stream(Reader& reader, const Program& program, Pass pass, int units, bool source) {
-    Stream stream;
-    stream.kind = static_cast<Kind>(reader.in(0, static_cast<int>(Kind::count) - 1, "a stream's kind"));
-    stream.index = reader.word();
-    stream.offset = reader.in(0, kMost, "a stream's offset");
-    if (!allowed(stream.kind, pass)) refuse("a stream does not belong into this pass");
-    if ((stream.kind == Kind::later_gradient) && !source) refuse("a later gradient is read by a product only");
-    if (stream.offset + units > stream_width(program, stream)) refuse("a stream reaches beyond its array");
-    if (pass == backward_pass && stream.kind == Kind::array && !program.arrays[stream.index].kept) {
+Operand read_operand(Reader& reader, const Program& program, Pass pass, int units, bool source) {
+    Operand operand;
+    operand.kind = static_cast<Kind>(reader.in(0, static_cast<int>(Kind::count) - 1, "an operand's kind"));
+    operand.index = reader.word();
+    operand.offset = reader.in(0, kMost, "an operand's offset");
+    if (!allowed(operand.kind, pass)) refuse("an operand does not belong into this pass");
+    if ((operand.kind == Kind::later_gradient) && !source) refuse("a later gradient is read by a product only");
+    if (operand.offset + units > operand_width(program, operand)) refuse("an operand reaches beyond its array");
+    if (pass == Pass::backward && operand.kind == Kind::array && !program.arrays[operand.index].kept) {
         refuse("the backward pass reads an array that is not kept");
     }
-    return stream;
+    return operand;
 }
 
 Product read_product(Reader& reader, const Program& program, Pass pass, int width) {
@@ -90,7 +87,7 @@ Product read_product(Reader& reader, const Program& program, Pass pass, int widt
     product.length = reader.in(1, kMost, "a product's length");
     int32_t words[3] = {kind, index, offset};
     Reader again(words, 3);
-    product.source = read_stream(again, program, pass, product.length, true);
+    product.source = read_operand(again, program, pass, product.length, true);
     if (product.source.kind == Kind::vector || product.source.kind == Kind::vector_gradient ||
         product.source.kind == Kind::carry || product.source.kind == Kind::output_gradient) {
         refuse("a product's source is of a kind that it cannot read");
@@ -129,17 +126,17 @@ int operands_of(Op op) {
 bool is_effect(Op op) { return op == Op::store || op == Op::add_rows || op == Op::sum_units; }
 
 void check_code(const Program& program, Stage& stage, Pass pass) {
-    size_t streams = stage.streams.size();
-    stage.reads.assign(streams, 0);
-    stage.writes.assign(streams, 0);
-    stage.per_row.assign(streams, 0);
-    auto stream_of = [&](const Instruction& instruction, bool per_row) -> Stream& {
-        if (instruction.a < 0 || instruction.a >= static_cast<int>(streams)) refuse("an instruction's stream is out of range");
-        Stream& stream = stage.streams[instruction.a];
+    size_t operands = stage.operands.size();
+    stage.reads.assign(operands, 0);
+    stage.writes.assign(operands, 0);
+    stage.per_row.assign(operands, 0);
+    auto operand_at = [&](const Instruction& instruction, bool per_row) -> Operand& {
+        if (instruction.a < 0 || instruction.a >= static_cast<int>(operands)) refuse("an instruction's memory operand is out of range");
+        Operand& operand = stage.operands[instruction.a];
         if (per_row) stage.per_row[instruction.a] = 1;
-        return stream;
+        return operand;
     };
-    std::vector<char> vector_use(streams, 0);
+    std::vector<char> vector_use(operands, 0);
     for (size_t i = 0; i < stage.code.size(); i++) {
         const Instruction& instruction = stage.code[i];
         int arguments[3] = {instruction.a, instruction.b, instruction.c};
@@ -151,35 +148,36 @@ void check_code(const Program& program, Stage& stage, Pass pass) {
         }
         switch (instruction.op) {
             case Op::load:
-                if (stream_of(instruction, false).kind == Kind::vector_gradient) refuse("a vector gradient is not loaded");
+                if (operand_at(instruction, false).kind == Kind::vector_gradient) refuse("a vector gradient is not loaded");
                 stage.reads[instruction.a] = vector_use[instruction.a] = 1;
                 break;
             case Op::load_row:
-                if (stream_of(instruction, true).kind == Kind::vector_gradient) refuse("a vector gradient is not loaded");
+                if (operand_at(instruction, true).kind == Kind::vector_gradient) refuse("a vector gradient is not loaded");
                 stage.reads[instruction.a] = 1;
                 break;
             case Op::accumulator:
                 if (instruction.a < 0 || instruction.a >= stage.accumulators) refuse("an accumulator is out of range");
                 break;
             case Op::store:
-                if (!writable(stream_of(instruction, false).kind, pass)) refuse("a store goes to what is only read");
+                if (!writable(operand_at(instruction, false).kind, pass)) refuse("a store goes to what is only read");
                 stage.writes[instruction.a] = vector_use[instruction.a] = 1;
                 break;
             case Op::add_rows:
-                if (stream_of(instruction, false).kind != Kind::vector_gradient) refuse("rows are added to a vector gradient only");
+                if (operand_at(instruction, false).kind != Kind::vector_gradient) refuse("rows are added to a vector gradient only");
                 stage.reads[instruction.a] = stage.writes[instruction.a] = vector_use[instruction.a] = 1;
                 break;
             case Op::sum_units:
-                if (!writable(stream_of(instruction, true).kind, pass)) refuse("a sum goes to what is only read");
+                if (!writable(operand_at(instruction, true).kind, pass)) refuse("a sum goes to what is only read");
                 stage.sums.push_back(instruction.a);
                 break;
             default: break;
         }
     }
-    for (size_t s = 0; s < streams; s++) {
+    for (size_t s = 0; s < operands; s++) {
         int units = vector_use[s] ? stage.width : 1;
-        if (vector_use[s] && stage.per_row[s] && stage.width > 1) refuse("a stream is used as a vector and as one number");
-        if (stage.streams[s].offset + units > stream_width(program, stage.streams[s])) refuse("a stream reaches beyond its array");
+        if (vector_use[s] && stage.per_row[s] && stage.width > 1) refuse("an operand is used as a vector and as one number");
+        if (stage.operands[s].offset + units > operand_width(program, stage.operands[s])) refuse("an operand reaches beyond its array");
+        if (vector_use[s]) stage.per_row[s] = 0;  // one unit wide, but whole vectors of it are read or written
     }
 }
 
@@ -191,9 +189,11 @@ Stage read_stage(Reader& reader, const Program& program, Pass pass) {
         stage.products.push_back(read_product(reader, program, pass, stage.width));
         stage.accumulators += static_cast<int>(stage.products.back().gates.size());
     }
-    if (stage.accumulators > 64) refuse("a stage has more than 64 accumulators");
-    stage.streams.resize(reader.in(0, kMostStreams, "the streams of a stage"));
-    for (Stream& stream : stage.streams) stream = read_stream(reader, program, pass, 1, false);
+    if (stage.accumulators > kMostAccumulators) {
+        refuse("a stage has more than " + std::to_string(kMostAccumulators) + " accumulators");
+    }
+    stage.operands.resize(reader.in(0, kMostEntries, "the operands of a stage"));
+    for (Operand& operand : stage.operands) operand = read_operand(reader, program, pass, 1, false);
     stage.code.resize(reader.in(0, kMostInstructions, "the instructions of a stage"));
     for (Instruction& instruction : stage.code) {
         instruction.op = static_cast<Op>(reader.in(0, static_cast<int>(Op::sum_units), "an operation"));
@@ -204,7 +204,7 @@ Stage read_stage(Reader& reader, const Program& program, Pass pass) {
         std::memcpy(&instruction.value, &bits, 4);
     }
     check_code(program, stage, pass);
-    lower_to_steps(stage);
+    allocate_registers(stage);
     return stage;
 }
 
@@ -212,18 +212,18 @@ Stage read_stage(Reader& reader, const Program& program, Pass pass) {
 
 Program::Program(const int32_t* words, size_t count) {
     Reader reader(words, count);
-    if (reader.word() != 1) refuse("its version is not 1");
+    if (reader.word() != kVersion) refuse("its version is not " + std::to_string(kVersion));
     linear_width = reader.in(0, kMost, "the width of the input product");
     gradient_width = reader.in(0, kMost, "the width of the gradient");
     states = reader.sizes("a state's size");
     rows = reader.sizes("a row leaf's size");
     vectors = reader.sizes("a vector's size");
-    matrices.resize(reader.in(0, kMostStreams, "the number of matrices"));
+    matrices.resize(reader.in(0, kMostEntries, "the number of matrices"));
     for (Matrix& matrix : matrices) {
         matrix.rows = reader.in(1, kMost, "a matrix's rows");
         matrix.columns = reader.in(1, kMost, "a matrix's columns");
     }
-    arrays.resize(reader.in(0, kMostStreams, "the number of arrays"));
+    arrays.resize(reader.in(0, kMostEntries, "the number of arrays"));
     for (Array& array : arrays) {
         array.width = reader.in(1, kMost, "an array's width");
         array.kept = reader.in(0, 1, "an array's kind") == 1;
@@ -232,7 +232,7 @@ Program::Program(const int32_t* words, size_t count) {
     }
     temporaries = reader.sizes("a temporary's width");
     vector_gradients = reader.sizes("a vector gradient's width");
-    for (int pass = 0; pass < 3; pass++) {
+    for (int pass = 0; pass < static_cast<int>(Pass::count); pass++) {
         int stages = reader.in(0, kMostStages, "the number of stages");
         for (int i = 0; i < stages; i++) passes[pass].push_back(read_stage(reader, *this, static_cast<Pass>(pass)));
     }
@@ -240,27 +240,37 @@ Program::Program(const int32_t* words, size_t count) {
 }
 
 bool Program::mixes_units(Pass pass) const {
-    for (const Stage& stage : passes[pass]) {
+    for (const Stage& stage : stages(pass)) {
         if (!stage.products.empty() || !stage.sums.empty()) return true;
     }
     // Stages of different widths divide the units differently.
-    for (const Stage& stage : passes[pass]) {
-        if (stage.width != passes[pass].front().width) return true;
+    for (const Stage& stage : stages(pass)) {
+        if (stage.width != stages(pass).front().width) return true;
     }
     return false;
 }
 
 int64_t Program::weight_bytes(Pass pass) const {
     int64_t total = 0;
-    for (const Stage& stage : passes[pass]) {
+    for (const Stage& stage : stages(pass)) {
         for (const Product& product : stage.products) total += 4LL * product.length * product.gates.size() * stage.width;
     }
     return total;
 }
 
-// Values become operands: loads and accumulators are read where they lie, constants have registers of their own, the
+int64_t Program::arithmetic(Pass pass) const {
+    int64_t total = 0;
+    for (const Stage& stage : stages(pass)) {
+        int64_t each = 16 * static_cast<int64_t>(stage.code.size());
+        for (const Product& product : stage.products) each += 2LL * product.length * product.gates.size();
+        total += stage.width * each;
+    }
+    return total;
+}
+
+// Values get places: loads and accumulators are read where they lie, constants have registers of their own, the
 // rest shares registers by lifetime. A multiplication or a sum used once is fused into what uses it.
-void lower_to_steps(Stage& stage) {
+void allocate_registers(Stage& stage) {
     const auto& code = stage.code;
     int n = static_cast<int>(code.size());
     std::vector<int> uses(n, 0), place(n, -1);
@@ -270,7 +280,7 @@ void lower_to_steps(Stage& stage) {
         for (int k = first; k < first + count; k++) visit(arguments[k]);
     };
     for (const auto& instruction : code) each_operand(instruction, [&](int v) { uses[v]++; });
-    // A load may be read in place only while nothing of this code writes where it lies, which only its stream's place
+    // A load may be read in place only while nothing of this code writes where it lies, which only its operand's place
     // decides; a store to a kept array may overwrite the input product. So loads whose last use comes after the first
     // store are copied into a register.
     int first_store = n;
@@ -334,14 +344,13 @@ void lower_to_steps(Stage& stage) {
         }
     }
     std::vector<int> free_registers;
-    std::vector<std::pair<int, int>> accumulators, direct;  // value, accumulator or stream: numbered once registers are known
     auto take = [&] {
         if (free_registers.empty()) return registers++;
         int reg = free_registers.back();
         free_registers.pop_back();
         return reg;
     };
-    constexpr int kAccumulator = 1 << 20, kStream = 1 << 21;
+    constexpr int kAccumulator = 1 << 20, kMemory = 1 << 21;
     for (int i = 0; i < n; i++) {
         if (code[i].op == Op::accumulator) place[i] = kAccumulator + code[i].a;
     }
@@ -350,7 +359,7 @@ void lower_to_steps(Stage& stage) {
         Draft& d = drafts[q];
         if (d.op == Op::load) {
             bool in_place = last[d.value] < 0 || drafts[last[d.value]].value < first_store;
-            if (in_place) { place[d.value] = kStream + d.a; continue; }
+            if (in_place) { place[d.value] = kMemory + d.a; continue; }
         }
         int in[3];
         int count = inputs(d, in);
@@ -362,30 +371,30 @@ void lower_to_steps(Stage& stage) {
             bool own = place[in[j]] < kAccumulator && code[in[j]].op != Op::constant;
             if (!seen && own && last[in[j]] == static_cast<int>(q)) free_registers.push_back(place[in[j]]);
         }
-        Step step{d.op, -1, operand[0], operand[1], operand[2], d.constant};
+        RegisterInstruction instruction{d.op, -1, operand[0], operand[1], operand[2], d.constant};
         if (d.op == Op::store || d.op == Op::add_rows) {
-            step.result = kStream + d.a;
+            instruction.result = kMemory + d.a;
         } else if (d.op == Op::sum_units) {
-            step.result = sum++;
+            instruction.result = sum++;
         } else {
-            if (d.op == Op::load || d.op == Op::load_row) step.a = kStream + d.a;
-            step.result = take();
-            place[d.value] = step.result;
-            if (last[d.value] < 0) free_registers.push_back(step.result);
+            if (d.op == Op::load || d.op == Op::load_row) instruction.a = kMemory + d.a;
+            instruction.result = take();
+            place[d.value] = instruction.result;
+            if (last[d.value] < 0) free_registers.push_back(instruction.result);
         }
-        stage.steps.push_back(step);
+        stage.machine_code.push_back(instruction);
     }
     stage.registers = registers;
     auto resolve = [&](int operand) {
-        if (operand >= kStream) return registers + stage.accumulators + operand - kStream;
+        if (operand >= kMemory) return registers + stage.accumulators + operand - kMemory;
         if (operand >= kAccumulator) return registers + operand - kAccumulator;
         return operand;
     };
-    for (Step& step : stage.steps) {
-        if (step.op != Op::sum_units) step.result = resolve(step.result);
-        step.a = resolve(step.a);
-        step.b = resolve(step.b);
-        step.c = resolve(step.c);
+    for (RegisterInstruction& instruction : stage.machine_code) {
+        if (instruction.op != Op::sum_units) instruction.result = resolve(instruction.result);
+        instruction.a = resolve(instruction.a);
+        instruction.b = resolve(instruction.b);
+        instruction.c = resolve(instruction.c);
     }
 }
 

@@ -10,20 +10,32 @@
 
 namespace seqloom {
 
-// The numbers of these enumerations are those of seqloom/engine/lowering/form.py.
-enum class Op : int {
-    load, load_row, accumulator, constant, add, sub, mul, div, neg, reciprocal, sigmoid, tanh, relu, exp, log, softplus,
-    abs, sign, sqrt, minimum, maximum, less, less_equal, equal, where, store, add_rows, sum_units,
-    // The machine's own, which fuse two of the above:
-    fused_multiply_add, sigmoid_of_sum, tanh_of_sum, count
-};
-enum class Kind : int {
-    linear, rows, state, new_state, array, vector, output_gradient, carry, gradient, later_gradient, temporary,
-    vector_gradient, count
-};
-enum Pass : int { forward_pass = 0, inference_pass = 1, backward_pass = 2 };
+// What a program may have at most; a test compares these with what lowering keeps to.
+constexpr int kVersion = 1;
+constexpr int kMost = 1 << 22;  // any size, width or length
+constexpr int kMostStages = 256, kMostEntries = 256, kMostAccumulators = 64, kMostInstructions = 8192;
 
-struct Stream {
+// The names and numbers of these enumerations are those of seqloom/engine/lowering/form.py, which a test compares.
+#define SEQLOOM_OPS(X) \
+    X(load) X(load_row) X(accumulator) X(constant) X(add) X(sub) X(mul) X(div) X(neg) X(reciprocal) X(sigmoid) X(tanh) \
+    X(relu) X(exp) X(log) X(softplus) X(abs) X(sign) X(sqrt) X(minimum) X(maximum) X(less) X(less_equal) X(equal) \
+    X(where) X(store) X(add_rows) X(sum_units)
+#define SEQLOOM_KINDS(X) \
+    X(linear) X(rows) X(state) X(new_state) X(array) X(vector) X(output_gradient) X(carry) X(gradient) X(later_gradient) \
+    X(temporary) X(vector_gradient)
+#define SEQLOOM_PASSES(X) X(forward) X(inference) X(backward)
+#define SEQLOOM_ENUMERATOR(name) name,
+
+enum class Op : int {
+    SEQLOOM_OPS(SEQLOOM_ENUMERATOR)
+    // The machine's own, which fuse two of the above:
+    fused_multiply_add, sigmoid_of_sum, tanh_of_sum
+};
+enum class Kind : int { SEQLOOM_KINDS(SEQLOOM_ENUMERATOR) count };
+enum class Pass : int { SEQLOOM_PASSES(SEQLOOM_ENUMERATOR) count };
+
+// Where a stage's code reads or writes memory: what array of a kind, and from which column its units are.
+struct Operand {
     Kind kind;
     int index;
     int offset;
@@ -40,12 +52,12 @@ struct Segment {
     int length;
 };
 struct Product {
-    Stream source;
+    Operand source;
     int length;
     std::vector<std::vector<Segment>> gates;
 };
-// An instruction on operands: registers first, then accumulators, then streams (see machine.h).
-struct Step {
+// An instruction on places: registers first, then accumulators, then operands (see machine.h).
+struct RegisterInstruction {
     Op op;
     int result, a, b, c;
     float value;
@@ -53,21 +65,21 @@ struct Step {
 struct Stage {
     int width;
     std::vector<Product> products;
-    std::vector<Stream> streams;
+    std::vector<Operand> operands;
     std::vector<Instruction> code;
     int accumulators = 0;
     int registers = 0;
-    std::vector<Step> steps;                          // what the virtual machine runs
+    std::vector<RegisterInstruction> machine_code;    // what the virtual machine runs
     std::vector<std::pair<int, float>> constants;     // registers that hold a constant throughout
-    std::vector<int> sums;                            // streams that the stage's SUM_UNITS write, in order
-    std::vector<char> reads, writes, per_row;         // by stream; per_row: of width 1
+    std::vector<int> sums;                            // operands that the stage's SUM_UNITS write, in order
+    std::vector<char> reads, writes, per_row;         // by operand; per_row: one number of each row
     std::atomic<Epilogue> compiled{nullptr};
 
     Stage() = default;
     Stage(Stage&& other) noexcept
-        : width(other.width), products(std::move(other.products)), streams(std::move(other.streams)),
+        : width(other.width), products(std::move(other.products)), operands(std::move(other.operands)),
           code(std::move(other.code)), accumulators(other.accumulators), registers(other.registers),
-          steps(std::move(other.steps)), constants(std::move(other.constants)), sums(std::move(other.sums)),
+          machine_code(std::move(other.machine_code)), constants(std::move(other.constants)), sums(std::move(other.sums)),
           reads(std::move(other.reads)), writes(std::move(other.writes)), per_row(std::move(other.per_row)) {
         compiled.store(other.compiled.load());
     }
@@ -86,18 +98,23 @@ struct Program {
     std::vector<int> states, rows, vectors, temporaries, vector_gradients;
     std::vector<Matrix> matrices;
     std::vector<Array> arrays;
-    std::vector<Stage> passes[3];
+    std::vector<Stage> passes[static_cast<int>(Pass::count)];
 
     // Throws std::invalid_argument, naming what is wrong, for anything that could read or write out of bounds.
     Program(const int32_t* words, size_t count);
     Program(Program&&) = default;
 
+    std::vector<Stage>& stages(Pass pass) { return passes[static_cast<int>(pass)]; }
+    const std::vector<Stage>& stages(Pass pass) const { return passes[static_cast<int>(pass)]; }
+
     // Whether units wait for each other between stages or steps: a product of something computed, or a sum over units.
     bool mixes_units(Pass pass) const;
     // Bytes of recurrent weights that a step multiplies with.
     int64_t weight_bytes(Pass pass) const;
+    // Of a step of one row, in operations.
+    int64_t arithmetic(Pass pass) const;
 };
 
-void lower_to_steps(Stage& stage);
+void allocate_registers(Stage& stage);
 
 }  // namespace seqloom

@@ -1,7 +1,6 @@
-// Recurrences on threads: stacks of layers that stream, and the directions of a layer over whole sequences.
-#include <algorithm>
+#include "stack.h"
 
-#include "stream.h"
+#include <algorithm>
 
 namespace seqloom {
 namespace {
@@ -17,7 +16,7 @@ int team_of(int threads, int64_t arithmetic) {
 
 struct Stack::Region {
     Stack& stack;
-    Rows x, out;
+    RowsOverTime x, out;
     int64_t time;
     Barrier* barrier;
     int team;
@@ -48,20 +47,20 @@ void Stack::work(const Region& region, Share share) {
     share.first = parts * share.worker / region.team;
     share.last = parts * (share.worker + 1) / region.team;
     for (int64_t done = 0; done < region.time; done += block_) {
-        Rows below{region.x.at + done * region.x.time, region.x.time, region.x.row};
+        RowsOverTime below{region.x.at + done * region.x.time, region.x.time, region.x.row};
         for (size_t l = 0; l < layers.size(); l++) {
             Passage passage;
-            passage.time = std::min(block_, region.time - done);
-            passage.batch = batch;
+            passage.batch.time = std::min(block_, region.time - done);
+            passage.batch.rows = batch;
             passage.residual = residual_[l];
             passage.x = below;
             passage.out = l + 1 < layers.size()
-                              ? Rows{between_[l % 2].data(), batch * between_stride_, between_stride_}
-                              : Rows{region.out.at + done * region.out.time, region.out.time, region.out.row};
+                              ? RowsOverTime{between_[l % 2].data(), batch * between_stride_, between_stride_}
+                              : RowsOverTime{region.out.at + done * region.out.time, region.out.time, region.out.row};
             passage.leaves.assign(cells[l]->program().rows.size(), below);  // the input itself
             layers[l]->run(passage, share);
             share.wait();
-            if (share.worker == 0) layers[l]->advance(passage.time);
+            if (share.worker == 0) layers[l]->advance(passage.batch.time);
             below = passage.out;
         }
         share.wait();
@@ -79,7 +78,7 @@ void Stack::enter(void* data, int rank, int size) {
     region.stack.work(region, share);
 }
 
-void Stack::run(const Rows& x, const Rows& out, int64_t time) {
+void Stack::run(const RowsOverTime& x, const RowsOverTime& out, int64_t time) {
     const int team = team_of(threads_, arithmetic_ * time);
     if (team == 1) {
         Region region{*this, x, out, time, nullptr, 1};
@@ -124,7 +123,7 @@ void enter_directions(void* data, int rank, int size) {
 void run_directions(const std::vector<Recurrence*>& recurrences, const std::vector<Passage>& passages, int parts,
                     int64_t arithmetic, int threads) {
     const int directions = static_cast<int>(recurrences.size());
-    const int64_t time = passages[0].time;
+    const int64_t time = passages[0].batch.time;
     const int wanted = team_of(threads, arithmetic * time * directions);
     // A step shorter than about two microseconds is not worth a barrier.
     const int team = wanted / directions > 1 && arithmetic >= 100'000 ? std::min(parts, wanted / directions) : 1;

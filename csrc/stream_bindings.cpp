@@ -7,86 +7,67 @@
 #include <cstring>
 
 #include "array_view.h"
-#include "loaded.h"
-#include "stream.h"
+#include "stack.h"
+#include "struct_bindings.h"
+#include "tensors.h"
+
+using namespace nanobind::literals;
 
 namespace seqloom {
 namespace {
 
-using Address = uintptr_t;
-using Strided = std::pair<Address, int64_t>;
+Weights weights_of(const std::string& name) {
+#define SEQLOOM_NAMED_WEIGHTS(known) \
+    if (name == #known) return Weights::known;
+    SEQLOOM_WEIGHTS(SEQLOOM_NAMED_WEIGHTS)
+    throw std::invalid_argument("there is no kind of weights '" + name + "'");
+}
 
-const float* floats(Address address) { return reinterpret_cast<const float*>(address); }
-
-PackedCell* pack(const Loaded& loaded, int64_t features, const std::vector<int64_t>& linear,
-                 const std::vector<std::vector<int64_t>>& matrices, const std::vector<Address>& vectors, int weights,
-                 int parts, bool plain) {
-    if (weights < 0 || weights > 2 || parts < 1 || parts > kMostThreads || features < 1 || linear.size() != 3 ||
-        matrices.size() != loaded.program.matrices.size() || vectors.size() != loaded.program.vectors.size()) {
+PackedCell* pack(const Loaded& loaded, const CellWeights& weights, const std::string& kind, int parts, bool plain) {
+    check_count("matrices", weights.matrices.size(), loaded.program.matrices.size());
+    check_count("vectors", weights.vectors.size(), loaded.program.vectors.size());
+    if (parts < 1 || parts > kMostThreads || weights.features < 1) {
         throw std::invalid_argument("a packed cell is described wrongly");
     }
-    CellWeights cell;
-    cell.program = &loaded.program;
-    cell.features = features;
-    cell.weight = {floats(linear[0]), linear[1]};
-    cell.bias = floats(linear[2]);
-    for (const auto& matrix : matrices) cell.matrices.push_back({floats(matrix.at(0)), matrix.at(1)});
-    for (Address vector : vectors) cell.vectors.push_back(floats(vector));
-    return loaded.kernels->pack(cell, static_cast<Weights>(weights), parts, plain).release();
+    return loaded.kernels->pack(loaded.program, weights, weights_of(kind), parts, plain).release();
 }
 
-// Directions of a layer over packed rows: x with its stride, and for each direction its output with its stride, the
-// addresses of initial and final states, and hoisted values with their strides.
-struct DirectionMemory {
-    std::vector<Address> initial, final;
-    std::vector<int64_t> output, leaves;
-};
-DirectionMemory memory_of(const std::vector<int64_t>& description, const Program& program) {
-    const size_t states = program.states.size();
-    if (description.size() != 2 + 2 * states + 2 * program.rows.size()) {
-        throw std::invalid_argument("a direction is described wrongly");
-    }
-    auto at = description.begin();
-    DirectionMemory memory;
-    memory.output.assign(at, at + 2);
-    memory.initial.assign(at + 2, at + 2 + states);
-    memory.final.assign(at + 2 + states, at + 2 + 2 * states);
-    memory.leaves.assign(at + 2 + 2 * states, description.end());
-    return memory;
+void check(const Program& program, const PackedDirection& direction) {
+    check_count("leaves", direction.leaves.size(), program.rows.size());
+    if (!direction.initial.empty()) check_count("initial", direction.initial.size(), program.states.size());
+    check_count("final", direction.final.size(), program.states.size());
 }
 
-void run_cells(const std::vector<PackedCell*>& cells, Address x, int64_t stride, int64_t time, int64_t batch,
-               Address counts, Address starts, const std::vector<std::vector<int64_t>>& directions, int threads) {
+// A forward cell, and a backward one where the layer has both directions.
+void run_cells(const std::vector<PackedCell*>& cells, const Place& x, const Batch& batch,
+               const std::vector<PackedDirection>& directions, int threads) {
+    check_count("directions", directions.size(), cells.size());
     std::vector<std::unique_ptr<Recurrence>> recurrences;
     std::vector<Recurrence*> running;
     std::vector<Passage> passages;
-    std::vector<DirectionMemory> memories;
+    const int64_t rows = batch.counts ? 1 : batch.rows;  // `starts` counts rows, else each step has all of them
+    const auto over_time = [rows](const Place& place) { return RowsOverTime{place.at, rows * place.stride, place.stride}; };
     for (size_t d = 0; d < cells.size(); d++) {
         const Program& program = cells[d]->program();
-        const DirectionMemory& memory = memories.emplace_back(memory_of(directions.at(d), program));
-        auto& recurrence = recurrences.emplace_back(cells[d]->begin(batch, cells[d]->parts()));
-        for (size_t i = 0; i < program.states.size(); i++) {
-            if (memory.initial[i]) recurrence->write_state(static_cast<int>(i), floats(memory.initial[i]), program.states[i]);
+        const PackedDirection& direction = directions[d];
+        check(program, direction);
+        auto& recurrence = recurrences.emplace_back(cells[d]->begin(batch.rows, cells[d]->parts()));
+        for (size_t i = 0; i < direction.initial.size(); i++) {
+            recurrence->write_state(static_cast<int>(i), direction.initial[i], program.states[i]);
         }
         running.push_back(recurrence.get());
         Passage& passage = passages.emplace_back();
-        passage.time = time;
         passage.batch = batch;
-        passage.counts = reinterpret_cast<const int64_t*>(counts);
-        passage.starts = reinterpret_cast<const int64_t*>(starts);
         passage.turned = d == 1;
-        const int64_t rows = counts ? 1 : batch;  // `starts` counts rows, else each step has all of them
-        passage.x = {floats(x), rows * stride, stride};
-        passage.out = {floats(memory.output[0]), rows * memory.output[1], memory.output[1]};
-        for (size_t i = 0; i < memory.leaves.size(); i += 2) {
-            passage.leaves.push_back({floats(memory.leaves[i]), rows * memory.leaves[i + 1], memory.leaves[i + 1]});
-        }
+        passage.x = over_time(x);
+        passage.out = over_time(direction.output);
+        for (const Place& leaf : direction.leaves) passage.leaves.push_back(over_time(leaf));
     }
     nb::gil_scoped_release unlocked;
-    run_directions(running, passages, cells[0]->parts(), cells[0]->arithmetic() * batch, threads);
+    run_directions(running, passages, cells[0]->parts(), cells[0]->arithmetic() * batch.rows, threads);
     for (size_t d = 0; d < cells.size(); d++) {
-        for (size_t i = 0; i < memories[d].final.size(); i++) {
-            running[d]->read_final(static_cast<int>(i), passages[d], reinterpret_cast<float*>(memories[d].final[i]));
+        for (size_t i = 0; i < directions[d].final.size(); i++) {
+            running[d]->read_final(static_cast<int>(i), passages[d], directions[d].final[i]);
         }
     }
 }
@@ -109,7 +90,7 @@ class NativeStream {
         const Use use(*this);
         const View input(x.ptr(), tensor_type_, tensor_float_.ptr(), "x", false);
         input.expect(stack_.batch, stack_.features);
-        const Rows rows = read(input);
+        const RowsOverTime rows = read(input);
         if (!out.is_none()) {
             const View output(out.ptr(), tensor_type_, tensor_float_.ptr(), "out", true);
             output.expect(stack_.batch, stack_.units);
@@ -128,20 +109,23 @@ class NativeStream {
         return nb::steal(result);
     }
 
-    // Steps over memory that the caller has checked: strides in floats.
-    void push(Address x, int64_t x_time, int64_t x_row, Address out, int64_t out_time, int64_t out_row, int64_t time) {
+    // Steps over arrays that the caller has checked.
+    void push(nb::handle x, nb::handle out, int64_t time) {
         const Use use(*this);
+        const RowsOverTime from = rows_over_time(x), to = rows_over_time(out);
         nb::gil_scoped_release unlocked;
-        stack_.run({floats(x), x_time, x_row}, {floats(out), out_time, out_row}, time);
+        stack_.run(from, to, time);
     }
 
-    void read_state(int layer, int index, Address to, int64_t stride) const {
+    void read_state(int layer, int index, nb::handle tensor) const {
         check(layer, index);
-        stack_.layers[layer]->read_state(index, reinterpret_cast<float*>(to), stride);
+        const Place to = place_of(tensor);
+        stack_.layers[layer]->read_state(index, to.at, to.stride);
     }
-    void write_state(int layer, int index, Address from, int64_t stride) {
+    void write_state(int layer, int index, nb::handle tensor) {
         check(layer, index);
-        stack_.layers[layer]->write_state(index, floats(from), stride);
+        const Place from = place_of(tensor);
+        stack_.layers[layer]->write_state(index, from.at, from.stride);
     }
 
    private:
@@ -172,7 +156,7 @@ class NativeStream {
         return found;
     }
 
-    Rows read(const View& view) {
+    RowsOverTime read(const View& view) {
         if (view.contiguous() && view.strides[0] % 4 == 0) {
             return {reinterpret_cast<const float*>(view.at), 0, view.strides[0] / 4};
         }
@@ -195,17 +179,17 @@ class NativeStream {
 
 void bind_streams(nb::module_& module) {
     nb::class_<PackedCell>(module, "PackedCell")
-        .def(nb::new_(&pack), nb::arg("program"), nb::arg("features"), nb::arg("linear"), nb::arg("matrices"),
-             nb::arg("vectors"), nb::arg("weights"), nb::arg("parts"), nb::arg("plain"),
+        .def(nb::new_(&pack), "program"_a, "weights"_a, "kind"_a, "parts"_a, "plain"_a,
              nb::keep_alive<0, 2>())  // argument 1 is the class
         .def_prop_ro("bytes", &PackedCell::bytes);
-    module.def("run_cells", &run_cells);
+    module.def("run_cells", &run_cells, "cells"_a, "x"_a, "batch"_a, "directions"_a, "threads"_a);
     nb::class_<NativeStream>(module, "Stream")
-        .def(nb::init<const std::vector<nb::object>&, int64_t, bool, int, nb::object, nb::object>())
-        .def("step", &NativeStream::step, nb::arg("x"), nb::arg("out") = nb::none())
-        .def("push", &NativeStream::push)
-        .def("read_state", &NativeStream::read_state)
-        .def("write_state", &NativeStream::write_state);
+        .def(nb::init<const std::vector<nb::object>&, int64_t, bool, int, nb::object, nb::object>(), "cells"_a, "batch"_a,
+             "residual"_a, "threads"_a, "array"_a, "tensor"_a)
+        .def("step", &NativeStream::step, "x"_a, "out"_a = nb::none())
+        .def("push", &NativeStream::push, "x"_a, "out"_a, "time"_a)
+        .def("read_state", &NativeStream::read_state, "layer"_a, "index"_a, "tensor"_a)
+        .def("write_state", &NativeStream::write_state, "layer"_a, "index"_a, "tensor"_a);
 }
 
 }  // namespace seqloom

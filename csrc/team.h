@@ -31,6 +31,18 @@ class Barrier {
     std::atomic<int> yields_{0}, waits_{0};
 };
 
+// Where a thread of a team stands.
+struct Share {
+    int worker = 0;
+    int first = 0, last = 1;  // parts of the units
+    Barrier* barrier = nullptr;
+    int rank = 0, epoch = 0;
+
+    void wait() {
+        if (barrier) barrier->wait(rank, epoch);
+    }
+};
+
 constexpr int kMostThreads = 64;
 
 }  // namespace seqloom

@@ -36,7 +36,7 @@ constexpr int LANES = 4;
 
 using vec [[gnu::vector_size(4 * LANES)]] = float;
 using ivec [[gnu::vector_size(4 * LANES)]] = int32_t;  // as a mask: all bits of a lane set where it is true
-using uvec [[gnu::vector_size(4 * LANES)]] = uint32_t;
+using uvec [[gnu::vector_size(4 * LANES)]] = uint32_t;  // wraps around
 
 SEQLOOM_INLINE vec load(const float* from) {  // needs no alignment
     vec v;

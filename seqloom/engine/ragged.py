@@ -186,7 +186,3 @@ class PackedRows:
     def unsort(self, rows: Tensor) -> Tensor:
         """The inverse of :meth:`sort`."""
         return rows if self._order is None else rows.index_select(0, self.inverse)
-
-    def addresses(self) -> tuple[int, int]:
-        """Of counts and starts, for the machine; zeros where every row has every step."""
-        return (0, 0) if self.counts is None else (self.counts.data_ptr(), self.starts.data_ptr())

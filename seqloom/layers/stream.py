@@ -132,8 +132,7 @@ class Stream:
         fields = self._zeros()
         for index, field in enumerate(fields):
             for layer in range(field.shape[1]):
-                address = field[:, layer].data_ptr()
-                self._native.read_state(layer, index, address, field.stride(0))
+                self._native.read_state(layer, index, field[:, layer])
         return fields
 
     @state.setter
@@ -148,7 +147,7 @@ class Stream:
             return
         for index, field in enumerate(fields):
             for layer in range(field.shape[1]):
-                self._native.write_state(layer, index, field[:, layer].data_ptr(), field.stride(0))
+                self._native.write_state(layer, index, field[:, layer])
 
     def reset(self) -> None:
         """Begin again from zeros."""
@@ -211,9 +210,7 @@ class Stream:
     def _push(self, rows: Any, results: Any, time: int) -> None:
         if rows.strides[2] != 4 or rows.strides[0] % 4 or rows.strides[1] % 4:
             rows = np.ascontiguousarray(rows)
-        x, out = rows.__array_interface__["data"][0], results.__array_interface__["data"][0]
-        places = [rows.strides[1] // 4, rows.strides[0] // 4], [results.strides[1] // 4, results.strides[0] // 4]
-        self._native.push(x, *places[0], out, *places[1], time)
+        self._native.push(x=rows, out=results, time=time)
 
     def _step_in_python(self, x: Any, out: Any) -> Any:
         values = _array(x, "x", self._type)

@@ -89,7 +89,8 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _compare(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    different = [key for key in sorted({*before, *now}) if before.get(key) != now.get(key)]
+    # A key that the run did not know is one of a later release, whose default is what the run did.
+    different = [key for key in sorted(before) if before[key] != now.get(key)]
     if different:
-        changes = ", ".join(f"{key} (was {before.get(key)!r}, now {now.get(key)!r})" for key in different)
+        changes = ", ".join(f"{key} (was {before[key]!r}, now {now.get(key)!r})" for key in different)
         raise ConfigError(f"{path}: the run was started with other settings: {changes}; resume it with the same ones")

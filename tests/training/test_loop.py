@@ -212,6 +212,15 @@ def test_a_resumption_with_other_settings_names_them(harness: ModuleType, tmp_pa
     assert "checkpoint_seconds" not in str(error.value)
 
 
+def test_a_run_of_an_earlier_release_resumes_under_settings_that_it_did_not_know(harness, tmp_path) -> None:
+    run, quiet = tmp_path / "run", harness.quiet_console()
+    train(harness.ToyTask(), harness.CONFIG, run, identity={"model": {"size": 6}}, console=quiet)
+    known = {"model": {"size": 6, "merge": "concat"}}
+    train(harness.ToyTask(), harness.CONFIG, run, resume=True, identity=known, console=quiet)
+    with pytest.raises(ConfigError, match=r"model.size \(was 6, now None\)"):
+        train(harness.ToyTask(), harness.CONFIG, run, resume=True, identity={"model": {}}, console=quiet)
+
+
 def test_a_truncated_checkpoint_is_refused_in_one_sentence(harness: ModuleType, whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(whole, run)

@@ -5,9 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 from seqloom.app.command import parse
-from seqloom.app.report.contents import read_run
-from seqloom.app.report.page import page
-from seqloom.data.files import write_atomic
 
 __all__ = ["SUMMARY", "run", "write_report"]
 
@@ -40,6 +37,10 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     Raises:
         ModelError: the directory is no run, or one of its files is damaged.
     """
+    from seqloom.app.report.contents import read_run
+    from seqloom.app.report.page import page
+    from seqloom.data.files import write_atomic
+
     target = out or run / "report.html"
     # A text of a run may hold half a surrogate pair, which no file can.
     write_atomic(target, page(read_run(run)).encode("utf-8", errors="replace"))

@@ -87,9 +87,9 @@ class _Function:
             yield "const int64_t row_stride = tile->row_stride;"
         for a in self._accumulators:
             yield f"const float* const accumulator{a} = tile->accumulators + {a} * tile->gate_stride;"
-        for s in self._streams:
+        for s in self._memory_operands:
             stride = "" if s in self._totals else f" const int64_t stride{s} = tile->strides[{s}];"
-            yield f"float* const stream{s} = tile->streams[{s}];{stride}"
+            yield f"float* const operand{s} = tile->operands[{s}];{stride}"
         if self._sums:
             yield "float* const sums = tile->sums;"
             yield "const int64_t sum_stride = tile->sum_stride;"
@@ -97,9 +97,9 @@ class _Function:
     def _places_in_row(self) -> Iterator[str]:
         for a in self._accumulators:
             yield f"const float* const gate{a} = accumulator{a} + r * row_stride;"
-        for s in self._streams:
+        for s in self._memory_operands:
             if s not in self._totals:
-                yield f"float* const row{s} = stream{s} + r * stride{s};"
+                yield f"float* const row{s} = operand{s} + r * stride{s};"
         for k in range(len(self._sums)):
             yield f"vec total{k}{{}};"
 
@@ -118,7 +118,7 @@ class _Function:
             case Op.STORE:
                 return f"store(row{place} + u, {value});"
             case Op.ADD_ROWS:
-                return f"store(stream{place} + u, load(stream{place} + u) + {value});"
+                return f"store(operand{place} + u, load(operand{place} + u) + {value});"
             case _:
                 return f"total{self._sums.index(number)} += first_lanes({value}, units - u);"
 
@@ -149,7 +149,7 @@ class _Function:
 
     @cached_property
     def _fused(self) -> dict[int, int]:
-        """Sums that take in a product which nothing else uses: the rule of ``lower_to_steps`` in csrc/program.cpp."""
+        """Sums that take in a product which nothing else uses: the rule of ``allocate_registers`` in csrc/program.cpp."""
         uses = [0] * len(self.code)
         for instruction in self.code:
             for operand in _operands(instruction):
@@ -200,7 +200,7 @@ class _Function:
         return {instruction.a for instruction in self.code if instruction.op == Op.ADD_ROWS}
 
     @cached_property
-    def _streams(self) -> list[int]:
+    def _memory_operands(self) -> list[int]:
         used = {self.code[number].a for number in self._live if self.code[number].op in (Op.LOAD, Op.LOAD_ROW)}
         return sorted(used | {k.a for k in self.code if k.op in (Op.STORE, Op.ADD_ROWS)})
 

@@ -25,6 +25,7 @@ __all__ = [
     "LinearBlock",
     "Op",
     "Operand",
+    "Pass",
     "Product",
     "RowLeaf",
     "Segment",
@@ -75,7 +76,7 @@ class Op(IntEnum):
 
 
 class Kind(IntEnum):
-    """Where a operand lies; (index, offset) says which array and from which column its units are."""
+    """Where an operand lies; (index, offset) says which array and from which column its units are."""
 
     LINEAR = 0  # the input product of all steps, (N, linear width); offset in columns
     ROWS = 1  # another hoisted value, index; (N, size)
@@ -91,6 +92,14 @@ class Kind(IntEnum):
     LATER_GRADIENT = 9  # backward, as a product's source only: the gradient array one time step later; none: zero
     TEMPORARY = 10  # backward: temporary index, written in a stage and read in a later one of the same step
     VECTOR_GRADIENT = 11  # backward: accumulator index over rows and steps
+
+
+class Pass(IntEnum):
+    """Which of a program's lists of stages is run."""
+
+    FORWARD = 0  # for training
+    INFERENCE = 1
+    BACKWARD = 2
 
 
 @dataclass(frozen=True)

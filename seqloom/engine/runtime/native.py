@@ -10,10 +10,11 @@ from typing import Any, Literal, TypeAlias
 import torch  # noqa: F401  # its OpenMP runtime must be in the process before the kernels look for it
 
 from seqloom.engine.codegen.compiler import code_key, compile_stages
-from seqloom.engine.lowering.form import KernelProgram, Stage
+from seqloom.engine.lowering.form import KernelProgram, Pass, Stage
+from seqloom.engine.ragged import PackedRows
 from seqloom.errors import ConfigError
 
-__all__ = ["INSTRUCTION_SET", "Path", "available", "instruction_set", "load", "paths", "stages_of"]
+__all__ = ["INSTRUCTION_SET", "Path", "available", "batch", "instruction_set", "kernels", "load", "paths", "stages_of"]
 
 Path: TypeAlias = Literal["built in", "compiled here", "interpreted"]
 """What runs the elementwise code of a stage: compiled with the kernels, on this machine, or not at all."""
@@ -23,7 +24,8 @@ INSTRUCTION_SET = "SEQLOOM_INSTRUCTION_SET"
 
 
 @cache
-def _module() -> Any:
+def kernels() -> Any:
+    """The module of the compiled kernels, or none where they were not built; then it warns once."""
     try:
         from seqloom.engine.runtime import _kernels  # type: ignore[attr-defined]
     except ImportError as error:
@@ -39,8 +41,8 @@ def _module() -> Any:
 
 
 def available() -> bool:
-    """Whether the kernels were built and loaded; warns once where they were not."""
-    return _module() is not None
+    """Whether the kernels were built and loaded."""
+    return kernels() is not None
 
 
 @cache
@@ -50,7 +52,7 @@ def instruction_set() -> str:
     Raises:
         ConfigError: the environment names one that this machine or build does not have.
     """
-    names: list[str] = _module().instruction_sets()
+    names: list[str] = kernels().instruction_sets()
     wanted = os.environ.get(INSTRUCTION_SET)
     if wanted and wanted not in names:
         raise ConfigError(f"{INSTRUCTION_SET}: '{wanted}' cannot run here; this machine has {', '.join(names)}")
@@ -59,25 +61,25 @@ def instruction_set() -> str:
 
 @cache
 def _built_in(isa: str) -> dict[int, int]:
-    return dict(_module().built_in(isa))
+    return dict(kernels().built_in(isa))
 
 
-def stages_of(program: KernelProgram) -> tuple[tuple[Stage, ...], ...]:
-    """The stages by pass, in the machine's order: forward, inference, backward."""
-    return program.forward, program.inference, program.backward
+def stages_of(program: KernelProgram) -> dict[Pass, tuple[Stage, ...]]:
+    """The stages by pass."""
+    return {Pass.FORWARD: program.forward, Pass.INFERENCE: program.inference, Pass.BACKWARD: program.backward}
 
 
 def paths(program: KernelProgram, loaded: Any) -> tuple[tuple[Path, ...], ...]:
-    """What runs the elementwise code of each stage now, by pass as in :func:`stages_of`."""
+    """What runs the elementwise code of each stage now, by pass: forward, inference, backward."""
 
-    def path(number: int, position: int, stage: Stage) -> Path:
-        if not loaded.compiled(number, position):
+    def path(which: Pass, position: int, stage: Stage) -> Path:
+        if not loaded.compiled(which=which.value, stage=position):
             return "interpreted"
         return "built in" if code_key(stage) in _built_in(instruction_set()) else "compiled here"
 
     return tuple(
-        tuple(path(number, position, stage) for position, stage in enumerate(stages))
-        for number, stages in enumerate(stages_of(program))
+        tuple(path(which, position, stage) for position, stage in enumerate(stages))
+        for which, stages in stages_of(program).items()
     )
 
 
@@ -88,23 +90,30 @@ def load(program: KernelProgram, isa: str | None = None) -> Any:
         ValueError: the program would read or write out of bounds.
     """
     isa = isa or instruction_set()
-    loaded = _module().Program(program.words(), isa)
-    places: dict[int, list[tuple[int, int]]] = {}
+    loaded = kernels().Program(program.words(), isa)
+    users: dict[int, list[dict[str, int]]] = {}
     missing: dict[int, Stage] = {}
-    for number, stages in enumerate(stages_of(program)):
+    for which, stages in stages_of(program).items():
         for position, stage in enumerate(stages):
-            key = code_key(stage)
+            key, user = code_key(stage), {"which": which.value, "stage": position}
             if key in _built_in(isa):
-                loaded.set_compiled(number, position, _built_in(isa)[key])
+                loaded.set_compiled(**user, address=_built_in(isa)[key])
             else:
-                places.setdefault(key, []).append((number, position))
+                users.setdefault(key, []).append(user)
                 missing[key] = stage
 
     def attach(addresses: dict[int, int]) -> None:
         for key, address in addresses.items():
-            for number, position in places.get(key, ()):
-                loaded.set_compiled(number, position, address)
+            for user in users.get(key, ()):
+                loaded.set_compiled(**user, address=address)
 
     if missing:
         compile_stages(list(missing.values()), isa, attach)
     return loaded
+
+
+def batch(rows: PackedRows) -> Any:
+    """The rows of a packed batch as the kernels know them."""
+    if rows.counts is None:
+        return kernels().Batch(time=rows.time, rows=rows.batch)
+    return kernels().Batch(time=rows.time, rows=rows.batch, counts=rows.counts, starts=rows.starts)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
@@ -19,6 +18,7 @@ from seqloom.engine.contract import NO_NOISE, SequenceCell
 from seqloom.engine.lowering.form import KernelProgram
 from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import cpu, native
+from seqloom.engine.runtime.loaded import share
 from seqloom.engine.runtime.torch_library import loaded_program
 from seqloom.errors import ConfigError
 
@@ -41,16 +41,9 @@ scale for each unit, multiplied exactly with 16-bit integers times a scale for e
 _NAMES = get_args(Weights)
 
 
-@cache
-def _kernels() -> Any:
-    from seqloom.engine.runtime import _kernels  # type: ignore[attr-defined]
-
-    return _kernels
-
-
 def instruction_sets() -> list[str]:
     """The instruction sets that this machine and build have, the best first."""
-    names: list[str] = _kernels().instruction_sets()
+    names: list[str] = native.kernels().instruction_sets()
     return names
 
 
@@ -123,17 +116,15 @@ def pack(
     matrices = [matrix.contiguous() for matrix in inputs.matrices]
     vectors = [vector.contiguous() for vector in inputs.vectors]
     loaded = loaded_program(prepared.text).machine if instruction_set is None else native.load(program, instruction_set)
-    linear = [weight.data_ptr(), cell.input_size, 0 if bias is None else bias.data_ptr()]
-    machine = _kernels().PackedCell(
-        loaded,
-        cell.input_size,
-        linear,
-        [[matrix.data_ptr(), matrix.stride(0)] for matrix in matrices],
-        [vector.data_ptr() for vector in vectors],
-        _NAMES.index(weights),
-        parts,
-        plain,
+    kernels = native.kernels()
+    described = kernels.CellWeights(
+        features=cell.input_size,
+        weight=weight,
+        bias=bias,
+        matrices=matrices,
+        vectors=vectors,
     )
+    machine = kernels.PackedCell(program=loaded, weights=described, kind=weights, parts=parts, plain=plain)
     return PackedCell(program, machine)
 
 
@@ -147,8 +138,14 @@ def native_stream(cells: Sequence[PackedCell], batch: int, *, residual: bool, th
         threads: at most so many share a step, where that pays.
         output: NumPy array (B, H) of float32, in which each step's result is built.
     """
-    machines = [cell.machine for cell in cells]
-    return _kernels().Stream(machines, batch, residual, threads, output, torch.from_numpy(output))
+    return native.kernels().Stream(
+        cells=[cell.machine for cell in cells],
+        batch=batch,
+        residual=residual,
+        threads=threads,
+        array=output,
+        tensor=torch.from_numpy(output),
+    )
 
 
 def run(
@@ -171,19 +168,21 @@ def run(
     x, leaves = x.contiguous(), [leaf.contiguous() for leaf in leaves]
     initial = [state.contiguous() for state in initial]
     states, hoisted = len(program.states), len(program.rows)
-    descriptions = []
-    for direction in range(len(cells)):
-        own = slice(direction * states, (direction + 1) * states)
-        numbers = [output.data_ptr() + 4 * direction * width, output.shape[1]]
-        numbers += [state.data_ptr() for state in initial[own]] if initial else [0] * states
-        numbers += [state.data_ptr() for state in finals[own]]
-        for leaf in leaves[direction * hoisted : (direction + 1) * hoisted]:
-            numbers += [leaf.data_ptr(), leaf.shape[1]]
-        descriptions.append(numbers)
-    counts, starts = rows.addresses()
-    machines = [cell.machine for cell in cells]
-    threads = torch.get_num_threads()
-    _kernels().run_cells(
-        machines, x.data_ptr(), x.shape[1], rows.time, rows.batch, counts, starts, descriptions, threads
+    kernels = native.kernels()
+    described = [
+        kernels.PackedDirection(
+            output=kernels.Place(output, column=direction * width),
+            leaves=share(leaves, hoisted, direction),
+            initial=share(initial, states, direction),
+            final=share(finals, states, direction),
+        )
+        for direction in range(len(cells))
+    ]
+    kernels.run_cells(
+        cells=[cell.machine for cell in cells],
+        x=kernels.Place(x),
+        batch=native.batch(rows),
+        directions=described,
+        threads=torch.get_num_threads(),
     )
     return [output, *finals]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from seqloom.engine.lowering.form import KernelProgram
+from seqloom.engine.lowering.form import KernelProgram, Pass
 from seqloom.engine.ragged import PackedRows
+from seqloom.engine.runtime import native
 from seqloom.engine.runtime.gradients import Collection, InputGradients
 from seqloom.engine.runtime.loaded import Inputs, LoadedProgram, share
+from seqloom.engine.runtime.native import kernels
 
 __all__ = ["InputGradients", "Inputs", "LoadedProgram", "run_backward", "run_forward"]
-
-_FORWARD, _INFERENCE, _BACKWARD = range(3)
 
 
 def _flat(tensor: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ class _Memory:
     def __init__(
         self, loaded: LoadedProgram, rows: PackedRows, inputs: Inputs, linear: Tensor, *, inside: bool = False
     ) -> None:
-        self.loaded, self.rows, self.linear, self.inside = loaded, rows, linear, inside
+        self.loaded, self.linear, self.inside = loaded, linear, inside
         program = loaded.program
         self.x, self.weight, self.bias = _rows_flat(inputs.x), _rows_flat(inputs.weight), inputs.bias
         self.features = inputs.x.shape[1] if inside else 0
@@ -74,39 +75,34 @@ class _Memory:
         if not self.initial:
             self.zeros = linear.new_zeros(rows.batch * max(program.states))
 
-    def common(self, direction: int) -> list[int]:
-        """The part of a direction's description that precedes its states."""
-        program = self.loaded.program
-        offset = direction * program.linear_width * 4
-        numbers = [direction, self.linear.data_ptr() + offset, self.linear.shape[-1]]
+    def direction(self, number: int, **other: Any) -> Any:
+        """One direction; its states, its arrays and what only the backward pass has are given."""
+        program, place = self.loaded.program, kernels().Place
+        first = number * program.linear_width
         if self.inside:
-            first = direction * program.linear_width
-            numbers += [self.x.data_ptr(), self.x.stride(0) if len(self.x) else 0]
-            numbers += [self.weight.data_ptr() + first * self.weight.stride(0) * 4, self.weight.stride(0)]
-            numbers.append(0 if self.bias is None else self.bias.data_ptr() + first * 4)
-        else:
-            numbers += [0] * 5
-        for tensor in share(self.leaves, len(program.rows), direction):
-            numbers += [tensor.data_ptr(), tensor.stride(0) if len(tensor) else 0]
-        numbers += [tensor.data_ptr() for tensor in share(self.vectors, len(program.vectors), direction)]
-        for tensor in share(self.matrices, len(program.matrices), direction):
-            numbers += [tensor.data_ptr(), tensor.stride(0)]
-        return numbers
+            other["x"] = place(self.x)
+            other["weight"] = place(self.weight, row=first)
+            if self.bias is not None:
+                other["bias"] = place(self.bias, column=first)
+        return kernels().Direction(
+            turned=number == 1,
+            linear=place(self.linear, column=first),
+            rows=share(self.leaves, len(program.rows), number),
+            vectors=share(self.vectors, len(program.vectors), number),
+            matrices=share(self.matrices, len(program.matrices), number),
+            **other,
+        )
 
-    def initial_address(self, position: int) -> int:
-        return self.initial[position].data_ptr() if self.initial else self.zeros.data_ptr()
-
-    def state(self, position: int, output: Tensor, histories: Sequence[Tensor], final: int) -> list[int]:
+    def state(self, position: int, output: Tensor, histories: Sequence[Tensor], final: Tensor | None = None) -> Any:
         """Where one state of one direction lies: in the output, in a history, or in two copies of one step."""
         count = len(self.loaded.program.states)
         direction, state = divmod(position, count)
         if state == 0:
-            width = self.loaded.program.states[0]
-            place = [output.data_ptr() + direction * width * 4, output.shape[-1], 1]
+            memory, column = output, direction * self.loaded.program.states[0]
         else:
-            memory = histories[direction * (count - 1) + state - 1]
-            place = [memory.data_ptr(), memory.shape[-1], int(memory.dim() == 2)]
-        return [*place, self.initial_address(position), final]
+            memory, column = histories[direction * (count - 1) + state - 1], 0
+        initial = self.initial[position] if self.initial else self.zeros
+        return kernels().StateMemory(memory, column=column, history=memory.dim() == 2, initial=initial, final=final)
 
 
 def run_forward(
@@ -135,35 +131,31 @@ def run_forward(
     kept = loaded.kept if save else []
     arrays = [x.new_empty(rows.total, program.arrays[i].width) for _ in range(directions) for i in kept]
     memory = _Memory(loaded, rows, inputs, linear, inside=inside)
-    descriptions = []
-    for direction in range(directions):
-        numbers = memory.common(direction)
-        for position in loaded.states_of(direction):
-            numbers += memory.state(position, output, histories, finals[position].data_ptr())
-        descriptions.append(numbers + _arrays(program, kept, share(arrays, len(kept), direction)))
-    _call(loaded, _FORWARD if save else _INFERENCE, rows, memory.features, descriptions, threads)
+    described = [
+        memory.direction(
+            direction,
+            states=[memory.state(at, output, histories, finals[at]) for at in loaded.states_of(direction)],
+            arrays=_arrays(program, kept, share(arrays, len(kept), direction)),
+        )
+        for direction in range(directions)
+    ]
+    which = Pass.FORWARD if save else Pass.INFERENCE
+    _run(loaded, rows, which=which, features=memory.features, directions=described, threads=threads)
     return [output, *finals, *([linear, *histories, *arrays] if save else [])]
 
 
-def _arrays(program: KernelProgram, kept: Sequence[int], tensors: Sequence[Tensor]) -> list[int]:
-    addresses = [0] * len(program.arrays)
+def _arrays(program: KernelProgram, kept: Sequence[int], tensors: Sequence[Tensor]) -> list[Tensor | None]:
+    """The memory of each array, or none where it has none of its own."""
+    arrays: list[Tensor | None] = [None] * len(program.arrays)
     for position, tensor in zip(kept, tensors, strict=True):
-        addresses[position] = tensor.data_ptr()
-    return addresses
+        arrays[position] = tensor
+    return arrays
 
 
-def _call(
-    loaded: LoadedProgram,
-    which: int,
-    rows: PackedRows,
-    features: int,
-    descriptions: list[list[int]],
-    threads: int | None,
-) -> None:
+def _run(loaded: LoadedProgram, rows: PackedRows, *, which: Pass, threads: int | None, **described: Any) -> None:
     if rows.time and rows.batch:
-        counts, starts = rows.addresses()
-        number = torch.get_num_threads() if threads is None else threads
-        loaded.machine.run(which, rows.time, rows.batch, features, counts, starts, descriptions, number, 0, 0)
+        threads = torch.get_num_threads() if threads is None else threads
+        loaded.machine.run(which=which.value, batch=native.batch(rows), threads=threads, **described)
 
 
 def run_backward(
@@ -201,18 +193,19 @@ def run_backward(
     gradient = x.new_empty(rows.total, directions * program.gradient)
     sums = [x.new_zeros(part.width) for _ in range(directions) for part in program.vector_gradients]
     memory = _Memory(loaded, rows, inputs, linear)
-    descriptions = []
-    for direction in range(directions):
-        numbers = memory.common(direction)
-        for position in loaded.states_of(direction):
-            numbers += memory.state(position, output, histories, 0)
-        numbers += _arrays(program, kept, share(arrays, len(kept), direction))
-        numbers += [d_output.data_ptr() + direction * program.states[0] * 4, d_output.stride(0) if len(d_output) else 0]
-        numbers += [gradient.data_ptr() + direction * program.gradient * 4, gradient.shape[-1]]
-        numbers += [carries[position].data_ptr() for position in loaded.states_of(direction)]
-        numbers += [total.data_ptr() for total in share(sums, len(program.vector_gradients), direction)]
-        descriptions.append(numbers)
-    _call(loaded, _BACKWARD, rows, 0, descriptions, threads)
+    described = [
+        memory.direction(
+            direction,
+            states=[memory.state(at, output, histories) for at in loaded.states_of(direction)],
+            arrays=_arrays(program, kept, share(arrays, len(kept), direction)),
+            output_gradient=kernels().Place(d_output, column=direction * program.states[0]),
+            gradient=kernels().Place(gradient, column=direction * program.gradient),
+            carries=share(carries, len(program.states), direction),
+            vector_gradients=share(sums, len(program.vector_gradients), direction),
+        )
+        for direction in range(directions)
+    ]
+    _run(loaded, rows, which=Pass.BACKWARD, features=0, directions=described, threads=threads)
     collect = Collection(loaded, rows, inputs, output, linear, histories, arrays, gradient, directions)
     return InputGradients(
         *collect.linear(wants_x), collect.rows(), collect.vectors(sums), collect.matrices(), collect.initial(carries)

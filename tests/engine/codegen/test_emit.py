@@ -24,9 +24,9 @@ CAPABLE = {"portable": ("DEFAULT", "AVX2", "AVX512"), "avx2": ("AVX2", "AVX512")
 
 
 def stage(*code: Instruction) -> Stage:
-    """The code alone; where its streams lie is no matter here."""
-    streams = {i.a for i in code if i.op in (Op.LOAD, Op.LOAD_ROW, Op.STORE, Op.ADD_ROWS, Op.SUM_UNITS)}
-    return Stage(8, (), (Operand(Kind.STATE),) * (max(streams) + 1), code)
+    """The code alone; where its operands lie is no matter here."""
+    operands = {i.a for i in code if i.op in (Op.LOAD, Op.LOAD_ROW, Op.STORE, Op.ADD_ROWS, Op.SUM_UNITS)}
+    return Stage(8, (), (Operand(Kind.STATE),) * (max(operands) + 1), code)
 
 
 def every_operation() -> Stage:
@@ -61,7 +61,7 @@ def sums_of_rows_and_units() -> Stage:
 
 
 def writing_where_it_has_read() -> Stage:
-    """A stream that is read, overwritten and read again; a number that nothing uses."""
+    """An operand that is read, overwritten and read again; a number that nothing uses."""
     return stage(
         Instruction(Op.LOAD, 0),
         Instruction(Op.LOAD, 1),
@@ -99,23 +99,23 @@ class Tile(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("rows", "units")),
         ("accumulators", ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in ("gate_stride", "row_stride")),
-        *((name, ctypes.c_void_p) for name in ("streams", "strides", "sums")),
+        *((name, ctypes.c_void_p) for name in ("operands", "strides", "sums")),
         ("sum_stride", ctypes.c_int64),
     )
 
 
 @dataclass
 class Data:
-    """A tile's memory: streams and accumulators (rows, room) each, where room exceeds the units; sums (sums, rows)."""
+    """A tile's memory: operands and accumulators (rows, room) each, where room exceeds the units; sums (sums, rows)."""
 
     units: int
-    streams: list[Tensor]
+    operands: list[Tensor]
     accumulators: Tensor
     sums: Tensor
 
     def double(self) -> Data:
-        streams = [stream.double() for stream in self.streams]
-        return Data(self.units, streams, self.accumulators.double(), self.sums.double())
+        operands = [operand.double() for operand in self.operands]
+        return Data(self.units, operands, self.accumulators.double(), self.sums.double())
 
 
 MEANING: dict[Op, Callable[..., Tensor]] = {
@@ -137,17 +137,17 @@ def expected(code: Stage, data: Data) -> Data:
     for i in code.code:
         match i.op:
             case Op.LOAD:
-                value = data.streams[i.a][:, :units].clone()
+                value = data.operands[i.a][:, :units].clone()
             case Op.LOAD_ROW:
-                value = data.streams[i.a][:, :1].expand(-1, units).clone()
+                value = data.operands[i.a][:, :1].expand(-1, units).clone()
             case Op.ACCUMULATOR:
                 value = data.accumulators[i.a][:, :units]
             case Op.CONSTANT:
-                value = torch.tensor(i.value).double().expand(len(data.streams[0]), units)
+                value = torch.tensor(i.value).double().expand(len(data.operands[0]), units)
             case Op.STORE:
-                value = data.streams[i.a][:, :units].copy_(values[i.b])
+                value = data.operands[i.a][:, :units].copy_(values[i.b])
             case Op.ADD_ROWS:
-                value = data.streams[i.a][:1, :units].add_(values[i.b].sum(0))
+                value = data.operands[i.a][:1, :units].add_(values[i.b].sum(0))
             case Op.SUM_UNITS:
                 value = next(sums).add_(values[i.b].sum(1))
             case _:
@@ -168,31 +168,31 @@ def random_data(code: Stage, rows: int, units: int, lanes: int) -> Data:
         return values
 
     shared = {i.a for i in code.code if i.op == Op.ADD_ROWS}
-    streams = []
+    operands = []
     for place in range(len(code.operands)):
-        # Every fourth stream is the same in all rows, unless rows would overwrite each other's values.
+        # Every fourth operand is the same in all rows, unless rows would overwrite each other's values.
         written = any(i.op == Op.STORE and i.a == place for i in code.code)
         one = place in shared or (place % 4 == 1 and not written)
-        streams.append(numbers(1, room).expand(rows, room) if one else numbers(rows, room + 3))
+        operands.append(numbers(1, room).expand(rows, room) if one else numbers(rows, room + 3))
     count = sum(i.op == Op.SUM_UNITS for i in code.code)
     accumulators = 1 + max((i.a for i in code.code if i.op == Op.ACCUMULATOR), default=0)
-    return Data(units, streams, numbers(accumulators, rows, room + 8), torch.randn(count, rows, generator=generator))
+    return Data(units, operands, numbers(accumulators, rows, room + 8), torch.randn(count, rows, generator=generator))
 
 
 def run(address: int, data: Data) -> None:
-    pointers = (ctypes.c_void_p * len(data.streams))(*(stream.data_ptr() for stream in data.streams))
-    strides = (ctypes.c_int64 * len(data.streams))(*(stream.stride(0) for stream in data.streams))
-    rows = len(data.streams[0])
+    pointers = (ctypes.c_void_p * len(data.operands))(*(operand.data_ptr() for operand in data.operands))
+    strides = (ctypes.c_int64 * len(data.operands))(*(operand.stride(0) for operand in data.operands))
+    rows = len(data.operands[0])
     tile = Tile(
         rows, data.units, data.accumulators.data_ptr(), data.accumulators.stride(0), data.accumulators.stride(1)
     )
-    tile.streams, tile.strides = ctypes.addressof(pointers), ctypes.addressof(strides)
+    tile.operands, tile.strides = ctypes.addressof(pointers), ctypes.addressof(strides)
     tile.sums, tile.sum_stride = data.sums.data_ptr(), rows
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)(ctypes.addressof(tile))
 
 
 def assert_close(found: Data, wanted: Data) -> None:
-    for mine, truth in zip(found.streams, wanted.streams, strict=True):
+    for mine, truth in zip(found.operands, wanted.operands, strict=True):
         rows = len(mine) if mine.stride(0) else min(1, len(mine))  # what all rows share, the truth has in its first
         both = (mine.double()[:rows, : found.units], truth[:rows, : found.units])
         torch.testing.assert_close(*both, rtol=1e-6, atol=2e-6)
@@ -234,32 +234,32 @@ def test_nan_stays_in_its_row(functions: dict[int, int], isa: str, name: str) ->
     code = STAGES[name]
     clean, dirty = (random_data(code, 3, LANES[isa], LANES[isa]) for _ in range(2))
     dirty.accumulators[:, 1] = torch.nan
-    for stream in dirty.streams:
-        if stream.stride(0):
-            stream[1] = torch.nan
+    for operand in dirty.operands:
+        if operand.stride(0):
+            operand[1] = torch.nan
     for data in (clean, dirty):
         run(functions[code_key(code)], data)
     assert torch.equal(clean.sums[:, [0, 2]], dirty.sums[:, [0, 2]])
     totals = {i.a for i in code.code if i.op == Op.ADD_ROWS}
-    for place, (before, after) in enumerate(zip(clean.streams, dirty.streams, strict=True)):
+    for place, (before, after) in enumerate(zip(clean.operands, dirty.operands, strict=True)):
         if place not in totals:
             assert torch.equal(before[[0, 2], : clean.units], after[[0, 2], : clean.units])
 
 
-def test_streams_may_lie_over_each_other(functions: dict[int, int], isa: str) -> None:
-    """Training keeps gates where the input product lay: another stream, the same memory."""
+def test_operands_may_lie_over_each_other(functions: dict[int, int], isa: str) -> None:
+    """Training keeps gates where the input product lay: another operand, the same memory."""
     code = lowered("lstm")[0]
     apart = random_data(code, 4, 2 * LANES[isa], LANES[isa])
     loads, stores = ([i.a for i in code.code if i.op == op] for op in (Op.LOAD, Op.STORE))
-    pairs = [pair for pair in zip(loads, stores, strict=False) if apart.streams[pair[0]].stride(0)]
+    pairs = [pair for pair in zip(loads, stores, strict=False) if apart.operands[pair[0]].stride(0)]
     assert pairs
-    together = replace(apart, streams=[stream.clone() for stream in apart.streams])
+    together = replace(apart, operands=[operand.clone() for operand in apart.operands])
     for load, store in pairs:
-        together.streams[store] = together.streams[load]
+        together.operands[store] = together.operands[load]
     run(functions[code_key(code)], apart)
     run(functions[code_key(code)], together)
     for store in stores:
-        assert torch.equal(apart.streams[store][:, : apart.units], together.streams[store][:, : apart.units])
+        assert torch.equal(apart.operands[store][:, : apart.units], together.operands[store][:, : apart.units])
 
 
 def test_a_stage_of_width_one_reads_the_number_that_it_stored() -> None:

@@ -8,6 +8,7 @@ import torch
 from seqloom.cells import registry
 from seqloom.engine.codegen import compiler, toolchain
 from seqloom.engine.lowering import lowering
+from seqloom.engine.lowering.form import Pass
 from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import cpu, native, sequence
 from seqloom.engine.runtime.loaded import Inputs, LoadedProgram
@@ -23,7 +24,7 @@ def results(loaded: LoadedProgram, inputs: Inputs, rows: PackedRows) -> list[tor
     return [*forward[:2], *(value for value in gradients.flat() if value is not None)]
 
 
-@pytest.mark.parametrize("isa", native._module().instruction_sets() if native.available() else [])
+@pytest.mark.parametrize("isa", native.kernels().instruction_sets() if native.available() else [])
 @pytest.mark.parametrize("cell_class", [registry.get("lstm"), registry.get("gru_before"), NormalisedStack])
 def test_the_virtual_machine_and_compiled_code_agree_bit_for_bit(cell_class, isa, monkeypatch):
     if toolchain.find() is None:
@@ -37,7 +38,7 @@ def test_the_virtual_machine_and_compiled_code_agree_bit_for_bit(cell_class, isa
         monkeypatch.setenv(compiler.COMPILE, mode)
         loaded = LoadedProgram(program, native.load(program, isa))
         stages = len(program.backward)
-        assert all(loaded.machine.compiled(2, i) == (mode == "wait") for i in range(stages))
+        assert all(loaded.machine.compiled(Pass.BACKWARD.value, i) == (mode == "wait") for i in range(stages))
         torch.manual_seed(1)
         with torch.no_grad():
             inputs = cpu.gather(cpu.prepare(cell), [cell], torch.randn(21, 5), [])
@@ -47,7 +48,7 @@ def test_the_virtual_machine_and_compiled_code_agree_bit_for_bit(cell_class, isa
 
 
 @pytest.mark.skipif(
-    not native.available() or "avx512" not in native._module().instruction_sets(),
+    not native.available() or "avx512" not in native.kernels().instruction_sets(),
     reason="only with AVX-512 does every product sum in one order, whatever the tile",
 )
 @pytest.mark.parametrize("cell_class", [registry.get("lstm"), registry.get("gru"), registry.get("gru_before")])
@@ -80,14 +81,14 @@ def test_a_crowded_machine_changes_no_bit(name, division, monkeypatch):
     prepared = cpu.prepare(cell)
     with torch.no_grad():
         inputs = cpu.gather(prepared, [cell], torch.randn(9 * 21, 6), [])
-    found = []
+    found, run_undivided = [], sequence._run
     for threads in (1, 2):
 
-        def call(loaded, which, rows, features, descriptions, _, threads=threads):
-            arguments = (which, rows.time, rows.batch, features, 0, 0, descriptions, threads, *division)
-            loaded.machine.run(*arguments)
+        def run(loaded, rows, *, threads, available=threads, **described):
+            named = {**described, "threads": available, "division": native.kernels().Division(*division)}
+            run_undivided(loaded, rows, **named)
 
-        monkeypatch.setattr(sequence, "_call", call)
+        monkeypatch.setattr(sequence, "_run", run)
         found.append(results(prepared.loaded, inputs, PackedRows(9, 21)))
     for alone, together in zip(*found, strict=True):
         assert torch.equal(alone, together)

@@ -1,5 +1,5 @@
 // Packed cells of one instruction set; SEQLOOM_ISA names it.
-#include "recurrence_steps.h"
+#include "packed_recurrence.h"
 
 namespace seqloom::SEQLOOM_ISA {
 namespace {
@@ -22,8 +22,8 @@ const Format& format_for(Weights weights, [[maybe_unused]] bool plain) {
 
 }  // namespace
 
-std::unique_ptr<PackedCell> pack_cell(const CellWeights& weights, Weights kind, int parts, bool plain) {
-    return std::make_unique<Packed>(weights, format_for(kind, plain), parts);
+std::unique_ptr<PackedCell> pack_cell(const Program& program, const CellWeights& weights, Weights kind, int parts, bool plain) {
+    return std::make_unique<Packed>(program, weights, format_for(kind, plain), parts);
 }
 
 }  // namespace seqloom::SEQLOOM_ISA
