@@ -113,7 +113,7 @@ def check_documented(subject: Subject) -> None:
     for owner in (subject.system.config, subject.system.options):
         silent = [one.name for one in fields_of(owner, documented=True) if not one.help and not one.is_section]
         subject.require(not silent, f"{owner.__name__} says nothing of {', '.join(silent)}")
-    for name in ("name", "family", "summary", "examples", "takes"):
+    for name in ("name", "family", "summary", "examples_name", "takes"):
         subject.require(bool(getattr(subject.system, name, "")), f"it has no {name}")
 
 

@@ -88,7 +88,7 @@ class System(ABC, Generic[Config, Example, Model]):
         summary: a line for lists.
         config: the frozen dataclass of its recipes, with the sections ``data``, ``model`` and ``training``; no torch.
         options: the frozen dataclass of ``predict``'s options, with ``format`` and ``nbest``; no torch.
-        examples: what its examples are called, in the plural.
+        examples_name: what its examples are called, in the plural.
         takes: what ``predict`` reads, for the help.
         kind: the kind of its data, as `seqloom.data.kinds` knows it; empty where no such kind is.
     """
