@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 from seqloom.data.live import LiveInput
-from seqloom.data.sources import aligned_files, locate
+from seqloom.data.location import aligned_files, locate
 from seqloom.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["DAMAGE", "STDIN", "checksum", "open_bytes", "open_text", "write_atomic"]

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 
 from seqloom.data.findings import Finding
 from seqloom.data.tagged.columns import header_columns
-from seqloom.data.tagged.corpus import Corpus
+from seqloom.data.tagged.corpus import TaggedCorpus
 from seqloom.data.tagged.jsonl import ignored_keys, json_record
 from seqloom.data.tagged.legality import illegal_tags, looks_like_span
 from seqloom.data.tagged.schemes import OUTSIDE, split_tag
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import did_you_mean
 
-__all__ = ["index_column", "label_troubles", "long_sentences", "misspelled_spans", "reading_troubles", "tag_troubles"]
+__all__ = ["index_column", "label_findings", "long_sentences", "misspelled_spans", "reading_findings", "tag_findings"]
 
 _FEW, _SHARE = 2, 0.1  # places that break a scheme, and their share of the spans, up to which they are slips
 _SLASHED = re.compile(r"\S+/[A-Za-z][A-Za-z0-9_$-]*")
@@ -20,7 +20,7 @@ _FEW_SLASHED = 0.3  # the share of words with a tag behind a slash that cannot b
 LONG = 1000  # tokens: a sentence that is probably a document
 
 
-def tag_troubles(corpus: Corpus) -> Iterator[Finding]:
+def tag_findings(corpus: TaggedCorpus) -> Iterator[Finding]:
     """Tags that break the file's scheme, with their lines; letters of two schemes; a scheme that is broken all over."""
     detection = corpus.report.scheme
     if detection is None or detection.scheme is None:
@@ -50,7 +50,7 @@ def tag_troubles(corpus: Corpus) -> Iterator[Finding]:
         yield Finding("warning", "schemes", corpus.report.source, message)
 
 
-def misspelled_spans(corpus: Corpus) -> Iterator[Finding]:
+def misspelled_spans(corpus: TaggedCorpus) -> Iterator[Finding]:
     """Plain tags that are meant to spell spans: all of them by another mark than the hyphen, or only some of them."""
     names = set(corpus.report.labels) - {OUTSIDE}
     near, spelled = (
@@ -69,7 +69,7 @@ def misspelled_spans(corpus: Corpus) -> Iterator[Finding]:
         yield Finding("error", "tags", where, message)
 
 
-def index_column(corpus: Corpus) -> Finding | None:
+def index_column(corpus: TaggedCorpus) -> Finding | None:
     """A column of ids that is read as the words: in every sentence they count from one."""
     rows = [sentence for sentence in corpus.sentences if len(sentence)]
     if sum(map(len, rows)) < 3 or not all(sentence.token_rows for sentence in rows):
@@ -85,7 +85,7 @@ def index_column(corpus: Corpus) -> Finding | None:
     return None
 
 
-def reading_troubles(corpus: Corpus) -> Iterator[Finding]:
+def reading_findings(corpus: TaggedCorpus) -> Iterator[Finding]:
     """What was left out while the file was read, or read otherwise than it may be meant."""
     if (found := index_column(corpus)) is not None:
         yield found
@@ -129,7 +129,7 @@ def _has_letter(tag: str) -> bool:
     return letter in tuple("BIESMLU") and (bool(label) or tag == letter)
 
 
-def _remedy(corpus: Corpus, sentence: Sentence, index: int) -> str:
+def _remedy(corpus: TaggedCorpus, sentence: Sentence, index: int) -> str:
     tag = (sentence.tags or ())[index]
     if looks_like_span(tag):
         return "; the tags of spans are written such as 'B-PER'"
@@ -141,7 +141,7 @@ def _remedy(corpus: Corpus, sentence: Sentence, index: int) -> str:
     return remedy if "did you mean" in remedy else "; correct it"
 
 
-def _first(corpus: Corpus, names: set[str]) -> tuple[str, str]:
+def _first(corpus: TaggedCorpus, names: set[str]) -> tuple[str, str]:
     """The first place of one of some tags, and which it is."""
     for sentence in corpus.sentences:
         for index, tag in enumerate(sentence.tags or ()):
@@ -150,7 +150,7 @@ def _first(corpus: Corpus, names: set[str]) -> tuple[str, str]:
     raise ValueError("none of the tags occurs")
 
 
-def label_troubles(corpus: Corpus) -> Iterator[Finding]:
+def label_findings(corpus: TaggedCorpus) -> Iterator[Finding]:
     """A file from which nothing can be learned: one tag only, or sentences without tags among others."""
     report = corpus.report
     if len(report.labels) == 1:
@@ -170,7 +170,7 @@ def label_troubles(corpus: Corpus) -> Iterator[Finding]:
         yield Finding("error", "misaligned", where, message)
 
 
-def long_sentences(corpus: Corpus, number: int = 3) -> Iterator[Finding]:
+def long_sentences(corpus: TaggedCorpus, number: int = 3) -> Iterator[Finding]:
     """The longest sentences; those that are probably documents are a warning."""
     for sentence in sorted(corpus.sentences, key=lambda one: -len(one))[:number]:
         if len(sentence) > LONG:

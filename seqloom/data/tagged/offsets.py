@@ -84,9 +84,9 @@ def tokenize(text: str, whole: bool = False) -> list[tuple[int, int]]:
             offsets.append((index, end))
             index, is_open = end, False
             continue
-        if not is_open and (found := _WITH_MARKS.match(text, index)):
-            offsets.append(found.span())
-            index = found.end()
+        if not is_open and (match := _WITH_MARKS.match(text, index)):
+            offsets.append(match.span())
+            index = match.end()
             continue
         if character.isspace():
             is_open = False

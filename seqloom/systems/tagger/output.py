@@ -68,14 +68,14 @@ def entities(
     [Entity(type='LOC', text='New York', start=3, end=11, score=0.8)]
     """
     text, offsets = _placed(sentence)
-    found = []
+    mentions = []
     for first, end, label in spans_from(tags, scheme):
         start, stop = trimmed(text, offsets[first][0], offsets[end - 1][1])
         if start == stop:
             continue
         score = None if chances is None else float(chances[first:end].min())
-        found.append(Entity(label, text[start:stop], start, stop, score))
-    return text, found
+        mentions.append(Entity(label, text[start:stop], start, stop, score))
+    return text, mentions
 
 
 def predict(
@@ -95,13 +95,15 @@ def predict(
     whole = options.whole == "on" or (options.whole == "auto" and not model.reading.get("cut", True))
     chosen = read_options(model.reading)
     chosen = replace(chosen, with_tags=False, whole=whole or (options.whole == "auto" and chosen.whole))
-    found, chosen = guessed([line for _, line in head], model, options, chosen)
+    input_format, chosen = guessed([line for _, line in head], model, options, chosen)
     trailing: list[str] = []
-    write = _writer(model, options, found, chosen)
+    write = _writer(model, options, input_format, chosen)
     if options.format == "html" and not options.explain:
         yield from page_start(_labels(model))
     # An empty input has no first line that could be wrong: nothing in gives nothing out.
-    sentences = read_lines(chain(head, numbered), "input", found, chosen, trailing=trailing) if head else iter(())
+    sentences = (
+        read_lines(chain(head, numbered), "input", input_format, chosen, trailing=trailing) if head else iter(())
+    )
     for block in blocks(sentences, pauses=pauses):
         yield from write(block)
     if options.format == "native" and not options.explain and chosen.tokens != "joint":
@@ -151,10 +153,10 @@ def _tokens(block: Sequence[Sentence]) -> list[Sequence[str]]:
 
 
 def _native(model: AnyTagger, block: Sequence[Sentence], format: str, reading: ReadOptions) -> Iterator[str]:
-    found = model.predict_with_labels(_tokens(block))
+    predictions = model.predict_with_labels(_tokens(block))
     # A label that the file has stays where the model has none to put in its place.
-    labelled = [replace(one, label=label or one.label) for one, (_, label) in zip(block, found, strict=True)]
-    tags, scheme = [tags for tags, _ in found], model.scheme or ""
+    labelled = [replace(one, label=label or one.label) for one, (_, label) in zip(block, predictions, strict=True)]
+    tags, scheme = [tags for tags, _ in predictions], model.scheme or ""
     written = model.reading.get("written") or scheme
     if scheme and written != scheme:
         table = label_table(scheme, written)
@@ -185,9 +187,9 @@ def _plain(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
 
 
 def _inline(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
-    text, found = entities(sentence, tags, scheme or "")
+    text, mentions = entities(sentence, tags, scheme or "")
     parts, at = [], 0
-    for entity in found:
+    for entity in mentions:
         if entity.start < at:  # words of one range of CoNLL-U have one place
             continue
         label = f"{entity.type} " if entity.type else ""
@@ -198,8 +200,8 @@ def _inline(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
 
 def _html(sentence: Sentence, tags: Tags, scheme: str | None, label: str | None) -> str:
     if scheme is not None:
-        text, found = entities(sentence, tags, scheme)
-        return paragraph(text, [Highlight(entity.start, entity.end, entity.type) for entity in found], label)
+        text, mentions = entities(sentence, tags, scheme)
+        return paragraph(text, [Highlight(entity.start, entity.end, entity.type) for entity in mentions], label)
     text, offsets = _placed(sentence)
     # Words of one range of CoNLL-U have one place.
     places = {
@@ -222,15 +224,15 @@ def _json(model: AnyTagger, block: Sequence[Sentence]) -> Iterator[str]:
     for sentence, reading in zip(block, model.readings(_tokens(block)), strict=True):
         rows = zip(reading.marginals, reading.tags, strict=True)
         chances = np.array([row[number[tag]] if tag in number else 0.0 for row, tag in rows])
-        text, found = _placed(sentence)[0], None
+        text, mentions = _placed(sentence)[0], None
         if model.scheme:
-            text, found = entities(sentence, reading.tags, model.scheme, chances)
+            text, mentions = entities(sentence, reading.tags, model.scheme, chances)
         described: dict[str, Any] = {"text": text, "tokens": list(sentence.tokens), "tags": reading.tags}
         described["probabilities"] = [round(float(chance), 6) for chance in chances]
         if reading.label is not None and reading.label_chances is not None:
             described |= {"label": reading.label, "label_probability": round(float(reading.label_chances.max()), 6)}
-        if found is not None:
-            described["entities"] = [entity.to_dict() for entity in found]
+        if mentions is not None:
+            described["entities"] = [entity.to_dict() for entity in mentions]
         yield _dumped(described)
 
 
