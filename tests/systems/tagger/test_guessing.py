@@ -5,6 +5,7 @@ import json
 import pytest
 
 from seqloom.data.tagged.sentences import Sentence
+from seqloom.errors import DataError
 from seqloom.systems.tagger.baselines.model import BaselineTagger
 from seqloom.systems.tagger.output import PredictOptions, predict
 
@@ -170,3 +171,17 @@ def test_text_is_cut_as_for_the_training_and_else_keeps_together_what_a_reader_k
     model.reading = {"columns": "text=0,tag=-1", **reading}
     (line,) = predict(model, ["mail a@b.org"], PredictOptions(format="json", read_as="text", whole=option))
     assert json.loads(line)["tokens"] == (["mail", "a", "@", "b", ".", "org"] if cut else ["mail", "a@b.org"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("Ann", "'Ann' is given where sentences are expected"),
+        (None, "None is given where sentences are expected"),
+        ([["Ann"], None], r"sentence\[1\] is None; expected a list of tokens"),
+        ([["Ann", 3]], r"sentence\[0\] has 3 as token 1; expected a string"),
+    ],
+)
+def test_what_is_no_sentence_is_named(given, message):
+    with pytest.raises(DataError, match=message):
+        NAMES.predict(given)
