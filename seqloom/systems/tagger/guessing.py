@@ -72,7 +72,7 @@ def _are_columns(lines: Sequence[str], model: AnyTagger, reading: ReadOptions, t
     place = parse_columns(reading.columns).get("tag", -1)
     tags = [fields[place] for fields in regular if -width <= place < width]
     return (
-        _are_known(tags, model)
+        _are_known(tags, model, tabs)
         or _are_tags(tags)
         or (trained and len(rows) > 1)
         or (len(set(tags)) == 1 and tags[0] in _PLACEHOLDERS and len(rows) >= _FEW)
@@ -80,11 +80,13 @@ def _are_columns(lines: Sequence[str], model: AnyTagger, reading: ReadOptions, t
     )
 
 
-def _are_known(tags: Sequence[str], model: AnyTagger) -> bool:
-    """All are the model's tags, and so many or so long that words would not be."""
+def _are_known(tags: Sequence[str], model: AnyTagger, tabs: bool) -> bool:
+    """All are the model's tags, and behind tabs, so many or so long that words would not be."""
     known = set(model.tags.entries)
     if not tags or not known.issuperset(tags):
         return False
+    if tabs:
+        return True
     long = [tag for tag in tags if len(tag) > 1 and tag[0].isalpha()]
     return any("-" in tag for tag in long) or (len(tags) > 1 and 2 * len(long) >= len(tags)) or len(set(tags)) >= _FEW
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,7 @@ def predict(
     """
     _check(model, options)
     numbered = iter(enumerate(lines, start=1))
-    head = list(islice(next(blocks(numbered, _PEEK, pauses), []), _PEEK))
+    head = _head(numbered, pauses)
     # A model of an earlier release does not say whether text was cut for its training.
     whole = options.whole == "on" or (options.whole == "auto" and not model.reading.get("cut", True))
     chosen = read_options(model.reading)
@@ -110,6 +110,18 @@ def predict(
         yield from trailing
     if options.format == "html" and not options.explain:
         yield from page_end()
+
+
+def _head(numbered: Iterator[tuple[int, str]], pauses: Callable[[], bool] | None) -> list[tuple[int, str]]:
+    """The lines that tell the format: the first ones, as many as come before a pause that does not part a sentence."""
+    head = []
+    for number, line in numbered:
+        head.append((number, line))
+        # Behind a comment, or a token and its tag, there is more to come.
+        goes_on = line.startswith(("#", "-DOCSTART-")) or " " not in line.partition("\t")[0] != line
+        if len(head) == _PEEK or (pauses is not None and not goes_on and pauses()):
+            break
+    return head
 
 
 def _check(model: AnyTagger, options: PredictOptions) -> None:
