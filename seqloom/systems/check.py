@@ -238,6 +238,21 @@ def check_bad_input(subject: Subject) -> None:
             subject.system.evaluation_examples(subject.model, source)
 
 
+def check_odd_input(subject: Subject) -> None:
+    """Input that is none gets one sentence, and so at most does an empty line among others."""
+    lines = list(subject.sample.lines)
+    for odd in (None, 3.5, [None], [*subject.sample.inputs, None], [3.5]):
+        with _one_sentence(subject, f"model.predict of {odd!r:.60}"):
+            subject.model.predict(odd)  # type: ignore[attr-defined]
+    for odd in ([None], [*lines, 3.5]):
+        with _one_sentence(subject, f"predicting {odd!r:.60}"):
+            list(subject.system.predict(subject.model, Source(odd), subject.system.options()))
+    if lines and all(isinstance(line, str) for line in lines):
+        for odd in (["", ""], ["", *lines], [*lines, "", *lines]):
+            with _one_sentence(subject, f"predicting {odd!r:.60}"):
+                subject.predicted(subject.model, odd)
+
+
 CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_documented,
     check_learns,
@@ -247,6 +262,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_streams,
     check_baselines_run,
     check_bad_input,
+    check_odd_input,
 )
 """The battery, a function each."""
 

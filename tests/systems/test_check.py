@@ -131,6 +131,16 @@ def takes_any_file(rows):
     return Mutant, check.check_bad_input
 
 
+def falls_over_what_is_no_text(rows):
+    class Mutant(rows.CsvSystem):
+        def predict(self, model, source, options):
+            if not source.is_named:
+                assert all(line.isprintable() for line in source.place)
+            return super().predict(model, source, options)
+
+    return Mutant, check.check_odd_input
+
+
 MUTANTS = (
     learns_nothing,
     forgets_a_weight,
@@ -140,6 +150,7 @@ MUTANTS = (
     says_nothing_of_an_option,
     falls_over_a_broken_file,
     takes_any_file,
+    falls_over_what_is_no_text,
 )
 
 

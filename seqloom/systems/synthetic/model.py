@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
@@ -53,6 +53,8 @@ class SyntheticModel(SavedModel):
         Raises:
             DataError: a sequence is not of that form; names it.
         """
+        if not isinstance(sequences, Iterable):
+            raise DataError(f"{sequences!r:.60} is given where sequences are expected, as a list")
         return [self.decode(self.outputs(steps, f"sequences[{position}]")) for position, steps in enumerate(sequences)]
 
     def stream(self) -> AnswerStream:
