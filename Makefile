@@ -46,7 +46,7 @@ slow: $(VENV)/test-installed ## the long tests: floors of accuracy on real data
 
 sanitize: $(VENV)/test-installed ## the engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(INSTALL) --no-deps --config-settings=cmake.define.SEQLOOM_SANITIZE=ON --editable .
-	LD_PRELOAD=$$($(CXX) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
 		SEQLOOM_COMPILE=0 OMP_NUM_THREADS=2 $(BIN)/python -m pytest tests/engine tests/layers; \
 		status=$$?; $(INSTALL) --no-deps --editable .; exit $$status
 

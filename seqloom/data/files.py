@@ -20,7 +20,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from seqloom.data.sources import aligned_files, locate
+from seqloom.data.location import aligned_files, locate
 from seqloom.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["DAMAGE", "STDIN", "checksum", "open_bytes", "open_text", "write_atomic"]

@@ -33,15 +33,15 @@ def parse_columns(text: str) -> dict[str, int]:
     >>> parse_columns("text=0,tag=-1")
     {'text': 0, 'tag': -1}
     """
-    found: dict[str, int] = {}
+    columns: dict[str, int] = {}
     for part in text.split(","):
         name, equals, index = part.partition("=")
         if not equals or not re.fullmatch(r"\s*-?\d+\s*", index, re.ASCII):
             raise ConfigError(f"columns: {part!r} is not name=index; expected such as text=0,tag=-1")
-        found[name.strip()] = int(index)
-    if "text" not in found:
+        columns[name.strip()] = int(index)
+    if "text" not in columns:
         raise ConfigError(f"columns: {text!r} does not say where the tokens are; expected such as text=0,tag=-1")
-    return found
+    return columns
 
 
 def read_columns(
@@ -169,9 +169,9 @@ class _Reader:
         # '#' is a token too, so a line is a comment only where it cannot be a token's line.
         return fields != self.width if self.width else " = " in row or fields < self.needed
 
-    def _wrong_width(self, number: int, row: str, found: int) -> str:
+    def _wrong_width(self, number: int, row: str, count: int) -> str:
         separator = "a tab" if self.tabs else "spaces"
-        columns = "1 column" if found == 1 else f"{found} columns"
+        columns = "1 column" if count == 1 else f"{count} columns"
         if self.width > 2 and self.width_line < number:
             expected = f"{self.width} as in line {self.width_line}"
         else:

@@ -12,7 +12,7 @@ from seqloom.data.tagged.schemes import OUTSIDE, Scheme, as_scheme, convert, lab
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
 
-__all__ = ["Corpus", "CorpusReport", "converted", "corpus_of", "describe", "detected", "respelled"]
+__all__ = ["CorpusReport", "TaggedCorpus", "converted", "corpus_of", "describe", "detected", "respelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class CorpusReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
+class TaggedCorpus:
     """The sentences of one file and the report about them."""
 
     sentences: list[Sentence]
@@ -86,7 +86,7 @@ class Corpus:
         return len(self.sentences)
 
 
-def corpus_of(items: Iterable[Any], scheme: str = "", convert: str = "") -> Corpus:
+def corpus_of(items: Iterable[Any], scheme: str = "", convert: str = "") -> TaggedCorpus:
     """Sentences in memory as a corpus.
 
     Args:
@@ -104,7 +104,7 @@ def corpus_of(items: Iterable[Any], scheme: str = "", convert: str = "") -> Corp
     detection = detected(sentences, scheme)
     if convert and detection is not None:
         sentences, detection = converted(sentences, detection, convert, name)
-    return Corpus(sentences, describe(name, "objects", "given in memory", sentences, (), detection))
+    return TaggedCorpus(sentences, describe(name, "objects", "given in memory", sentences, (), detection))
 
 
 def _sentence(item: Any, position: int) -> Sentence:
@@ -167,8 +167,8 @@ def respelled(sentences: Sequence[Sentence], scheme: Scheme | str) -> tuple[list
     Raises:
         DataError: a tag is none of the scheme's; names its place.
 
-    >>> found, broken = respelled([Sentence(["a", "b"], ("M-X", "O"))], "bmes")
-    >>> found[0].tags, broken[0].tags
+    >>> legal, broken = respelled([Sentence(["a", "b"], ("M-X", "O"))], "bmes")
+    >>> legal[0].tags, broken[0].tags
     (('S-X', 'O'), ('M-X', 'O'))
     """
     chosen = as_scheme(scheme)

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 
 from seqloom.data.findings import Finding
-from seqloom.data.tagged.corpus import Corpus
+from seqloom.data.tagged.corpus import TaggedCorpus
 from seqloom.data.tagged.legality import illegal_tags
 from seqloom.data.tagged.schemes import OUTSIDE
 
-__all__ = ["label_troubles", "long_sentences", "tag_troubles"]
+__all__ = ["label_findings", "long_sentences", "tag_findings"]
 
 _FEW, _SHARE = 2, 0.1  # places that break a scheme, and their share of the spans, up to which they are slips
 LONG = 1000  # tokens: a sentence that is probably a document
 
 
-def tag_troubles(corpus: Corpus) -> Iterator[Finding]:
+def tag_findings(corpus: TaggedCorpus) -> Iterator[Finding]:
     """Tags that break the file's scheme, with their lines; letters of two schemes; a scheme that is broken all over."""
     detection = corpus.report.scheme
     if detection is None or detection.scheme is None:
@@ -38,7 +38,7 @@ def tag_troubles(corpus: Corpus) -> Iterator[Finding]:
         yield Finding("warning", "schemes", corpus.report.source, message)
 
 
-def label_troubles(corpus: Corpus) -> Iterator[Finding]:
+def label_findings(corpus: TaggedCorpus) -> Iterator[Finding]:
     """A file from which nothing can be learned: one tag only, or sentences without tags among others."""
     report = corpus.report
     if len(report.labels) == 1:
@@ -58,7 +58,7 @@ def label_troubles(corpus: Corpus) -> Iterator[Finding]:
         yield Finding("error", "misaligned", where, message)
 
 
-def long_sentences(corpus: Corpus, number: int = 3) -> Iterator[Finding]:
+def long_sentences(corpus: TaggedCorpus, number: int = 3) -> Iterator[Finding]:
     """The longest sentences; those that are probably documents are a warning."""
     for sentence in sorted(corpus.sentences, key=lambda one: -len(one))[:number]:
         if len(sentence) > LONG:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from seqloom.data.files import STDIN, open_text
-from seqloom.data.sources import aligned_files
+from seqloom.data.location import aligned_files
 from seqloom.data.tagged.aligned import read_aligned
 from seqloom.data.tagged.columns import Lines, column_sentences, format_columns, parse_columns
 from seqloom.data.tagged.conllu import conllu_sentences, format_conllu
-from seqloom.data.tagged.corpus import Corpus, converted, describe, detected
+from seqloom.data.tagged.corpus import TaggedCorpus, converted, describe, detected
 from seqloom.data.tagged.joint import character_sentence, format_joint
 from seqloom.data.tagged.jsonl import Misaligned, OnMisaligned, format_spans_jsonl, jsonl_sentences
 from seqloom.data.tagged.segmented import bmes_sentences, plain_sentences, segmented_sentences, text_sentences
@@ -65,7 +65,7 @@ class ReadOptions:
     encoding: str = "utf-8"
 
 
-def read(path: str | Path, format: str = "auto", options: ReadOptions | None = None) -> Corpus:
+def read(path: str | Path, format: str = "auto", options: ReadOptions | None = None) -> TaggedCorpus:
     """All sentences of a file.
 
     Args:
@@ -79,15 +79,18 @@ def read(path: str | Path, format: str = "auto", options: ReadOptions | None = N
     chosen = options or ReadOptions()
     misaligned: list[Misaligned] = []
     if format == "aligned" or (format == "auto" and str(path) != STDIN and aligned_files(path)):
-        found, reason = "aligned", "three files with a line for each sentence" if format == "auto" else "as given"
+        input_format, reason = (
+            "aligned",
+            "three files with a line for each sentence" if format == "auto" else "as given",
+        )
         sentences = list(_as_tokens(read_aligned(path, chosen.encoding), chosen))
     else:
-        found, reason, lines = _opened(path, format, chosen)
-        sentences = list(read_lines(lines, _name(path), found, chosen, misaligned))
+        input_format, reason, lines = _opened(path, format, chosen)
+        sentences = list(read_lines(lines, _name(path), input_format, chosen, misaligned))
     detection = detected(sentences, chosen.scheme)
     if chosen.convert and detection is not None:
         sentences, detection = converted(sentences, detection, chosen.convert, _name(path))
-    return Corpus(sentences, describe(_name(path), found, reason, sentences, misaligned, detection))
+    return TaggedCorpus(sentences, describe(_name(path), input_format, reason, sentences, misaligned, detection))
 
 
 def read_lines(
@@ -224,8 +227,8 @@ def _opened(path: str | Path, format: str, options: ReadOptions) -> tuple[str, s
     if format != "auto":
         return format, "as given", lines
     head = list(islice(lines, _PEEK))
-    found, reason = detect_format([line for _, line in head])
-    return found, reason, chain(head, lines)
+    input_format, reason = detect_format([line for _, line in head])
+    return input_format, reason, chain(head, lines)
 
 
 def _name(path: str | Path) -> str:

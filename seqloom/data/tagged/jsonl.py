@@ -187,9 +187,9 @@ class _Record:
             raise DataError(f"{self.where}: {problem}") from None
         for entry, (start, end) in zip(entries, offsets, strict=True):
             if isinstance(entry, dict) and (entry.get("start", start), entry.get("end", end)) != (start, end):
-                found = f"[{entry.get('start')}, {entry.get('end')})"
+                claimed = f"[{entry.get('start')}, {entry.get('end')})"
                 raise DataError(
-                    f"{self.where}: word {self.text[start:end]!r} is said to stand at {found}; it is at [{start}, {end})"
+                    f"{self.where}: word {self.text[start:end]!r} is said to stand at {claimed}; it is at [{start}, {end})"
                 )
         return tuple(words), tuple(offsets)
 
@@ -248,10 +248,10 @@ class _Record:
         exact = text[start : expanded[0]].isspace() or start == expanded[0]
         exact = exact and (text[expanded[1] : end].isspace() or end == expanded[1])
         if not exact:
-            found = Misaligned(self.where, start, end, label, text[start:end], expanded, text[slice(*expanded)])
+            misaligned = Misaligned(self.where, start, end, label, text[start:end], expanded, text[slice(*expanded)])
             if self.on_misaligned == "error":
-                raise DataError(f"{found}; correct it, or choose to expand or to skip such spans (on_misaligned)")
-            self.misaligned.append(found)
+                raise DataError(f"{misaligned}; correct it, or choose to expand or to skip such spans (on_misaligned)")
+            self.misaligned.append(misaligned)
             if self.on_misaligned == "skip":
                 return None
         return Span(touched[0], touched[-1] + 1, label)
@@ -259,8 +259,8 @@ class _Record:
 
 def _label_key(record: dict[str, Any]) -> str | None:
     """Where the object's sentence label stands: ``label`` may as well hold spans, or a number of no use here."""
-    found = (key for key in _LABEL_KEYS if record.get(key) is not None)
-    return next((key for key in found if key == "intent" or isinstance(record[key], str)), None)
+    keys = (key for key in _LABEL_KEYS if record.get(key) is not None)
+    return next((key for key in keys if key == "intent" or isinstance(record[key], str)), None)
 
 
 def _object(line: str, where: str) -> dict[str, Any]:

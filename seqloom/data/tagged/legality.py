@@ -29,13 +29,13 @@ def illegal_tags(tags: Sequence[str], scheme: Scheme | str) -> list[tuple[int, s
     """
     chosen = as_scheme(scheme)
     legal = _rule(chosen)
-    found = []
+    violations = []
     for index, (before, tag) in enumerate(pairwise((None, *tags, None))):
         if tag is not None and not chosen.has(tag):
-            found.append((index, f"{tag!r} is not a tag of the scheme {chosen.name}"))
+            violations.append((index, f"{tag!r} is not a tag of the scheme {chosen.name}"))
         elif not legal(before, tag):
-            found.append(_describe(index, before, tag, chosen))
-    return found
+            violations.append(_describe(index, before, tag, chosen))
+    return violations
 
 
 def check_tags(sentence: Sentence, scheme: Scheme | str) -> None:

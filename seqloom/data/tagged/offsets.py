@@ -26,9 +26,9 @@ def tokenize(text: str) -> list[tuple[int, int]]:
     is_open, index = False, 0
     while index < len(text):
         character = text[index]
-        if not is_open and (found := _WITH_MARKS.match(text, index)):
-            offsets.append(found.span())
-            index = found.end()
+        if not is_open and (match := _WITH_MARKS.match(text, index)):
+            offsets.append(match.span())
+            index = match.end()
             continue
         if character.isspace():
             is_open = False

@@ -66,12 +66,12 @@ def entities(
     [Entity(type='LOC', text='New York', start=3, end=11, score=0.8)]
     """
     text, offsets = _placed(sentence)
-    found = []
+    mentions = []
     for first, end, label in spans_from(tags, scheme):
         start, stop = offsets[first][0], offsets[end - 1][1]
         score = None if chances is None else float(chances[first:end].min())
-        found.append(Entity(label, text[start:stop], start, stop, score))
-    return text, found
+        mentions.append(Entity(label, text[start:stop], start, stop, score))
+    return text, mentions
 
 
 def predict(model: AnyTagger, lines: Iterable[str], options: PredictOptions) -> Iterator[str]:
@@ -82,21 +82,21 @@ def predict(model: AnyTagger, lines: Iterable[str], options: PredictOptions) -> 
     _check(model, options)
     numbered = iter(enumerate(lines, start=1))
     head = list(islice(numbered, _PEEK))
-    found = detect_format([line for _, line in head])[0] if options.read_as == "auto" else options.read_as
+    input_format = detect_format([line for _, line in head])[0] if options.read_as == "auto" else options.read_as
     chosen = read_options(model.reading)
     if options.columns:
-        found, chosen = "columns", replace(chosen, columns=options.columns)
-    elif found in ("plain", "segmented") and options.read_as == "auto" and _is_column_of_tokens(head, chosen):
-        found, chosen = "columns", replace(chosen, columns="text=0")
-    elif found == "columns" and head and _is_untagged(head, chosen):
+        input_format, chosen = "columns", replace(chosen, columns=options.columns)
+    elif input_format in ("plain", "segmented") and options.read_as == "auto" and _is_column_of_tokens(head, chosen):
+        input_format, chosen = "columns", replace(chosen, columns="text=0")
+    elif input_format == "columns" and head and _is_untagged(head, chosen):
         chosen = replace(chosen, columns="text=0")
-    if found == "plain":
-        found = "segmented"
-    write = _writer(model, options, found, chosen)
+    if input_format == "plain":
+        input_format = "segmented"
+    write = _writer(model, options, input_format, chosen)
     if options.format == "html" and not options.explain:
         yield from page_start(_labels(model))
     # An empty input has no first line that could be wrong: nothing in gives nothing out.
-    sentences = read_lines(chain(head, numbered), "input", found, chosen) if head else iter(())
+    sentences = read_lines(chain(head, numbered), "input", input_format, chosen) if head else iter(())
     for block in blocks(sentences):
         yield from write(block)
     if options.format == "html" and not options.explain:
@@ -144,10 +144,10 @@ def _tokens(block: Sequence[Sentence]) -> list[Sequence[str]]:
 
 
 def _native(model: AnyTagger, block: Sequence[Sentence], format: str, reading: ReadOptions) -> Iterator[str]:
-    found = model.predict_with_labels(_tokens(block))
+    predictions = model.predict_with_labels(_tokens(block))
     # A label that the file has stays where the model has none to put in its place.
-    labelled = [replace(one, label=label or one.label) for one, (_, label) in zip(block, found, strict=True)]
-    tags, scheme = [tags for tags, _ in found], model.scheme or ""
+    labelled = [replace(one, label=label or one.label) for one, (_, label) in zip(block, predictions, strict=True)]
+    tags, scheme = [tags for tags, _ in predictions], model.scheme or ""
     written = model.reading.get("written") or scheme
     if scheme and written != scheme:
         table = label_table(scheme, written)
@@ -186,9 +186,9 @@ def _plain(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
 
 
 def _inline(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
-    text, found = entities(sentence, tags, scheme or "")
+    text, mentions = entities(sentence, tags, scheme or "")
     parts, at = [], 0
-    for entity in found:
+    for entity in mentions:
         label = f"{entity.type} " if entity.type else ""
         parts += [text[at : entity.start], f"[{label}{entity.text}]"]
         at = entity.end
@@ -197,8 +197,8 @@ def _inline(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
 
 def _html(sentence: Sentence, tags: Tags, scheme: str | None, label: str | None) -> str:
     if scheme is not None:
-        text, found = entities(sentence, tags, scheme)
-        return paragraph(text, [Highlight(entity.start, entity.end, entity.type) for entity in found], label)
+        text, mentions = entities(sentence, tags, scheme)
+        return paragraph(text, [Highlight(entity.start, entity.end, entity.type) for entity in mentions], label)
     text, offsets = _placed(sentence)
     return paragraph(text, [Highlight(*place, tag) for place, tag in zip(offsets, tags, strict=True)], label)
 
@@ -217,15 +217,15 @@ def _json(model: AnyTagger, block: Sequence[Sentence]) -> Iterator[str]:
     for sentence, reading in zip(block, model.readings(_tokens(block)), strict=True):
         rows = zip(reading.marginals, reading.tags, strict=True)
         chances = np.array([row[number[tag]] if tag in number else 0.0 for row, tag in rows])
-        text, found = _placed(sentence)[0], None
+        text, mentions = _placed(sentence)[0], None
         if model.scheme:
-            text, found = entities(sentence, reading.tags, model.scheme, chances)
+            text, mentions = entities(sentence, reading.tags, model.scheme, chances)
         described: dict[str, Any] = {"text": text, "tokens": list(sentence.tokens), "tags": reading.tags}
         described["probabilities"] = [round(float(chance), 6) for chance in chances]
         if reading.label is not None and reading.label_chances is not None:
             described |= {"label": reading.label, "label_probability": round(float(reading.label_chances.max()), 6)}
-        if found is not None:
-            described["entities"] = [entity.to_dict() for entity in found]
+        if mentions is not None:
+            described["entities"] = [entity.to_dict() for entity in mentions]
         yield _dumped(described)
 
 

@@ -9,13 +9,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from seqloom.data.source import Source
-from seqloom.data.tagged.corpus import Corpus, corpus_of, respelled
+from seqloom.data.tagged.corpus import TaggedCorpus, corpus_of, respelled
 from seqloom.data.tagged.formats import read
 from seqloom.data.tagged.legality import illegal_tags
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError
-from seqloom.systems.baseline import Baseline, Progress
+from seqloom.systems.baseline import Baseline, ProgressCallback
 from seqloom.systems.contract import Dataset, Sample, Splits, System
 from seqloom.systems.evaluation import Evaluation
 from seqloom.systems.saved import ModelDirectory
@@ -43,7 +43,7 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
     name, family = "tagger", "Tagger"
     summary = "one tag for each token of CoNLL columns, CoNLL-U, JSON lines or segmented text"
     config, options = TaggerConfig, PredictOptions
-    examples = "sentences"
+    examples_name = "sentences"
     kind = "tagged"
 
     def read(self, source: Source, data: TaggerDataConfig | Mapping[str, Any]) -> Dataset[Sentence]:
@@ -130,7 +130,7 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
         """Accuracy, and where tags spell spans their precision, recall and F1, told apart by what training had."""
         return score(model, examples, model.seen)
 
-    def measure(self, model: AnyTagger, examples: Sequence[Sentence]) -> dict[str, float]:
+    def validation_scores(self, model: AnyTagger, examples: Sequence[Sentence]) -> dict[str, float]:
         """The scores without a look at what training had."""
         return score(model, examples).values()
 
@@ -181,7 +181,7 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
         monitor = "span_f1" if _scheme(splits.facts) is not None else "accuracy"
         return replace(config.training, monitor=monitor, mode="max")
 
-    def held_examples(self, model: AnyTagger, source: Source) -> Sequence[Sentence]:
+    def evaluation_examples(self, model: AnyTagger, source: Source) -> Sequence[Sentence]:
         """Tagged sentences, read as the training data were."""
         return self.read(source, model.reading).examples
 
@@ -194,11 +194,11 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
         from seqloom.systems.supervised import diagnostic_batch
 
         tagger = _network_tagger(model)
-        corpus = self.encode(tagger, self.held_examples(tagger, source)[:limit])
+        corpus = self.encode(tagger, self.evaluation_examples(tagger, source)[:limit])
         return diagnostic_batch(tagger.network, corpus, limit)
 
 
-def _corpus(source: Source, reading: Mapping[str, Any]) -> Corpus:
+def _corpus(source: Source, reading: Mapping[str, Any]) -> TaggedCorpus:
     options = read_options(reading)
     if source.is_named:
         return read(source.path(), reading.get("format", "auto"), options)
@@ -219,7 +219,7 @@ def _remember(model: AnyTagger, config: TaggerConfig, splits: Splits[Sentence]) 
 
 
 def _baseline(name: str) -> Baseline:
-    def fit(config: TaggerConfig, splits: Splits[Sentence], progress: Progress) -> BaselineTagger:
+    def fit(config: TaggerConfig, splits: Splits[Sentence], progress: ProgressCallback) -> BaselineTagger:
         tagger = BaselineTagger.fit(name, splits.train, _scheme(splits.facts), config.statistics, progress)
         _remember(tagger, config, splits)
         return tagger

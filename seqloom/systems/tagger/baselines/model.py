@@ -108,9 +108,9 @@ class BaselineTagger(SavedModel):
         asked = k
         while True:
             (ranked,) = self.implementation.k_best([sentence], asked)
-            found = self._distinct(ranked, k)
-            if len(found) == k or len(ranked) < asked or asked >= MOST_PATHS:
-                return found
+            paths = self._distinct(ranked, k)
+            if len(paths) == k or len(ranked) < asked or asked >= MOST_PATHS:
+                return paths
             asked *= 4
 
     def _distinct(self, ranked: Sequence[tuple[Ids, float]], k: int) -> list[tuple[list[str], float]]:

@@ -32,21 +32,21 @@ def predict(model: Segmenter, lines: Iterable[str], options: PredictOptions) -> 
             yield from _write(model.predict(block), options)
 
 
-def _write(found: Sequence[Segmentation], options: PredictOptions) -> Iterator[str]:
+def _write(segmentations: Sequence[Segmentation], options: PredictOptions) -> Iterator[str]:
     if options.keep_space:
-        found = [segmentation.with_spaces() for segmentation in found]
+        segmentations = [segmentation.with_spaces() for segmentation in segmentations]
     if options.format == "json":
-        return (json.dumps(segmentation.to_dict(), ensure_ascii=False) for segmentation in found)
+        return (json.dumps(segmentation.to_dict(), ensure_ascii=False) for segmentation in segmentations)
     if options.format == "bmes":
-        return format_bmes(segmentation.words for segmentation in found)
-    return format_segmented((segmentation.words for segmentation in found), "" if options.keep_space else " ")
+        return format_bmes(segmentation.words for segmentation in segmentations)
+    return format_segmented((segmentation.words for segmentation in segmentations), "" if options.keep_space else " ")
 
 
 def _write_ranked(ranked: Sequence[tuple[Segmentation, float]], options: PredictOptions) -> Iterator[str]:
     if options.format == "json":
-        readings = [{"words": found.to_dict()["words"], "score": score} for found, score in ranked]
+        readings = [{"words": segmentation.to_dict()["words"], "score": score} for segmentation, score in ranked]
         yield json.dumps({"text": ranked[0][0].text, "n_best": readings}, ensure_ascii=False)
         return
-    for found, value in ranked:
-        (line,) = _write([found], replace(options, format="plain"))
+    for segmentation, value in ranked:
+        (line,) = _write([segmentation], replace(options, format="plain"))
         yield f"{value:.4f}\t{line}"

@@ -91,14 +91,14 @@ class Segmenter(SavedModel):
         """
         given = list(texts)
         spans = [pieces(text, self.maximum_length) for text in given]
-        found = iter(
+        segmented = iter(
             self._segment([text[start:end] for text, some in zip(given, spans, strict=True) for start, end in some])
         )
         results = []
         for text, some in zip(given, spans, strict=True):
             placed: list[tuple[int, int]] = []
             for start, _ in some:
-                for word in next(found):
+                for word in next(segmented):
                     placed.append((start, start + len(word)))
                     start += len(word)
             results.append(Segmentation(text, tuple(placed)))
@@ -125,7 +125,7 @@ class Segmenter(SavedModel):
 
     def full(self, texts: Iterable[str]) -> list[list[str]]:
         """Every dictionary word of each text, overlapping or not, and the characters that are in none."""
-        found = []
+        all_words = []
         for text in texts:
             spans = pieces(text, self.maximum_length)
             lattice = build_lattice(self.words, [self._read(text[start:end]) for start, end in spans], join_runs=True)
@@ -134,8 +134,8 @@ class Segmenter(SavedModel):
                 for (start, _), some in zip(spans, lattice.full(), strict=True)
                 for begin, end in some
             ]
-            found.append(words)
-        return found
+            all_words.append(words)
+        return all_words
 
     def stream(self) -> "SegmentationStream":
         """A stream: text goes in as chunks, the words of each sentence come out as soon as it is complete."""
@@ -265,7 +265,7 @@ class SegmentationStream:
         return self._words(self._pieces.close())
 
     def _words(self, complete: list[str]) -> list[str]:
-        return [word for found in self._segmenter.predict(complete) for word in found.words]
+        return [word for segmentation in self._segmenter.predict(complete) for word in segmentation.words]
 
 
 def _below(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
