@@ -21,7 +21,7 @@ from seqloom.synthetic.compare.trial import Outcome, Trial
 from seqloom.synthetic.network import TaskNetwork
 from seqloom.synthetic.tasks import make_task
 
-SMALL = ["memorisation", "--length", "2", "--hidden_size", "8", "--updates", "120", "--batch_size", "16"]
+SMALL = ["memorisation", "--length", "2", "--hidden_size", "8", "--updates", "40", "--batch_size", "16"]
 
 
 def test_cells_are_trained_shown_written_and_never_trained_again(tmp_path, capsys):
