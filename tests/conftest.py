@@ -1,5 +1,6 @@
 """A small artificial language: words of invented syllables with typical openings and endings, no third-party text."""
 
+import importlib.util
 import multiprocessing
 import random
 from collections.abc import Callable, Sequence
@@ -70,6 +71,7 @@ def start_seqloom() -> Callable[[Sequence[str], Path], BaseProcess]:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         pytest.skip("this system has no processes that fork")
     context = multiprocessing.get_context("forkserver")
+    assert all(map(importlib.util.find_spec, PRELOADED)), "the server would go on without a word"
     context.set_forkserver_preload(PRELOADED)
 
     def start(arguments: Sequence[str], said: Path) -> BaseProcess:
