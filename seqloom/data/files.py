@@ -20,6 +20,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+from seqloom.data.live import LiveInput
 from seqloom.data.location import aligned_files, locate
 from seqloom.errors import ConfigError, DataError, did_you_mean
 
@@ -40,7 +41,11 @@ _CANDIDATES = ("utf-8", "gb18030", "big5", "shift_jis", "euc-kr", "latin-1", "cp
 
 
 def open_text(
-    path: str | Path, encoding: str = "utf-8", *, expected: str | None = "lines of text"
+    path: str | Path,
+    encoding: str = "utf-8",
+    *,
+    expected: str | None = "lines of text",
+    live: LiveInput | None = None,
 ) -> Iterator[tuple[int, str]]:
     """Numbered lines of a text file, from 1, without their line ends.
 
@@ -51,6 +56,7 @@ def open_text(
         path: the file, ``-``, or ``package:NAME/path`` for a file inside an installed package.
         encoding: any encoding that Python knows.
         expected: what an empty file should have held, for the message; ``None`` where an empty file is fine.
+        live: the standard input, where its pauses matter.
     Raises:
         DataError: the file is missing, unreadable, damaged, empty, or not in ``encoding`` (names line and byte).
         ConfigError: no such encoding.
@@ -63,6 +69,8 @@ def open_text(
         raise ConfigError(
             f"encoding: {encoding!r} is not a known text encoding{did_you_mean(encoding, _CANDIDATES)}"
         ) from None
+    if live is not None:
+        return _decode_lines(cast(BinaryIO, live), "<stdin>", codec, expected)
     stream, name = open_bytes(path)
     return _decode_lines(stream, name, codec, expected)
 

@@ -18,7 +18,7 @@ from seqloom.data.tagged.comparisons import (
     width_mismatch,
 )
 from seqloom.data.tagged.corpus import CorpusReport, TaggedCorpus
-from seqloom.data.tagged.findings import label_findings, long_sentences, tag_findings
+from seqloom.data.tagged.findings import label_findings, long_sentences, reading_findings, tag_findings
 from seqloom.data.tagged.formats import ReadOptions, read
 from seqloom.errors import ConfigError, DataError
 
@@ -131,6 +131,7 @@ def _lines(path: str | Path, encoding: str, keeps_empty_lines: bool, limit: int)
 
 
 def _alone(corpus: TaggedCorpus) -> Iterator[Finding]:
+    yield from reading_findings(corpus)
     yield from label_findings(corpus)
     yield from tag_findings(corpus)
     yield from long_sentences(corpus)

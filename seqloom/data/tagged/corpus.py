@@ -1,7 +1,7 @@
 """The sentences of one file, and what they hold: counts, labels, the scheme of the tags, its conversion."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -12,7 +12,7 @@ from seqloom.data.tagged.schemes import OUTSIDE, Scheme, as_scheme, convert, lab
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
 
-__all__ = ["CorpusReport", "TaggedCorpus", "converted", "corpus_of", "describe", "detected", "respelled"]
+__all__ = ["CorpusReport", "TaggedCorpus", "agreeing", "converted", "corpus_of", "describe", "detected", "respelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,8 @@ def converted(
     if detection.scheme is None:
         if all(tag == OUTSIDE for sentence in sentences for tag in sentence.tags or ()):
             return list(sentences), detection
-        raise DataError(f"{source}: the tags spell no spans and cannot become {chosen.name}; leave out the conversion")
+        where = next((one.where(place) for one, place in _places(sentences, _is_plain)), source)
+        raise DataError(f"{where}: the tags spell no spans and cannot become {chosen.name}; leave out the conversion")
     if detection.scheme == chosen:
         return list(sentences), detection
     table = label_table(detection.scheme, chosen)
@@ -157,6 +158,60 @@ def converted(
     letters = Counter(chosen.split(tag)[0] for sentence in changed for tag in sentence.tags or ())
     reason = f"{detection.reason}; converted to {chosen.name}"
     return changed, Detection(chosen, reason, dict(letters), 0, detection.scheme)
+
+
+def agreeing(
+    sentences: Sequence[Sentence], scheme: Scheme | str | None, known: Iterable[str] = ()
+) -> tuple[list[Sentence], Scheme | None]:
+    """Sentences with the tags that a model has, converted where they are in another scheme and nothing is lost by it.
+
+    Args:
+        scheme: the model's, or None for plain tags.
+        known: its tags.
+    Returns:
+        the sentences, and the scheme from which they were converted, None where they are as they were.
+    Raises:
+        DataError: a sentence has no tags; a tag is none of the scheme's; of plain tags, not one is known. Names the place.
+
+    >>> found, before = agreeing([Sentence(["in", "Rome"], ("O", "S-LOC"))], "bio")
+    >>> found[0].tags, before.name
+    (('O', 'B-LOC'), 'bioes')
+    """
+    kept = list(sentences)
+    for sentence in kept:
+        if sentence.tags is None and len(sentence):
+            raise DataError(f"{sentence.where()}: the sentence has no tags; give them, or leave the sentence out")
+    names = {tag for sentence in kept for tag in sentence.tags or ()}
+    if scheme is None:
+        model = set(known)
+        if names and model and not names & model:
+            where = next(one for one in kept if one.tags).where(0)
+            shown = ", ".join(sorted(model)[:5])
+            raise DataError(
+                f"{where}: no tag of the file is one of the model's, such as {shown}; was it read as meant?"
+            )
+        return kept, None
+    chosen = as_scheme(scheme)
+    breaks = sum(len(illegal_tags(sentence.tags or (), chosen)) for sentence in kept)
+    found = detect_scheme(sentence.tags or () for sentence in kept) if breaks else None
+    if found is None or found.scheme in (None, chosen) or found.conflicts >= breaks:
+        for sentence in kept:
+            _check_letters(sentence, chosen)
+        return kept, None
+    other, table = found.scheme, label_table(found.scheme, chosen)
+    for index, sentence in enumerate(kept):
+        _check_letters(sentence, other)
+        kept[index] = replace(sentence, tags=tuple(convert(sentence.tags or (), other, chosen, table)))
+    return kept, other
+
+
+def _is_plain(tag: str) -> bool:
+    return tag != OUTSIDE and not ("-" in tag and tag[0] in "BIESMLU")
+
+
+def _places(sentences: Iterable[Sentence], has: Callable[[str], bool]) -> Iterator[tuple[Sentence, int]]:
+    for sentence in sentences:
+        yield from ((sentence, index) for index, tag in enumerate(sentence.tags or ()) if has(tag))
 
 
 def respelled(sentences: Sequence[Sentence], scheme: Scheme | str) -> tuple[list[Sentence], list[Sentence]]:

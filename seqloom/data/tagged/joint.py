@@ -84,7 +84,7 @@ def character_sentence(sentence: Sentence) -> Sentence:
         rows=sentence.rows,
         token_rows=tuple(row for row, size in zip(rows, sizes, strict=True) for _ in range(size)) if rows else (),
         offsets=tuple((at, at + 1) for start, end in places for at in range(start, end))
-        if places is not None
+        if places is not None and sentence.surface is None
         else None,
         space_after=_spread(spaces, sizes) if spaces is not None else None,
         label=sentence.label,

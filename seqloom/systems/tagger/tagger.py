@@ -23,7 +23,7 @@ from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 from seqloom.systems.tagger.network import TaggerNetwork
 from seqloom.systems.tagger.seen import SEEN, Seen
-from seqloom.systems.tagger.streaming import SentenceStream
+from seqloom.systems.tagger.streaming import SentenceStream, checked_sentences
 from seqloom.systems.tagger.vectors import load_vectors
 
 __all__ = ["Adjustment", "Tagger"]
@@ -126,8 +126,10 @@ class Tagger(SavedModel):
 
         Args:
             sentences: each a sequence of tokens; a string is the sequence of its characters.
+        Raises:
+            DataError: something among them is no sentence or no token; names which.
         """
-        given = [sentence if isinstance(sentence, str) else list(sentence) for sentence in sentences]
+        given = checked_sentences(sentences)
         return [self.tags.names(path.tolist()) for path in self.decode(given)]
 
     def predict_labels(self, sentences: Sequence[Tokens]) -> list[str] | None:

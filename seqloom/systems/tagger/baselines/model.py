@@ -15,7 +15,7 @@ from seqloom.systems.tagger.baselines.method import BaselineMethod, Ids, Probabi
 from seqloom.systems.tagger.config import PURPOSE, USAGE
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.seen import SEEN, Seen
-from seqloom.systems.tagger.streaming import SentenceStream
+from seqloom.systems.tagger.streaming import SentenceStream, checked_sentences
 
 __all__ = ["BaselineTagger"]
 
@@ -76,7 +76,7 @@ class BaselineTagger(SavedModel):
 
     def predict(self, sentences: Iterable[Tokens]) -> list[list[str]]:
         """The tags of each sentence, as :meth:`Tagger.predict`."""
-        return [self.spelled(path) for path in self.implementation.tag(list(sentences))]
+        return [self.spelled(path) for path in self.implementation.tag(checked_sentences(sentences))]
 
     def predict_with_labels(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], str | None]]:
         """The tags of each sentence, with None for its label."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Self
 
-from seqloom.errors import ConfigError, ModelError, SeqloomError
+from seqloom.errors import ConfigError, DataError, ModelError, SeqloomError
 from seqloom.systems.saved import Contents, ModelDirectory, SavedModel
 from seqloom.systems.tagger.segmentation import methods
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary
@@ -87,9 +87,11 @@ class Segmenter(SavedModel):
         """Segments texts together: far faster than one at a time.
 
         Args:
-            texts: any strings; whitespace separates words and belongs to none.
+            texts: any strings; whitespace separates words and belongs to none. A string alone is one text.
+        Raises:
+            DataError: something among them is no string; names which.
         """
-        given = list(texts)
+        given = [texts] if isinstance(texts, str) else checked_texts(texts)
         spans = [pieces(text, self.maximum_length) for text in given]
         segmented = iter(
             self._segment([text[start:end] for text, some in zip(given, spans, strict=True) for start, end in some])
@@ -111,6 +113,7 @@ class Segmenter(SavedModel):
         """
         if k < 1:
             raise ConfigError(f"nbest is {k}; expected 1 or more")
+        checked_texts([text])
         spans = pieces(text, self.maximum_length)
         ranked = [self.implementation.n_best(self._read(text[start:end]), k) for start, end in spans]
         results = []
@@ -126,7 +129,7 @@ class Segmenter(SavedModel):
     def full(self, texts: Iterable[str]) -> list[list[str]]:
         """Every dictionary word of each text, overlapping or not, and the characters that are in none."""
         all_words = []
-        for text in texts:
+        for text in [texts] if isinstance(texts, str) else checked_texts(texts):
             spans = pieces(text, self.maximum_length)
             lattice = build_lattice(self.words, [self._read(text[start:end]) for start, end in spans], join_runs=True)
             words = [
@@ -142,8 +145,8 @@ class Segmenter(SavedModel):
         return SegmentationStream(self)
 
     def with_dictionary(self, user: Dictionary) -> "Segmenter":
-        """The same segmenter under a user's words; their priorities are documented in ``dictionary.py``."""
-        words = self.words.with_words(user.user)
+        """The same segmenter under a user's words, read as its text is; their priorities are documented in ``dictionary.py``."""
+        words = self.words.with_words(user.folded(self._read).user)
         return self._like(self.method, words, self.implementation.with_dictionary(words))
 
     def with_method(self, method: str) -> "Segmenter":
@@ -258,6 +261,7 @@ class SegmentationStream:
 
     def push(self, chunk: str) -> list[str]:
         """Takes more text; returns the words of the sentences that are complete now."""
+        checked_texts([chunk])
         return self._words(self._pieces.push(chunk))
 
     def close(self) -> list[str]:
@@ -266,6 +270,21 @@ class SegmentationStream:
 
     def _words(self, complete: list[str]) -> list[str]:
         return [word for segmentation in self._segmenter.predict(complete) for word in segmentation.words]
+
+
+def checked_texts(texts: Iterable[Any]) -> list[str]:
+    """The texts, all of which must be strings.
+
+    Raises:
+        DataError: one is not, or they are no sequence; names which.
+    """
+    if not isinstance(texts, Iterable):
+        raise DataError(f"{texts!r:.60} is given where texts are expected, as a list of strings")
+    given = list(texts)
+    for position, text in enumerate(given):
+        if not isinstance(text, str):
+            raise DataError(f"text[{position}] is {text!r:.60}; expected a string")
+    return given
 
 
 def _below(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,8 @@ class SegmenterSystem(System[SegmenterConfig, Words, Segmenter]):
 
     def predict(self, model: Segmenter, source: Source, options: PredictOptions) -> Iterator[str | bytes]:
         """Words in the form that was asked for."""
-        return predict(model, source.lines(), options)
+        live = source.live()
+        return predict(model, source.lines(live), options, live.pauses if live is not None else None)
 
     def restore(self, directory: ModelDirectory) -> Segmenter:
         """The segmenter of a directory."""
