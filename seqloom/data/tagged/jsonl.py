@@ -18,6 +18,7 @@ from seqloom.data.tagged.offsets import tokenize, word_offsets
 from seqloom.data.tagged.schemes import Span, spans_from, tags_from
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
+from seqloom.outside import UnreadableError, parse_json
 
 __all__ = [
     "Misaligned",
@@ -265,8 +266,8 @@ def _label_key(record: dict[str, Any]) -> str | None:
 
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
-        data = json.loads(line)
-    except ValueError as problem:
+        data = parse_json(line)
+    except UnreadableError as problem:
         raise DataError(f"{where}: the line is not JSON ({problem}); expected {_EXPECTED}") from None
     if not isinstance(data, dict):
         raise DataError(f"{where}: the line is a JSON {type(data).__name__}; expected an object with 'text'")

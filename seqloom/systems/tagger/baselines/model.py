@@ -156,7 +156,7 @@ class BaselineTagger(SavedModel):
         Raises:
             ModelError: something is missing or does not fit together.
         """
-        method = directory.setting("method")
+        method = directory.text("method")
         files = {file.stem: file for file in directory.vocab.glob("*.json") if file.name not in ("tags.json", SEEN)}
         words, tags = Vocabulary.load(directory.vocab / "words.json"), TagVocabulary.load(directory.vocab / "tags.json")
         stored = Stored(
@@ -168,7 +168,8 @@ class BaselineTagger(SavedModel):
             if isinstance(error, SeqloomError):
                 raise
             raise ModelError(f"{directory.path}: the model of method {method!r} is damaged ({error})") from None
-        tagger = cls(method, words, tags, implementation, directory.setting("scheme"))
-        tagger.reading = directory.config.get("reading", {})
+        scheme = None if directory.setting("scheme") is None else directory.text("scheme")
+        tagger = cls(method, words, tags, implementation, scheme)
+        tagger.reading = directory.section("reading")
         tagger.seen = Seen.load(directory.vocab / SEEN) if (directory.vocab / SEEN).exists() else None
         return tagger

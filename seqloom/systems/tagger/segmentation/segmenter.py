@@ -223,7 +223,7 @@ class Segmenter(SavedModel):
         Raises:
             ModelError: something is missing or does not fit together.
         """
-        method = directory.setting("method")
+        method = directory.text("method")
         try:
             words = Dictionary.from_arrays(_below("words", directory.tensors))
             implementation: WordSegmenter
@@ -234,7 +234,7 @@ class Segmenter(SavedModel):
                 implementation = NeuralSegmenter(Tagger.from_directory(directory), words)
             else:
                 implementation = methods.restore(
-                    method, _below("method", directory.tensors), directory.setting("settings")
+                    method, _below("method", directory.tensors), directory.section("settings")
                 )
         except (KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
             if isinstance(error, SeqloomError):
@@ -245,7 +245,7 @@ class Segmenter(SavedModel):
             words,
             implementation,
             fold=bool(directory.setting("fold_width")),
-            maximum_length=int(directory.setting("maximum_length")),
+            maximum_length=_positive(directory, "maximum_length"),
         )
 
 
@@ -266,6 +266,13 @@ class SegmentationStream:
 
     def _words(self, complete: list[str]) -> list[str]:
         return [word for found in self._segmenter.predict(complete) for word in found.words]
+
+
+def _positive(directory: ModelDirectory, name: str) -> int:
+    value = directory.setting(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ModelError(f"{directory.path / 'config.yaml'}: {name!r} is no number from 1 up; the file is damaged")
+    return value
 
 
 def _below(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
