@@ -165,10 +165,11 @@ def _resumable(run: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        problem = machine_problem(error)
-        if problem is None:
-            raise
         begun = (run / "checkpoints").is_dir()
+        told = isinstance(error, SeqloomError)
+        problem = machine_problem(error.__cause__ or error) if told else machine_problem(error)
+        if problem is None or (told and not begun):
+            raise
         remedy = "give the same command with --resume to continue" if begun else "then give the same command again"
         raise PlaceError(f"{run}: the training had to stop: {problem}; mend that, and {remedy}") from error
 
