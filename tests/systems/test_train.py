@@ -121,11 +121,10 @@ def test_evaluation_says_how_it_is_shown(file, tmp_path):
 def test_a_write_that_fails_is_one_sentence_and_the_run_resumes(file, tmp_path, monkeypatch, place, refusal):
     owner, _, name = place.rpartition(".")
     owner = pkgutil.resolve_name(owner)
-    original, calls = getattr(owner, name), []
+    original = getattr(owner, name)
 
     def refused(*arguments, **options):
-        calls.append(1)
-        if len(calls) == 3 or name == "chmod":
+        if (tmp_path / "run" / "checkpoints" / "last.safetensors").exists():
             raise refusal
         return original(*arguments, **options)
 
