@@ -86,7 +86,7 @@ def _vocabulary(file: Path) -> dict[str, Any]:
         state = parse_json(read_whole(file, "JSON"))
     except UnreadableError as error:
         raise ModelError(f"{file} cannot be read ({error}); the model directory is damaged") from None
-    if not isinstance(state, dict):
+    if not isinstance(state, dict) or not all(isinstance(state.get(key, []), list) for key in ("entries", "keys")):
         raise ModelError(f"{file} does not hold a vocabulary; the model directory is damaged")
     return state
 

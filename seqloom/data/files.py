@@ -16,6 +16,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
@@ -62,7 +63,8 @@ def open_text(
     """
     try:
         codec = codecs.lookup(encoding).name
-        b"".decode(codec)
+        with suppress(UnicodeError):
+            b"0000".decode(codec)
     except (LookupError, ValueError):  # not known, no encoding of text, or no name at all
         raise ConfigError(
             f"encoding: {encoding!r} is not a known text encoding{did_you_mean(encoding, _CANDIDATES)}"
