@@ -22,6 +22,7 @@ from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 from seqloom.systems.tagger.network import TaggerNetwork
 from seqloom.systems.tagger.seen import SEEN, Seen
+from seqloom.systems.tagger.stored import stored_reading, stored_scheme
 from seqloom.systems.tagger.streaming import SentenceStream
 from seqloom.systems.tagger.vectors import load_vectors
 
@@ -254,11 +255,11 @@ class Tagger(SavedModel):
         features = FeatureSet.load(directory.vocab, names, with_vectors=config.embeddings, **folding)
         tags, file = TagVocabulary.load(directory.vocab / "tags.json"), directory.vocab / "labels.json"
         labels = TagVocabulary.load(file) if file.exists() else None
-        scheme = None if directory.setting("scheme") is None else directory.text("scheme")
+        scheme = stored_scheme(directory, tags)
 
         check_fit(directory, lambda: cls(config, features, tags, scheme, labels).network)
         tagger = cls(config, features, tags, scheme, labels)
-        tagger.reading = directory.section("reading")
+        tagger.reading = stored_reading(directory)
         tagger.seen = Seen.load(directory.vocab / SEEN) if (directory.vocab / SEEN).exists() else None
         load_weights(tagger.network, directory)
         return tagger

@@ -15,6 +15,7 @@ from seqloom.systems.tagger.baselines.method import BaselineMethod, Ids, Probabi
 from seqloom.systems.tagger.config import PURPOSE, USAGE
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.seen import SEEN, Seen
+from seqloom.systems.tagger.stored import stored_reading, stored_scheme
 from seqloom.systems.tagger.streaming import SentenceStream
 
 __all__ = ["BaselineTagger"]
@@ -168,8 +169,8 @@ class BaselineTagger(SavedModel):
             if isinstance(error, SeqloomError):
                 raise
             raise ModelError(f"{directory.path}: the model of method {method!r} is damaged ({error})") from None
-        scheme = None if directory.setting("scheme") is None else directory.text("scheme")
+        scheme = stored_scheme(directory, tags)
         tagger = cls(method, words, tags, implementation, scheme)
-        tagger.reading = directory.section("reading")
+        tagger.reading = stored_reading(directory)
         tagger.seen = Seen.load(directory.vocab / SEEN) if (directory.vocab / SEEN).exists() else None
         return tagger
