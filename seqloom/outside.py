@@ -196,9 +196,9 @@ def parse_json(text: str | bytes) -> Any:
     brackets = text.count(b"[") + text.count(b"{") if isinstance(text, bytes) else text.count("[") + text.count("{")
     if brackets > limit("DEPTH"):
         level = [value]
-        for _ in range(limit("DEPTH") + 1):
+        for _ in range(limit("DEPTH")):
             level = [part for one in level for part in _parts(one)]
-        if level:
+        if any(isinstance(one, dict | list) for one in level):
             raise deep
     return value
 
