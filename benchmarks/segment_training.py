@@ -24,22 +24,22 @@ from typing import Any
 import torch
 from machine import describe_machine, installed_versions, publish, shown_command, without_folder
 from segment_training_tables import summarise, to_markdown
-from seqloom.systems.tagger.segmentation.verbs import SegmenterData, network_task, read_data
-from seqloom.systems.tagger.training import TaggerTask
 from torch import Tensor, nn
 
 import seqloom
 from seqloom.app.configuration import configure
-from seqloom.data.files import checksum
 from seqloom.engine.runtime.backend import ENVIRONMENT
 from seqloom.errors import ConfigError
 from seqloom.scores.bootstrap import paired_bootstrap
+from seqloom.systems.contract import Splits
+from seqloom.systems.supervised import SupervisedTask
 from seqloom.systems.tagger.segmentation import methods
 from seqloom.systems.tagger.segmentation.config import SegmenterConfig
-from seqloom.systems.tagger.segmentation.dictionary import Dictionary
 from seqloom.systems.tagger.segmentation.pieces import fold_width
 from seqloom.systems.tagger.segmentation.score import SegmentationScore, score_segmentation
 from seqloom.systems.tagger.segmentation.segmenter import Segmenter
+from seqloom.systems.tagger.segmentation.system import SegmenterSystem
+from seqloom.systems.train import network_task
 from seqloom.training.optimiser import build_optimiser
 from seqloom.training.processes import Processes
 from seqloom.training.random_state import capture_random_state, restore_random_state, seed_everything
@@ -58,7 +58,7 @@ class Contestant:
     backend: str
     reason: str
     segmenter: Segmenter
-    task: TaggerTask
+    task: SupervisedTask
     steps: Updates
     random: dict[str, Tensor]
     dev: list[float] = field(default_factory=list)
@@ -164,9 +164,9 @@ def configuration(keys: Sequence[str]) -> SegmenterConfig:
     return replace(config, data=replace(config.data, **found))
 
 
-def build(config: SegmenterConfig, words: Dictionary, lines: Any, data: SegmenterData, backend: str) -> Contestant:
+def build(config: SegmenterConfig, data: Splits[list[str]], backend: str) -> Contestant:
     """A model at the start of its training, as the training loop begins it."""
-    segmenter, task = network_task(config, words, lines, data.dev, {})
+    segmenter, task = network_task(SegmenterSystem(), config, data, {})
     layers = [part for part in task.module.modules() if isinstance(part, seqloom.Recurrent)]
     for layer in layers:
         layer.backend = None if backend == "auto" else backend
@@ -220,7 +220,7 @@ def race(pair: Sequence[Contestant], options: argparse.Namespace, seed: int) -> 
     return blocks
 
 
-def score_pair(pair: Sequence[Contestant], data: SegmenterData, seed: int) -> dict[str, Any]:
+def score_pair(pair: Sequence[Contestant], data: Splits[list[str]], seed: int) -> dict[str, Any]:
     """Scores of both models' best weights on the test text, and how sure the difference is."""
     raw = ["".join(words) for words in data.test]
     fold = fold_width if pair[0].segmenter.fold else str
@@ -239,16 +239,13 @@ def score_pair(pair: Sequence[Contestant], data: SegmenterData, seed: int) -> di
 def measure(options: argparse.Namespace, keys: Sequence[str]) -> dict[str, Any]:
     """All figures, and everything that they depend on."""
     config = configuration(keys)
-    data = read_data(config.data)
-    fold = fold_width if config.data.fold_width else str
-    lines = [[fold(word) for word in words] for words in data.train]
-    words = Dictionary.from_lines(lines)
+    data = SegmenterSystem().splits(config, {})
     seeds = options.seeds or [config.training.seed]
     blocks: list[dict[str, Any]] = []
     scores = []
     for seed in seeds:
         seeded = replace(config, training=replace(config.training, seed=seed, threads=options.threads))
-        pair = [build(seeded, words, lines, data, backend) for backend in ("auto", "vendor")]
+        pair = [build(seeded, data, backend) for backend in ("auto", "vendor")]
         if pair[0].backend == pair[1].backend:
             raise ConfigError(f"both models run on {pair[0].backend!r} ({pair[0].reason}); there is nothing to compare")
         blocks += race(pair, options, seed)
@@ -266,7 +263,7 @@ def measure(options: argparse.Namespace, keys: Sequence[str]) -> dict[str, Any]:
         "steps_per_epoch": len(pair[0].task.plan(0)),
         "training_lines": len(data.train),
         "test_lines": len(data.test),
-        "data": {role: {"file": without_folder(name), "sha256": checksum(name)} for role, name in data.files.items()},
+        "data": {role: {**made, "file": without_folder(made["file"])} for role, made in data.sources.items()},
         "backends": names,
         "reasons": [contestant.reason for contestant in pair],
         **summarise(blocks, names),

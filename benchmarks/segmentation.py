@@ -26,9 +26,9 @@ from machine import describe_machine, installed_versions, publish, shown_command
 from process_speed import measure_predictions
 from rivals import PACKAGES, RIVALS, Contestant, MissingRivalError, build_rival
 from segmentation_tables import to_markdown
-from seqloom.systems.tagger.segmentation.verbs import read_words
 
 from seqloom.data.files import checksum
+from seqloom.data.source import Source
 from seqloom.errors import ConfigError
 from seqloom.scores.bootstrap import paired_bootstrap
 from seqloom.systems.reading import hold_out
@@ -39,6 +39,7 @@ from seqloom.systems.tagger.segmentation.dictionary import Dictionary, read_word
 from seqloom.systems.tagger.segmentation.pieces import fold_width
 from seqloom.systems.tagger.segmentation.score import SegmentationScore, score_segmentation
 from seqloom.systems.tagger.segmentation.segmenter import Segmenter
+from seqloom.systems.tagger.segmentation.system import SegmenterSystem
 
 FITTED = tuple(name for name in METHODS if name not in methods.NETWORK_METHODS)
 SAMPLES = 1000
@@ -109,8 +110,10 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def read_text(options: argparse.Namespace) -> Text:
     """Training and test lines, read as ``seqloom train`` reads them."""
     config = SegmenterDataConfig(limit=options.limit)
-    training, _ = hold_out(read_words(options.train, config), options.held_out)
-    gold = read_words(options.test, config)
+    training, gold = (
+        SegmenterSystem().read(Source(str(file)), config).examples for file in (options.train, options.test)
+    )
+    training, _ = hold_out(training, options.held_out)
     listed = None
     if options.words is not None:
         listed = frozenset(read_word_file(options.words)[0])

@@ -22,18 +22,18 @@ from typing import Any
 import numpy as np
 import torch
 from machine import describe_machine, installed_versions, markdown_table, publish, shown_command, without_folder
-from seqloom.systems.tagger.training import TaggerTask
-from seqloom.systems.tagger.verbs import network_task, read_data
 from tagging_peers import PEERS, PeerTagger
 from torch.nn.utils import clip_grad_norm_
 
 from seqloom.app.configuration import configure
-from seqloom.data.files import checksum
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError
+from seqloom.systems.supervised import SupervisedTask
 from seqloom.systems.tagger.config import TaggerConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus
+from seqloom.systems.tagger.system import TaggerSystem
 from seqloom.systems.tagger.tagger import Tagger
+from seqloom.systems.train import network_task
 from seqloom.training.optimiser import build_optimiser
 from seqloom.training.processes import Processes
 from seqloom.training.random_state import seed_everything
@@ -100,7 +100,7 @@ def configuration(keys: Sequence[str]) -> TaggerConfig:
     return replace(config, data=replace(config.data, **found))
 
 
-def seqloom_contestant(tagger: Tagger, task: TaggerTask, config: TaggerConfig) -> Contestant:
+def seqloom_contestant(tagger: Tagger, task: SupervisedTask, config: TaggerConfig) -> Contestant:
     """The tagger in the training loop's own steps."""
     seed_everything(config.training.seed)
     task.module.train()
@@ -211,8 +211,8 @@ def measure(options: argparse.Namespace, keys: Sequence[str]) -> dict[str, Any]:
         raise ConfigError(
             "the peers train with adam or sgd, in batches of sentences; the configuration asks for others"
         )
-    data = read_data(config.data)
-    tagger, task = network_task(config, data, {})
+    data = TaggerSystem().splits(config, {})
+    tagger, task = network_task(TaggerSystem(), config, data, {})
     tokens, tags = [one.tokens for one in data.train], [one.tags or () for one in data.train]
     plan = [description[2] for epoch in range(config.training.epochs) for description in task.plan(epoch)]
     steps = (options.rounds + 1) * options.steps
@@ -244,7 +244,7 @@ def measure(options: argparse.Namespace, keys: Sequence[str]) -> dict[str, Any]:
         "batch_size": config.training.batch_size,
         "tags": len(tagger.tags),
         "parameters": sum(value.numel() for value in tagger.network.parameters()),
-        "data": {role: {"file": without_folder(name), "sha256": checksum(name)} for role, name in data.files.items()},
+        "data": {role: {**made, "file": without_folder(made["file"])} for role, made in data.sources.items()},
         "tokens": {"training": trained, "prediction": predicted},
         "summary": summarise(rounds, {"training": trained, "prediction": [predicted] * len(rounds)}),
         "rounds": rounds,

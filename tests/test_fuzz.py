@@ -238,7 +238,7 @@ def model(chance: random.Random, place: Path) -> None:
     """A model directory, loaded, described and used."""
     from seqloom.app.info import describe_model
     from seqloom.data.source import Source
-    from seqloom.systems.registry import load, name_today, system
+    from seqloom.systems.registry import load, system
 
     folder = chance.choice(MODELS)
     directory = place / "model"
@@ -257,7 +257,7 @@ def model(chance: random.Random, place: Path) -> None:
     with suppress(SeqloomError):
         describe_model(directory)
     loaded = load(directory)
-    own = system(name_today(folder.split("-")[0])).load()
+    own = system(folder.split("-")[0]).create()
     lines = {"tagger": ["Ann saw Oslo", ""], "segmenter": ["我是中国人", "x"], "synthetic": ["[[0.5, 1], [0.1, 1]]"]}[
         own.name
     ]
@@ -346,7 +346,7 @@ def _apply(chance: random.Random, file: Path) -> None:
     from seqloom.systems.registry import load, system
 
     name = chance.choice(["tagger", "tagger-hmm", "segmenter", "segmenter-bigram"])
-    own = system(name.split("-")[0]).load()
+    own = system(name.split("-")[0]).create()
     loaded = _LOADED.setdefault(name, None) or load(GOLDEN / name / "model")
     _LOADED[name] = loaded
     format = chance.choice(["native", "plain", "json"] if own.name == "tagger" else ["plain", "json"])
@@ -359,7 +359,7 @@ def steps(chance: random.Random, place: Path) -> None:
     from seqloom.data.source import Source
     from seqloom.systems.registry import load, system
 
-    own = system("synthetic").load()
+    own = system("synthetic").create()
     loaded = _LOADED.setdefault("synthetic", None) or load(GOLDEN / "synthetic" / "model")
     _LOADED["synthetic"] = loaded
     file = place / "a.jsonl"

@@ -1,5 +1,6 @@
 """The page on several processes: its commands run as they stand, on two processes."""
 
+import json
 import os
 import re
 import shlex
@@ -65,3 +66,12 @@ def test_two_processes_train_stop_resume_and_leave_a_model(
 
     assert main(evaluate[1:]) == 0
     assert "accuracy" in capsys.readouterr().out.lower()
+    assert Path("runs/tags/report.html").exists()
+    alone = [part.replace("runs/tags", "runs/alone") for part in start[start.index("seqloom") + 1 :]]
+    assert main([*alone, *SMALL.split()]) == 0
+    two, one = (
+        json.loads(Path(run, "evaluation.json").read_text(encoding="utf-8"))["metrics"]["accuracy"]
+        for run in ("runs/tags", "runs/alone")
+    )
+    # Dropout differs between the processes, so the weights do; what was learned does not.
+    assert two > 0.9 * one > 0.5

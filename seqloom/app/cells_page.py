@@ -89,16 +89,16 @@ def with_speed(text: str, table: str) -> str | None:
 def backends(name: str) -> list[str]:
     """The backends that can run a registered cell where everything is installed, slowest first."""
     cell = cells.get(name)(4, 4)
-    found = ["reference"]
+    names = ["reference"]
     if not cell.graph.untraceable:
-        found.append("derived")
+        names.append("derived")
     if cell.vendor:
-        found.append("vendor")
+        names.append("vendor")
     try:
         lowering.lower(cell.graph)
     except lowering.Unlowerable:
-        return found
-    return [*found, "cpu"]
+        return names
+    return [*names, "cpu"]
 
 
 def _family(family: str, members: Sequence[CellDescription]) -> Iterator[str]:

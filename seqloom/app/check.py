@@ -13,7 +13,7 @@ from seqloom.data.kinds import checkable
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from seqloom.data.checking import CheckReport
+    from seqloom.data.check_report import CheckReport
     from seqloom.data.findings import Severity
 
 __all__ = ["SUMMARY", "run"]
@@ -67,8 +67,8 @@ def _print(report: CheckReport) -> None:
                 show(table((name, "count", "share", ""), _distribution(counts), right=("count", "share")))
         show("")
     if report.findings:
-        found = [(Text(one.severity, style=_STYLES[one.severity]), one.where, one.message) for one in report.findings]
-        show(table(("", "where", "what"), found))
+        rows = [(Text(one.severity, style=_STYLES[one.severity]), one.where, one.message) for one in report.findings]
+        show(table(("", "where", "what"), rows))
         show("")
     show(_verdict(report))
 

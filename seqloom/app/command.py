@@ -258,13 +258,13 @@ def offer(command: CommandLine) -> None:
 
 def fields_of_any(classes: Iterable[type]) -> list[Field]:
     """The options of several dataclasses, each name once, with the choices of all."""
-    found: dict[str, Field] = {}
+    fields: dict[str, Field] = {}
     for field in (field for one in classes for field in fields_of(one)):
-        other = found.setdefault(field.name, field)
+        other = fields.setdefault(field.name, field)
         if other is not field and typing.get_origin(field.kind) is typing.get_origin(other.kind) is Literal:
             choices = dict.fromkeys((*typing.get_args(other.kind), *typing.get_args(field.kind)))
-            found[field.name] = dataclasses.replace(other, kind=Literal[tuple(choices)])
-    return list(found.values())
+            fields[field.name] = dataclasses.replace(other, kind=Literal[tuple(choices)])
+    return list(fields.values())
 
 
 def command_line_of(run: Callable[[list[str]], int], argv: Sequence[str]) -> CommandLine:

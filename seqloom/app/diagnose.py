@@ -65,16 +65,16 @@ def run(argv: list[str]) -> int:
     from seqloom.systems.registry import load
 
     batch = _batch(load(options.model), options)
-    found = diagnose_run(batch.module, batch.loss, DiagnosisConfig(rows=options.limit, exponents=options.exponents))
-    show(str(found), "")
-    print_comparison([(each.name, _shown(each.main_numbers())) for each in found.recurrences], "recurrence")
+    diagnosis = diagnose_run(batch.module, batch.loss, DiagnosisConfig(rows=options.limit, exponents=options.exponents))
+    show(str(diagnosis), "")
+    print_comparison([(each.name, _shown(each.main_numbers())) for each in diagnosis.recurrences], "recurrence")
     if options.json is not None:
         source = {"model": options.model, "data": options.data, "sequences": batch.sequences}
         if Path(options.data).is_file():
             source["sha256"] = checksum(options.data)
-        write_atomic(options.json, json.dumps({**source, **found.to_dict()}, ensure_ascii=False, indent=1))
+        write_atomic(options.json, json.dumps({**source, **diagnosis.to_dict()}, ensure_ascii=False, indent=1))
     if options.out is not None:
-        write_atomic(options.out, _page(found, options).encode("utf-8", errors="replace"))
+        write_atomic(options.out, _page(diagnosis, options).encode("utf-8", errors="replace"))
         print(f"wrote {options.out}")
     return 0
 
@@ -84,7 +84,7 @@ def _batch(model: Any, options: DiagnoseOptions) -> "DiagnosticBatch":
     from seqloom.systems.contract import Diagnosable
     from seqloom.systems.registry import system
 
-    own = system(model.system).load()
+    own = system(model.system).create()
     if not isinstance(own, Diagnosable):
         raise ConfigError(f"{options.model}: a model of the system {model.system!r} gives no batch to diagnose")
     return own.diagnostic_batch(model, Source(options.data), options.limit)
@@ -98,10 +98,10 @@ def _shown(numbers: dict[str, float]) -> dict[str, float]:
     return {title: numbers[key] for key, title in _COLUMNS.items() if key in numbers}
 
 
-def _page(found: "Diagnosis", options: DiagnoseOptions) -> str:
+def _page(diagnosis: "Diagnosis", options: DiagnoseOptions) -> str:
     from seqloom import __version__
     from seqloom.app.report.diagnosis import diagnosis_sections
     from seqloom.app.report.page import document
 
     eyebrow = f"{options.model} on {options.data} · diagnosis · seqloom {__version__}"
-    return document("Long-term dependencies", eyebrow, diagnosis_sections(found))
+    return document("Long-term dependencies", eyebrow, diagnosis_sections(diagnosis))

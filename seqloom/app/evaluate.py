@@ -46,10 +46,10 @@ def run(argv: list[str]) -> int:
     evaluations, wrong = [], []
     for path in models:
         model = load(path)
-        own = system(model.system).load()
+        own = system(model.system).create()
         if options.errors is not None and not isinstance(own, ErrorLister):
             raise ConfigError(f"--errors: {path} is a {own.name}, which lists no errors")
-        examples = own.held_examples(model, Source(data))
+        examples = own.evaluation_examples(model, Source(data))
         evaluations.append((path, own.score(model, examples)))
         if options.errors is not None:
             wrong.append((path, own.errors(model, examples)))
@@ -65,7 +65,9 @@ def run(argv: list[str]) -> int:
         described = [{"model": path, **evaluation.to_dict()} for path, evaluation in evaluations]
         report: dict[str, Any] = {"data": data, "sha256": _checksum(data), "models": described}
         if differences:
-            compared = [{"model": models[0], "against": path, **found.to_dict()} for path, found in differences]
+            compared = [
+                {"model": models[0], "against": path, **difference.to_dict()} for path, difference in differences
+            ]
             report["differences"] = compared
         write_atomic(options.json, json.dumps(report, ensure_ascii=False, indent=1))
     return 0

@@ -12,7 +12,7 @@ from seqloom.app.wording import number, size_in_words
 from seqloom.errors import ModelError
 from seqloom.outside import MISFITS, UnreadableError, first_line, parse_json, read_whole
 from seqloom.scores.names import metric_name
-from seqloom.systems.registry import SYSTEMS, name_today
+from seqloom.systems.registry import SYSTEMS, current_name
 from seqloom.systems.saved import read_config
 
 __all__ = ["SUMMARY", "describe_model", "run"]
@@ -55,7 +55,7 @@ def describe_model(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path / 'config.yaml'}: 'about' is not a section; the model directory is damaged")
     vocabularies = {file.stem: _vocabulary(file) for file in sorted((path / "vocab").glob("*.json"))}
     labels = vocabularies.pop("tags", {}).get("entries", [])
-    name = name_today(str(config["system"]))
+    name = current_name(str(config["system"]))
     known = SYSTEMS.get(name)
     return {
         "system": name,

@@ -41,7 +41,7 @@ def run(argv: list[str]) -> int:
     )
     model = load(options.model)
     own = own_class(**{field.name: getattr(options, field.name) for field in dataclasses.fields(own_class)})
-    write_pieces(registered.load().predict(model, Source(options.file, options.encoding), own))
+    write_pieces(registered.create().predict(model, Source(options.file, options.encoding), own))
     return 0
 
 

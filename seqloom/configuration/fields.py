@@ -49,7 +49,7 @@ class Field:
 def own_fields(config_class: type, default: Any = None) -> dict[str, tuple[str, Field]]:
     """Key -> the name in Python and the field, of one class alone; ``default`` is an instance that has the defaults."""
     hints = typing.get_type_hints(config_class, include_extras=True)
-    found = {}
+    fields = {}
     for item in dataclasses.fields(config_class):
         kind, text = hints[item.name], ""
         if typing.get_origin(kind) is Annotated:
@@ -65,8 +65,8 @@ def own_fields(config_class: type, default: Any = None) -> dict[str, tuple[str, 
             required, value = True, None
         # Not "X | Y": the parts are known here only.
         inner = given[0] if len(given) == 1 else Union[given]  # noqa: UP007
-        found[key] = (item.name, Field(key, inner, len(given) < len(parts), required, value, text))
-    return found
+        fields[key] = (item.name, Field(key, inner, len(given) < len(parts), required, value, text))
+    return fields
 
 
 def fields_of(config_class: type, *, documented: bool = False) -> list[Field]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from seqloom.data.characters import BigramVocabulary, CharacterVocabulary, FlatBatch
     from seqloom.data.embeddings import Embeddings, load_embeddings
     from seqloom.data.files import checksum, open_text, write_atomic
-    from seqloom.data.tagged.corpus import Corpus, CorpusReport
+    from seqloom.data.tagged.corpus import CorpusReport, TaggedCorpus
     from seqloom.data.tagged.formats import ReadOptions, format_sentences, read
     from seqloom.data.tagged.joint import joint_tags, joint_words
     from seqloom.data.tagged.legality import check_tags, constraints, detect_scheme, illegal_tags
@@ -36,7 +36,6 @@ __all__ = [
     "SCHEMES",
     "BigramVocabulary",
     "CharacterVocabulary",
-    "Corpus",
     "CorpusReport",
     "Embeddings",
     "FlatBatch",
@@ -45,6 +44,7 @@ __all__ = [
     "Sentence",
     "Span",
     "TagVocabulary",
+    "TaggedCorpus",
     "Vocabulary",
     "batches",
     "check_tags",
@@ -74,7 +74,7 @@ __all__ = [
 _NAMES = {
     "batching": ("batches", "evaluation_batches", "pad", "pad_rows", "restore_order"),
     "characters": ("BigramVocabulary", "CharacterVocabulary", "FlatBatch"),
-    "tagged.corpus": ("Corpus", "CorpusReport"),
+    "tagged.corpus": ("TaggedCorpus", "CorpusReport"),
     "embeddings": ("Embeddings", "load_embeddings"),
     "files": ("checksum", "open_text", "write_atomic"),
     "tagged.formats": ("ReadOptions", "format_sentences", "read"),

@@ -71,12 +71,12 @@ class Embeddings:
 
     Attributes:
         vectors: (V, D) one row per word that was asked for; zeros where there is none.
-        found: (V,) which rows come from the file.
-        coverage: how they were found.
+        present: (V,) which rows come from the file.
+        coverage: how the words were found.
     """
 
     vectors: NDArray[np.float32]
-    found: NDArray[np.bool_]
+    present: NDArray[np.bool_]
     coverage: Coverage
 
 
@@ -224,17 +224,17 @@ def _read_binary(stream: BinaryIO, name: str, table: _Table, count: int, size: i
 
 def _gather(forms: Sequence[tuple[str, str, str]], table: _Table, size: int) -> Embeddings:
     vectors = np.zeros((len(forms), size), np.float32)
-    found = np.zeros(len(forms), bool)
+    present = np.zeros(len(forms), bool)
     hits = {"exact": 0, "lower": 0, "digits": 0}
     for row, some in enumerate(forms):
         for way, form in zip(hits, some, strict=True):
             vector = table.vectors[_encoded(form)]
             if vector is not None:
-                vectors[row], found[row] = vector, True
+                vectors[row], present[row] = vector, True
                 hits[way] += 1
                 break
     coverage = Coverage(len(forms), **hits, entries=table.entries, duplicates=table.duplicates)
-    return Embeddings(vectors, found, coverage)
+    return Embeddings(vectors, present, coverage)
 
 
 def word_forms(word: str) -> tuple[str, str, str]:

@@ -20,9 +20,10 @@ from contextlib import suppress
 from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, cast
 
-from seqloom.data.sources import aligned_files, locate
+from seqloom.data.live import LiveInput
+from seqloom.data.location import aligned_files, locate
 from seqloom.errors import ConfigError, DataError, did_you_mean
 from seqloom.outside import limit, raising
 
@@ -44,7 +45,11 @@ _CANDIDATES = ("utf-8", "gb18030", "big5", "shift_jis", "euc-kr", "latin-1", "cp
 
 
 def open_text(
-    path: str | Path, encoding: str = "utf-8", *, expected: str | None = "lines of text"
+    path: str | Path,
+    encoding: str = "utf-8",
+    *,
+    expected: str | None = "lines of text",
+    live: LiveInput | None = None,
 ) -> Iterator[tuple[int, str]]:
     """Numbered lines of a text file, from 1, without their line ends.
 
@@ -55,6 +60,7 @@ def open_text(
         path: the file, ``-``, or ``package:NAME/path`` for a file inside an installed package.
         encoding: any encoding that Python knows.
         expected: what an empty file should have held, for the message; ``None`` where an empty file is fine.
+        live: the standard input, where its pauses matter.
     Raises:
         DataError: the file is missing, unreadable, damaged, empty, or not in ``encoding`` (names line and byte).
         ConfigError: no such encoding.
@@ -69,6 +75,8 @@ def open_text(
         raise ConfigError(
             f"encoding: {encoding!r} is not a known text encoding{did_you_mean(encoding, _CANDIDATES)}"
         ) from None
+    if live is not None:
+        return _decode_lines(cast(BinaryIO, live), "<stdin>", codec, expected)
     stream, name = open_bytes(path)
     return _decode_lines(stream, name, codec, expected)
 
@@ -123,15 +131,16 @@ class _Unpacked(RawIOBase):
         super().close()
 
 
-def byte_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
+def byte_lines(stream: BinaryIO | LiveInput, name: str) -> Iterator[bytes]:
     """The lines of a stream with their ends, none of them endless, and no endless row of blank ones.
 
     Raises:
         DataError: a line is too long, there are too many blank ones, or the file is damaged.
     """
     longest, most, blank = limit("LINE"), limit("BLANK"), 0
+    lines = stream if isinstance(stream, LiveInput) else iter(partial(stream.readline, longest + 1), b"")
     try:
-        for number, line in enumerate(iter(partial(stream.readline, longest + 1), b""), start=1):
+        for number, line in enumerate(lines, start=1):
             if len(line) > longest:
                 raise DataError(
                     f"{name}:{number}: the line has more than {longest:,} bytes; expected lines of text, {raising('LINE')}"

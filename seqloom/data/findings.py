@@ -11,7 +11,7 @@ from typing import Literal
 from seqloom.data.files import byte_lines, open_bytes
 from seqloom.errors import DataError
 
-__all__ = ["Finding", "Severity", "finding_of", "line_troubles", "listed"]
+__all__ = ["Finding", "Severity", "finding_of", "limited", "line_findings"]
 
 Severity = Literal["error", "warning", "note"]
 
@@ -40,13 +40,13 @@ class Finding:
 
 def finding_of(problem: DataError, path: str | Path) -> Finding:
     """What stopped the reading of a file, at the line that the sentence names."""
-    found = _PLACE.match(str(problem))
-    if found is None:
+    match = _PLACE.match(str(problem))
+    if match is None:
         return Finding("error", "reading", str(path), str(problem).removeprefix(f"{path}: ").removeprefix(f"{path} "))
-    return Finding("error", "reading", found["where"], found["message"])
+    return Finding("error", "reading", match["where"], match["message"])
 
 
-def listed(findings: Iterable[Finding], limit: int) -> Iterator[Finding]:
+def limited(findings: Iterable[Finding], limit: int) -> Iterator[Finding]:
     """At most ``limit`` findings of each kind, then how many more there are."""
     counts: Counter[tuple[str, Severity]] = Counter()
     last: dict[tuple[str, Severity], Finding] = {}
@@ -62,7 +62,7 @@ def listed(findings: Iterable[Finding], limit: int) -> Iterator[Finding]:
             yield Finding(severity, kind, where, f"{count - limit} more of this kind, the last one here")
 
 
-def line_troubles(path: str | Path, encoding: str, keeps_empty_lines: bool) -> Iterator[Finding]:
+def line_findings(path: str | Path, encoding: str, keeps_empty_lines: bool) -> Iterator[Finding]:
     """Lines that are not in the file's encoding, control characters, foreign line ends, lines of white space.
 
     Args:
@@ -110,10 +110,10 @@ def line_troubles(path: str | Path, encoding: str, keeps_empty_lines: bool) -> I
 
 
 def _control_characters(line: str, where: str) -> Iterator[Finding]:
-    found = _CONTROL.search(line)
-    if found is None:
+    match = _CONTROL.search(line)
+    if match is None:
         return
-    character = found.group()
+    character = match.group()
     name = _NAMES.get(character, "a control character")
-    message = f"U+{ord(character):04X} at character {found.start() + 1}: {name}"
+    message = f"U+{ord(character):04X} at character {match.start() + 1}: {name}"
     yield Finding("warning", "control characters", where, message)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from seqloom.configuration.building import build
-from seqloom.data.checking import CheckReport
+from seqloom.data.check_report import CheckReport
 from seqloom.data.files import STDIN
 from seqloom.errors import ConfigError, did_you_mean
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.data.files import STDIN, checksum, open_text
+from seqloom.data.live import LiveInput
 from seqloom.errors import DataError
 
 __all__ = ["Source"]
@@ -52,14 +53,21 @@ class Source:
             raise DataError(f"objects of type {type(self.place).__name__} were given where a path is expected")
         return str(self.place)
 
-    def lines(self) -> Iterator[str]:
+    def live(self) -> LiveInput | None:
+        """The standard input, where it comes through a pipe or from a terminal and may pause."""
+        return LiveInput.standard() if self.is_named and str(self.place) == STDIN else None
+
+    def lines(self, live: LiveInput | None = None) -> Iterator[str]:
         """Lines of text: those of the file, decompressed and decoded, or strings that were given.
+
+        Args:
+            live: what `live` gave, to be read in its pauses.
 
         Raises:
             DataError: the file cannot be read, or what was given are not strings; names which.
         """
         if self.is_named:
-            yield from (text for _, text in open_text(self.path(), self.encoding, expected=None))
+            yield from (text for _, text in open_text(self.path(), self.encoding, expected=None, live=live))
             return
         for position, text in enumerate(self.place):
             if not isinstance(text, str):

@@ -104,6 +104,6 @@ class Trie:
             starts, key = starts[going], node[going] * self.size + following[going]
             place = np.searchsorted(self.keys, key)
             place[place == len(self.keys)] = 0
-            found = np.flatnonzero(self.keys[place] == key)
-            starts, node = starts[found], place[found] + 1
+            matched = np.flatnonzero(self.keys[place] == key)
+            starts, node = starts[matched], place[matched] + 1
             length += 1

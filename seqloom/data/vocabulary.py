@@ -236,8 +236,10 @@ def load_json(path: str | Path, kind: str, build: Callable[[dict[str, Any]], Loa
     except UnreadableError as problem:
         raise ModelError(f"{path}: is damaged, not JSON ({problem}); restore the model directory") from None
     if not isinstance(state, dict) or state.get("kind") != kind:
-        found = state.get("kind") if isinstance(state, dict) else type(state).__name__
-        raise ModelError(f"{path}: expected a file of kind {kind!r}, found {found!r}; restore the model directory")
+        actual_kind = state.get("kind") if isinstance(state, dict) else type(state).__name__
+        raise ModelError(
+            f"{path}: expected a file of kind {kind!r}, found {actual_kind!r}; restore the model directory"
+        )
     if state.get("format") != _FORMAT:
         raise ModelError(f"{path}: has format {state.get('format')!r}, this seqloom reads {_FORMAT}; update seqloom")
     try:

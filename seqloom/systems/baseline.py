@@ -12,9 +12,9 @@ from seqloom.errors import ConfigError, did_you_mean
 from seqloom.systems.contract import Splits
 from seqloom.systems.saved import SavedModel
 
-__all__ = ["Baseline", "Progress", "check_baselines", "fit_baseline"]
+__all__ = ["Baseline", "ProgressCallback", "check_baselines", "fit_baseline"]
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Called now and then by a method that takes minutes: the iteration, and the last one there can be."""
 
 
@@ -28,7 +28,7 @@ class Baseline:
         install: what installs that library.
     """
 
-    fit: Callable[[Any, Splits[Any], Progress], SavedModel]
+    fit: Callable[[Any, Splits[Any], ProgressCallback], SavedModel]
     needs: str = ""
     install: str = 'pip install "seqloom[baselines]"'
 

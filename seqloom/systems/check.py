@@ -50,7 +50,7 @@ def check_system(name: str | type[System[Any, Any, Any]]) -> None:
     Raises:
         SystemCheckError: a check fails; names it.
     """
-    own = system(name).load() if isinstance(name, str) else name()
+    own = system(name).create() if isinstance(name, str) else name()
     with TemporaryDirectory(prefix="seqloom-check-") as folder:
         subject = Subject(own, Path(folder))
         for check in CHECKS:
@@ -115,7 +115,7 @@ def check_documented(subject: Subject) -> None:
     for owner in (subject.system.config, subject.system.options):
         silent = [one.name for one in fields_of(owner, documented=True) if not one.help and not one.is_section]
         subject.require(not silent, f"{owner.__name__} says nothing of {', '.join(silent)}")
-    for name in ("name", "family", "summary", "examples", "takes"):
+    for name in ("name", "family", "summary", "examples_name", "takes"):
         subject.require(bool(getattr(subject.system, name, "")), f"it has no {name}")
 
 
@@ -177,7 +177,7 @@ def check_resumes(subject: Subject) -> None:
     subject.require(bytes_of[0] == bytes_of[1], "a training that was killed and resumed has other weights")
 
 
-def check_company(subject: Subject) -> None:
+def check_batching(subject: Subject) -> None:
     """A prediction does not depend on what is predicted with it, nor a loss on the padding."""
     lines = subject.sample.lines
     together = subject.predicted(subject.model, lines)
@@ -237,7 +237,7 @@ def check_bad_input(subject: Subject) -> None:
         with _one_sentence(subject, f"predicting {place.name}"):
             list(subject.system.predict(subject.model, source, subject.system.options()))
         with _one_sentence(subject, f"scoring on {place.name}", must=True):
-            subject.system.held_examples(subject.model, source)
+            subject.system.evaluation_examples(subject.model, source)
     for what in _spoil(subject.run / "model", subject.folder / "spoilt"):
         with _one_sentence(subject, f"a model with {what}"):
             spoilt = subject.system.load(subject.folder / "spoilt")
@@ -270,7 +270,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_learns,
     check_saved,
     check_resumes,
-    check_company,
+    check_batching,
     check_streams,
     check_baselines_run,
     check_bad_input,

@@ -88,7 +88,7 @@ class System(ABC, Generic[Config, Example, Model]):
         summary: a line for lists.
         config: the frozen dataclass of its recipes, with the sections ``data``, ``model`` and ``training``; no torch.
         options: the frozen dataclass of ``predict``'s options, with ``format`` and ``nbest``; no torch.
-        examples: what its examples are called, in the plural.
+        examples_name: what its examples are called, in the plural.
         takes: what ``predict`` reads, for the help.
         kind: the kind of its data, as `seqloom.data.kinds` knows it; empty where no such kind is.
     """
@@ -98,7 +98,7 @@ class System(ABC, Generic[Config, Example, Model]):
     summary: ClassVar[str]
     config: ClassVar[type]
     options: ClassVar[type] = PlainOptions
-    examples: ClassVar[str] = "examples"
+    examples_name: ClassVar[str] = "examples"
     takes: ClassVar[str] = "a text file, compressed or not, or - for standard input"
     kind: ClassVar[str] = ""
 
@@ -189,15 +189,15 @@ class System(ABC, Generic[Config, Example, Model]):
         """What a resumed run must share with the run it continues, beside the training's settings."""
         return {"data": asdict(config.data), "model": asdict(config.model)}
 
-    def measure(self, model: Model, examples: Sequence[Example]) -> dict[str, float]:
+    def validation_scores(self, model: Model, examples: Sequence[Example]) -> dict[str, float]:
         """The scores that choose the best weights; as `score` where nothing cheaper will do."""
         return self.score(model, examples).values()
 
-    def illustrations(self, config: Config, model: Model) -> Sequence[Panel]:
+    def training_panels(self, config: Config, model: Model) -> Sequence[Panel]:
         """More panels for the report of a training."""
         return ()
 
-    def held_examples(self, model: Model, source: Source) -> Sequence[Example]:
+    def evaluation_examples(self, model: Model, source: Source) -> Sequence[Example]:
         """Examples to score a model on, read as its training data were."""
         return self.read(source, self.config().data).examples
 

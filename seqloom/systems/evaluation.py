@@ -24,8 +24,8 @@ __all__ = [
     "Text",
     "class_panels",
     "class_table",
-    "known_numbers",
     "length_table",
+    "null_for_nan",
 ]
 
 
@@ -75,7 +75,7 @@ class Table:
         """For JSON."""
         return list(self.rows)
 
-    def shape(self) -> dict[str, Any]:
+    def layout(self) -> dict[str, Any]:
         """How it is shown."""
         columns = [{"name": one.name, "label": one.label, "kind": one.kind} for one in self.columns]
         return {"columns": columns} | ({"note": self.note} if self.note else {})
@@ -95,7 +95,7 @@ class Confusion:
         """For JSON."""
         return {"labels": list(self.labels), "counts": [list(row) for row in self.counts]}
 
-    def shape(self) -> dict[str, Any]:
+    def layout(self) -> dict[str, Any]:
         """How it is shown."""
         return {}
 
@@ -121,7 +121,7 @@ class Readings:
         """For JSON."""
         return list(self.entries)
 
-    def shape(self) -> dict[str, Any]:
+    def layout(self) -> dict[str, Any]:
         """How it is shown."""
         return {"language": self.language} if self.language else {}
 
@@ -141,7 +141,7 @@ class Figure:
         """For JSON."""
         return {name: [list(point) for point in points] for name, points in self.lines.items()}
 
-    def shape(self) -> dict[str, Any]:
+    def layout(self) -> dict[str, Any]:
         """How it is shown."""
         return {"x_label": self.x_label, "y_label": self.y_label}
 
@@ -159,7 +159,7 @@ class Text:
         """For JSON."""
         return self.text
 
-    def shape(self) -> dict[str, Any]:
+    def layout(self) -> dict[str, Any]:
         """How it is shown."""
         return {}
 
@@ -239,7 +239,7 @@ class Evaluation:
 
     def compared(self) -> dict[str, float | None]:
         """The row of this evaluation in a table of methods."""
-        return known_numbers({metric.compared: metric.value for metric in self.metrics if metric.compared})
+        return null_for_nan({metric.compared: metric.value for metric in self.metrics if metric.compared})
 
     def panel(self, name: str) -> Any:
         """The data of the panel of that name, as JSON has them; KeyError where there is none."""
@@ -249,7 +249,7 @@ class Evaluation:
         """For strict JSON: a metric without a base, such as the recall of unknown words where there are none, is null."""
         signed = {"signature": self.signature} if self.signature else {}
         panels = {panel.name: panel.data() for panel in self.panels}
-        return {"metrics": known_numbers(self.values()), **signed, **panels, **self.details, "shown": self._shown()}
+        return {"metrics": null_for_nan(self.values()), **signed, **panels, **self.details, "shown": self._shown()}
 
     def _shown(self) -> dict[str, Any]:
         """How a report shows all that."""
@@ -258,11 +258,11 @@ class Evaluation:
         }
         main = next((metric for metric in self.metrics if metric.name == self.main), self.metrics[0])
         panels = [
-            {"name": panel.name, "kind": panel.kind, "title": panel.title, **panel.shape()} for panel in self.panels
+            {"name": panel.name, "kind": panel.kind, "title": panel.title, **panel.layout()} for panel in self.panels
         ]
         return {"labels": labels, "main": main.compared or main.name, "better": main.better, "panels": panels}
 
 
-def known_numbers(metrics: Mapping[str, float]) -> dict[str, float | None]:
+def null_for_nan(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """Metrics with None in the place of NaN, which strict JSON cannot hold."""
     return {name: None if math.isnan(value) else value for name, value in metrics.items()}

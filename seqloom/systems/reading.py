@@ -13,10 +13,10 @@ from seqloom.systems.contract import Dataset, Splits
 if TYPE_CHECKING:
     from seqloom.systems.contract import System
 
-__all__ = ["ROLES", "HeldOut", "hold_out", "read_splits", "split_data"]
+__all__ = ["SPLIT_NAMES", "HeldOut", "hold_out", "read_splits", "split_data"]
 
 Example = TypeVar("Example")
-ROLES = ("train", "dev", "test")
+SPLIT_NAMES = ("train", "dev", "test")
 """What data are for."""
 
 
@@ -45,8 +45,8 @@ def read_splits(system: System[Any, Example, Any], data: Any, objects: Mapping[s
         DataError: a file is wrong.
     """
     encoding = getattr(data, "encoding", "utf-8")
-    places = {role: objects.get(role, getattr(data, role)) for role in ROLES}
-    sources = {role: Source(place, encoding) for role, place in places.items() if place is not None}
+    places = {split: objects.get(split, getattr(data, split)) for split in SPLIT_NAMES}
+    sources = {split: Source(place, encoding) for split, place in places.items() if place is not None}
     if "train" not in sources:
         raise ConfigError("data.train is not given; name the training data with --data.train FILE")
     for source in sources.values():
@@ -56,10 +56,10 @@ def read_splits(system: System[Any, Example, Any], data: Any, objects: Mapping[s
     if data.overfit is not None:
         examples = system.trainable(Dataset(training.examples[: data.overfit], training.facts))
         return Splits(examples, examples, examples, training.facts, {"train": sources["train"].described()})
-    dev, test = (system.read(sources[role], data).examples if role in sources else None for role in ("dev", "test"))
+    dev, test = (system.read(sources[split], data).examples if split in sources else None for split in ("dev", "test"))
     kept, dev, test = split_data(training.examples, dev, test, data)
     train = system.trainable(Dataset(kept, training.facts))
-    described = {role: source.described() for role, source in sources.items()}
+    described = {split: source.described() for split, source in sources.items()}
     return Splits(train, dev, test, training.facts, described)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from seqloom.errors import ConfigError, ModelError, did_you_mean
 
-__all__ = ["SYSTEMS", "Registered", "load", "name_today", "register", "system"]
+__all__ = ["SYSTEMS", "Registered", "current_name", "load", "register", "system"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Registered:
         """The dataclass of the options of ``predict``."""
         return _resolve(self.options)
 
-    def load(self) -> Any:
+    def create(self) -> Any:
         """The system itself."""
         return _resolve(self.system)()
 
@@ -103,7 +103,7 @@ def register(cls: type) -> type:
     return cls
 
 
-def name_today(name: str) -> str:
+def current_name(name: str) -> str:
     """The name of a system that models and recipes may call by a former one."""
     return _FORMER.get(name, name)
 
@@ -114,7 +114,7 @@ def system(name: str, where: str = "system") -> Registered:
     Raises:
         ConfigError: there is none; the sentence offers the nearest.
     """
-    name = name_today(name)
+    name = current_name(name)
     if name not in SYSTEMS:
         raise ConfigError(f"{where}: {name!r} is not a known system{did_you_mean(str(name), SYSTEMS)}")
     return SYSTEMS[name]
@@ -128,7 +128,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     from seqloom.systems.saved import read_config
 
-    name = name_today(str(read_config(Path(path))["system"]))
+    name = current_name(str(read_config(Path(path))["system"]))
     if name not in SYSTEMS:
         raise ModelError(f"{Path(path) / 'config.yaml'}: system {name!r} is not one of {', '.join(SYSTEMS)}")
-    return SYSTEMS[name].load().load(path)
+    return SYSTEMS[name].create().load(path)

@@ -253,8 +253,8 @@ class SavedModel(ABC):
         from seqloom.data.source import Source
         from seqloom.systems.registry import system
 
-        own = system(self.system).load()
-        evaluation: Evaluation = own.score(self, own.held_examples(self, Source.of(data)))
+        own = system(self.system).create()
+        evaluation: Evaluation = own.score(self, own.evaluation_examples(self, Source.of(data)))
         return evaluation
 
 

@@ -15,8 +15,8 @@ from seqloom.configuration import Recipe, read_recipe, to_yaml
 from seqloom.data.files import write_atomic
 from seqloom.errors import ConfigError, PlaceError, SeqloomError, machine_problem
 from seqloom.systems.baseline import check_baselines, fit_baseline
-from seqloom.systems.evaluation import known_numbers
-from seqloom.systems.reading import ROLES
+from seqloom.systems.evaluation import null_for_nan
+from seqloom.systems.reading import SPLIT_NAMES
 from seqloom.systems.registry import Registered, system
 from seqloom.systems.saved import SavedModel, about_training
 from seqloom.training.launch import first_process
@@ -62,7 +62,7 @@ def train_system(
     splits = system.splits(config, objects or {})
     about = about_training(command, config.training.seed, splits.sources)
     if method in known:
-        model = fit_baseline(method, known[method], config, splits, system.examples)
+        model = fit_baseline(method, known[method], config, splits, system.examples_name)
         model.about = about
     else:
         model = fit(system, config, splits, run, about, resume=resume)
@@ -71,11 +71,11 @@ def train_system(
     evaluation = system.score(model, splits.test)
     rows = [{"method": system.title(config), **evaluation.compared()}]
     for name in baselines:
-        fitted = fit_baseline(name, known[name], config, splits, system.examples)
+        fitted = fit_baseline(name, known[name], config, splits, system.examples_name)
         rows.append({"method": name, **system.score(fitted, splits.test).compared()})
-    model.about = {**model.about, "scores": known_numbers(evaluation.values())}
+    model.about = {**model.about, "scores": null_for_nan(evaluation.values())}
     model.save(run / "model")
-    shown = replace(evaluation, panels=[*evaluation.panels, *system.illustrations(config, model)])
+    shown = replace(evaluation, panels=[*evaluation.panels, *system.training_panels(config, model)])
     report = {
         "system": system.name,
         "method": system.title(config),
@@ -114,7 +114,7 @@ def train(
     他 是 中国人
     """
     given = dict(data or {})
-    objects = {role: given.pop(role) for role in ROLES if not isinstance(given.get(role), str | Path | None)}
+    objects = {split: given.pop(split) for split in SPLIT_NAMES if not isinstance(given.get(split), str | Path | None)}
     paths = {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
     read = Recipe("recipe", recipe, {}) if isinstance(recipe, Mapping) else read_recipe(str(recipe))
     registered = system(read.system, f"{read.place('system')}: system")
@@ -148,11 +148,11 @@ def train_run(
     if first and stored.exists() and not resume:
         raise ConfigError(f"{run} holds a run already; continue it with --resume, or choose another --out")
     try:
-        check_place(run, _SPACE)
+        check_run_directory(run, _SPACE)
         if first and not resume:
             write_atomic(stored, to_yaml(config))
         with _resumable(run):
-            return train_system(registered.load(), config, run, resume=resume, command=command, objects=objects)
+            return train_system(registered.create(), config, run, resume=resume, command=command, objects=objects)
     except SeqloomError:
         if first:
             _forget_unbegun(run)
@@ -198,10 +198,10 @@ def network_task(
     model, corpus = system.build(config, splits)
     model.about = {**about, **model.about}
 
-    def measure() -> dict[str, float]:
-        return system.measure(model, splits.dev)
+    def validation_scores() -> dict[str, float]:
+        return system.validation_scores(model, splits.dev)
 
-    return model, SupervisedTask(model.network, corpus, config.training, measure, model.fill)
+    return model, SupervisedTask(model.network, corpus, config.training, validation_scores, model.fill)
 
 
 def fit(
@@ -218,7 +218,7 @@ def fit(
 
     model, task = network_task(system, config, splits, about)
     numbers = sum(parameter.numel() for parameter in model.network.parameters())
-    check_place(run, 4 * numbers * _NUMBERS_PER_WEIGHT)
+    check_run_directory(run, 4 * numbers * _NUMBERS_PER_WEIGHT)
     identity = system.identity(config, splits)
     run_loop(task, system.settings(config, splits), run, resume=resume, identity=identity)
     if not first_process():
@@ -228,7 +228,7 @@ def fit(
     return best
 
 
-def check_place(run: Path, needed: int) -> None:
+def check_run_directory(run: Path, needed: int) -> None:
     """Makes the run directory and looks whether it can be written and has space, before hours of work end there.
 
     Args:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from seqloom.data.checking import CheckReport, Section
-from seqloom.data.findings import Finding, finding_of, line_troubles
+from seqloom.data.check_report import CheckReport, Section
+from seqloom.data.findings import Finding, finding_of, line_findings
 from seqloom.data.kinds import register_kind
 from seqloom.errors import DataError
 
@@ -28,7 +28,7 @@ class PulseKind:
         return path.suffix == ".pulse"
 
     def check(self, options: PulseOptions) -> CheckReport:
-        rows, findings = [], list(line_troubles(options.data, "utf-8", False))
+        rows, findings = [], list(line_findings(options.data, "utf-8", False))
         try:
             rows = list(_rows(options.data))
         except DataError as problem:

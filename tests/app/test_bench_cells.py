@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 
 import pytest
 import torch
@@ -83,7 +84,8 @@ def test_a_ratio_is_the_time_of_the_lstm_over_that_of_the_cell(fixed, tmp_path, 
     assert capsys.readouterr().out.count(" 2.50") == 12
 
 
-def test_the_table_goes_to_its_place_in_the_page_of_cells_and_the_rest_stays(fixed, tmp_path, capsys):
+def test_the_table_goes_to_its_place_in_the_page_of_cells_and_the_rest_stays(fixed, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.25, 0.5, 0.75), raising=False)  # the page names it
     path = tmp_path / "cells.md"
     path.write_text(page("an old table"), encoding="utf-8")
     command = ["bench", "cells", "--cells", "gru", "--markdown", str(path)]

@@ -1,4 +1,4 @@
-"""A real training, killed at random moments and resumed, and shared by two processes: the same model as if nothing was."""
+"""A real training, killed at random moments and resumed: the same model as if nothing was."""
 
 import json
 import os
@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from seqloom.app.main import main
+
 RECIPE = [
     *("--model.hidden_size", "16", "--model.features", "{token: 16, bigram_left: 8, bigram_right: 8, lexicon: 4}"),
     *("--training.epochs", "3", "--training.batch_size", "4", "--training.log_every", "5"),
@@ -21,19 +23,7 @@ RECIPE = [
 
 
 def _command(run: Path, text: Path, *more: str) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "seqloom",
-        "train",
-        "segment",
-        "--data.train",
-        str(text),
-        "--out",
-        str(run),
-        *RECIPE,
-        *more,
-    ]
+    return ["train", "segment", "--data.train", str(text), "--out", str(run), *RECIPE, *more]
 
 
 def _weights(run: Path) -> dict[str, np.ndarray]:
@@ -46,41 +36,39 @@ def _metrics(run: Path) -> list[dict[str, object]]:
     return [{key: value for key, value in line.items() if key not in clock} for line in lines]
 
 
-def _run_killed(run: Path, text: Path, kills: int, chance: random.Random) -> int:
+def _run_killed(start, run: Path, text: Path, kills: int, chance: random.Random) -> int:
     """Starts the training again and again, killing it at a random moment once it has begun; how often that happened."""
     killed = 0
     while killed < kills:
-        process = subprocess.Popen(
-            _command(run, text, *(["--resume"] if (run / "config.yaml").exists() else [])),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
         last, begun = run / "checkpoints" / "last.safetensors", time.monotonic()
         before = last.stat().st_mtime_ns if last.exists() else 0
-        while process.poll() is None and (not last.exists() or last.stat().st_mtime_ns == before):
+        process = start(
+            _command(run, text, *(["--resume"] if (run / "config.yaml").exists() else [])), run.with_name("said")
+        )
+        while process.is_alive() and (not last.exists() or last.stat().st_mtime_ns == before):
             if time.monotonic() - begun > 120:
                 process.kill()
                 raise AssertionError("the training did not write a checkpoint within two minutes")
             time.sleep(0.01)
         time.sleep(chance.uniform(0.0, 0.5))
-        if process.poll() is not None:
+        if not process.is_alive():
             break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         killed += 1
-    subprocess.run(_command(run, text, "--resume"), check=True, capture_output=True)
+    assert main(_command(run, text, "--resume")) == 0
     return killed
 
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory, segmented_file):
     run = tmp_path_factory.mktemp("straight") / "run"
-    subprocess.run(_command(run, segmented_file), check=True, capture_output=True)
+    assert main(_command(run, segmented_file)) == 0
     return run
 
 
-def _check_killed(straight, segmented_file, run, kills, seed):
-    killed = _run_killed(run, segmented_file, kills, random.Random(seed))
+def _check_killed(start, straight, segmented_file, run, kills, seed):
+    killed = _run_killed(start, run, segmented_file, kills, random.Random(seed))
     expected, found = _weights(straight), _weights(run)
     assert killed >= 1
     assert expected.keys() == found.keys()
@@ -90,39 +78,40 @@ def _check_killed(straight, segmented_file, run, kills, seed):
     return killed
 
 
-def test_a_training_that_was_killed_ends_with_the_bits_of_one_that_was_not(straight, segmented_file, tmp_path):
-    _check_killed(straight, segmented_file, tmp_path / "run", kills=3, seed=time.time_ns())
+def test_a_training_that_was_killed_ends_with_the_bits_of_one_that_was_not(
+    start_seqloom, straight, segmented_file, tmp_path
+):
+    _check_killed(start_seqloom, straight, segmented_file, tmp_path / "run", kills=2, seed=time.time_ns())
 
 
 @pytest.mark.slow
-def test_ten_kills_change_nothing(straight, segmented_file, tmp_path):
+def test_ten_kills_change_nothing(start_seqloom, straight, segmented_file, tmp_path):
     total = 0
     while total < 10:
-        total += _check_killed(straight, segmented_file, tmp_path / f"run{total}", kills=10 - total, seed=total)
+        run = tmp_path / f"run{total}"
+        total += _check_killed(start_seqloom, straight, segmented_file, run, kills=10 - total, seed=total)
 
 
-def test_control_c_saves_and_says_how_to_go_on(straight, segmented_file, tmp_path):
-    run = tmp_path / "run"
-    process = subprocess.Popen(
-        _command(run, segmented_file), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+def test_control_c_saves_and_says_how_to_go_on(start_seqloom, straight, segmented_file, tmp_path):
+    run, said = tmp_path / "run", tmp_path / "said"
+    process = start_seqloom(_command(run, segmented_file), said)
     while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
-        assert process.poll() is None
+        assert process.is_alive(), said.read_text(encoding="utf-8")
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    if process.returncode == 0:
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    if process.exitcode == 0:
         pytest.skip("the training was over before the signal came")
-    assert process.returncode == 130
-    assert "--resume" in said
-    subprocess.run(_command(run, segmented_file, "--resume"), check=True, capture_output=True)
+    assert process.exitcode == 130
+    assert "--resume" in said.read_text(encoding="utf-8")
+    assert main(_command(run, segmented_file, "--resume")) == 0
     assert all(np.array_equal(array, _weights(run)[name]) for name, array in _weights(straight).items())
 
 
 def test_whoever_asks_three_times_gets_a_line_and_no_traceback(segmented_file, tmp_path):
     run = tmp_path / "run"
     process = subprocess.Popen(
-        _command(run, segmented_file, "--training.epochs", "200"),
+        [sys.executable, "-m", "seqloom", *_command(run, segmented_file, "--training.epochs", "200")],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -143,7 +132,9 @@ def test_whoever_asks_three_times_gets_a_line_and_no_traceback(segmented_file, t
 def test_a_terminal_that_closes_leaves_a_run_that_resumes(segmented_file, tmp_path):
     run = tmp_path / "run"
     process = subprocess.Popen(
-        _command(run, segmented_file, "--training.epochs", "200"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "seqloom", *_command(run, segmented_file, "--training.epochs", "200")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
         assert process.poll() is None
@@ -152,18 +143,3 @@ def test_a_terminal_that_closes_leaves_a_run_that_resumes(segmented_file, tmp_pa
     process.send_signal(signal.SIGHUP)
     assert process.wait(timeout=60) == 130
     assert len(_metrics(run)) >= steps
-
-
-def test_two_processes_train_the_same_recipe(straight, segmented_file, tmp_path):
-    run = tmp_path / "run"
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [*launcher, *_command(run, segmented_file)[1:]]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
-    one, two = (
-        json.loads((place / "evaluation.json").read_text(encoding="utf-8"))["metrics"] for place in (straight, run)
-    )
-    # Dropout differs between the processes, so the weights do; what was learned does not.
-    assert two["f1"] > 0.9 * one["f1"] > 0.5
-    assert (run / "report.html").exists()

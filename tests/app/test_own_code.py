@@ -1,4 +1,7 @@
-"""``--import``: a person's own cells are known to every verb, and a mistake in their file names its line."""
+"""``--import``: a person's own cells are known to every verb, and a mistake in their file names its line.
+
+That the workers of a comparison know them too is shown where the commands of docs/writing-a-cell.md are run.
+"""
 
 import json
 import os
@@ -42,23 +45,6 @@ def test_a_cell_of_ones_own_is_listed_like_the_others(tmp_path, capsys):
     assert found["summary"] == "Leaky integrator"
     assert main([f"--import={file}", "cells", "leaky_of_a_test"]) == 0
     assert "Leaky(16, 16)" in capsys.readouterr().out
-
-
-def test_workers_of_a_comparison_know_it_too(tmp_path, capsys):
-    file = tmp_path / "mine.py"
-    file.write_text(CELL)
-    settings = {
-        "length": 10,
-        "seeds": 1,
-        "updates": 2,
-        "jobs": 1,
-        "hidden_size": 4,
-        "out": tmp_path / "out",
-        "import": file,
-    }
-    arguments = [str(part) for name, value in settings.items() for part in (f"--{name}", value)]
-    assert main(["compare", "adding", "--cells", "leaky_of_a_test", *arguments]) == 0
-    assert "leaky_of_a_test" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

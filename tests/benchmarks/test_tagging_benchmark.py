@@ -54,8 +54,8 @@ def test_all_three_are_the_same_tagger_and_learn_alike(benchmark, keys, tmp_path
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_peer_has_the_gradients_of_the_tagger(benchmark, keys, number):
     config = benchmark.configuration(keys)
-    data = benchmark.read_data(config.data)
-    tagger, _ = benchmark.network_task(config, data, {})
+    data = benchmark.TaggerSystem().splits(config, {})
+    tagger, _ = benchmark.network_task(benchmark.TaggerSystem(), config, data, {})
     peer = benchmark.PEERS[number](tagger)
     benchmark.check_agreement(tagger, peer, data.train[:8])
     tagger.network.eval()
@@ -72,8 +72,8 @@ def test_a_peer_has_the_gradients_of_the_tagger(benchmark, keys, number):
 
 def test_a_peer_that_is_another_tagger_is_not_timed(benchmark, keys):
     config = benchmark.configuration(keys)
-    data = benchmark.read_data(config.data)
-    tagger, _ = benchmark.network_task(config, data, {})
+    data = benchmark.TaggerSystem().splits(config, {})
+    tagger, _ = benchmark.network_task(benchmark.TaggerSystem(), config, data, {})
     peer = benchmark.PEERS[0](tagger)
     peer.scores.bias.data[0] += 1.0
     with pytest.raises(SystemExit, match=r"NCRF\+\+ style: its loss is .* they are not the same tagger"):

@@ -12,6 +12,8 @@ from seqloom import cells
 from seqloom.cells import LSTM, Cell
 from seqloom.cells.golden import GOLDEN, golden_cell, golden_input
 from seqloom.engine.operations import sigmoid, tanh
+from seqloom.layers.check import check_gradients
+from seqloom.layers.check_subject import Subject
 from seqloom.layers.recurrent import Recurrent
 
 
@@ -40,6 +42,13 @@ def test_golden_vectors(name, backend):
 @pytest.mark.parametrize("name", cells.names())
 def test_every_registered_cell_passes_the_battery(name):
     cells.check_cell(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", cells.names())
+def test_every_entry_of_every_gradient_agrees_with_finite_differences(name):
+    torch.manual_seed(20)
+    check_gradients(Subject(cells.get(name), {}), every_entry=True)
 
 
 def test_a_cell_of_ones_own_passes_the_battery_by_existing():

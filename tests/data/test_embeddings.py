@@ -57,7 +57,7 @@ def test_text_files_with_and_without_header_give_the_same_rows(file, write, pack
         FILE["北京"],
     ]
     np.testing.assert_array_equal(found.vectors, np.array(expected, np.float32))
-    assert found.found.tolist() == [True, True, True, True, False, False, True, True]
+    assert found.present.tolist() == [True, True, True, True, False, False, True, True]
     counts = {"words": 8, "exact": 4, "lower": 1, "digits": 1, "missing": 2, "entries": 7, "duplicates": 1}
     assert found.coverage.to_dict() == counts
     assert dict(found.coverage.rows())["missing"] == "2 (25.0 %)"
@@ -77,7 +77,7 @@ def test_vectors_whose_bytes_look_like_anything_are_read(file):
     vectors[:, 3::4] &= 0x3F  # keep the exponents small, so that all numbers are finite
     entries = b"".join(f"w{i} ".encode() + row.tobytes() + b"\n" for i, row in enumerate(vectors))
     found = load_embeddings(file(b"400 64\n" + entries), [f"w{i}" for i in range(400)])
-    assert found.found.all()
+    assert found.present.all()
     np.testing.assert_array_equal(found.vectors, vectors.view("<f4"))
 
 
@@ -85,7 +85,7 @@ def test_long_vectors_are_recognised_as_text(file):
     line = "word " + " ".join(["0.123456789"] * 2000)
     found = load_embeddings(file(f"1 2000\n{line}\n".encode()), ["word"])
     assert found.vectors.shape == (1, 2000)
-    assert load_embeddings(file(f"{line}\n".encode()), ["word"]).found.all()
+    assert load_embeddings(file(f"{line}\n".encode()), ["word"]).present.all()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 import seqloom
 from seqloom.data import kinds
-from seqloom.data.checking import CheckReport, Section
+from seqloom.data.check_report import CheckReport, Section
 from seqloom.data.findings import Finding
 from seqloom.data.tagged.kind import TaggedKind
 from seqloom.errors import ConfigError

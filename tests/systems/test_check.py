@@ -15,7 +15,7 @@ from seqloom.systems.registry import SYSTEMS
 
 @pytest.fixture(scope="module")
 def subjects(tmp_path_factory):
-    return functools.cache(lambda name: Subject(SYSTEMS[name].load(), tmp_path_factory.mktemp(name)))
+    return functools.cache(lambda name: Subject(SYSTEMS[name].create(), tmp_path_factory.mktemp(name)))
 
 
 @pytest.mark.parametrize("part", CHECKS, ids=lambda part: part.__name__)
@@ -84,7 +84,7 @@ def looks_at_its_neighbours(rows):
             lines = list(source.lines())
             return (f"{len(lines)}" for _ in lines)
 
-    return Mutant, check.check_company
+    return Mutant, check.check_batching
 
 
 def reads_the_padding(rows):
@@ -98,7 +98,7 @@ def reads_the_padding(rows):
             model.network.__class__ = Network
             return model, corpus
 
-    return Mutant, check.check_company
+    return Mutant, check.check_batching
 
 
 def says_nothing_of_an_option(rows):

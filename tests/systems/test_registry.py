@@ -27,7 +27,7 @@ def test_nothing_left_to_train_on_is_a_mistake():
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_system_has_its_configuration_and_options(name):
     registered = system(name)
-    own = registered.load()
+    own = registered.create()
     assert registered.config_class()().system == name
     assert (registered.name, registered.family, registered.summary) == (own.name, own.family, own.summary)
     assert (registered.config_class(), registered.options_class()) == (own.config, own.options)

@@ -144,9 +144,10 @@ def killed(run: Path, kills: int) -> dict[str, Any]:
     run.mkdir()  # as the application does, for its configuration
     leftovers, steps = [], []
     for attempt in range(kills + 1):
-        child = in_child(lambda new=attempt == 0: slow_training(run, resume=not new))
         if attempt == kills:
+            child = in_child(lambda: train(ToyTask(), CONFIG, run, resume=True, console=quiet_console()))
             return {"status": wait(child), "leftovers": leftovers, "steps": steps}
+        child = in_child(lambda new=attempt == 0: slow_training(run, resume=not new))
         time.sleep(generator.uniform(0.1, 0.45))
         os.kill(child, signal.SIGKILL)
         assert wait(child) == -signal.SIGKILL, "the run was over before the last kill"

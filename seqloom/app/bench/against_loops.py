@@ -30,7 +30,7 @@ def user_training(layer: Recurrent, x: Tensor, gradient: Tensor) -> Side:
     named = dict(layer.cells[0].named_parameters())
     names = ["x", *named]
     return training_side(
-        lambda: layer(x)[0], [x, *named.values()], gradient, lambda found: dict(zip(names, found, strict=True))
+        lambda: layer(x)[0], [x, *named.values()], gradient, lambda gradients: dict(zip(names, gradients, strict=True))
     )
 
 

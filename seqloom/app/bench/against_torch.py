@@ -96,7 +96,7 @@ def training_tagger(shape: Shape, *, cell: str = "lstm", layers: int = 2) -> Con
         layer, peer, x, lambda: layer(x, lengths=lengths)[0], partial(_packed, peer, x, lengths), lengths
     )
     gradient = torch.randn(shape.batch, shape.time, 2 * shape.hidden)
-    timed = training_side(lambda: peer(x)[0], [x, *peer.parameters()], gradient, lambda found: {})
+    timed = training_side(lambda: peer(x)[0], [x, *peer.parameters()], gradient, lambda gradients: {})
     return Contest(checked.ours, Side(timed.run, checked.rival.values), checked.backend)
 
 
@@ -147,7 +147,9 @@ def _training_contest(
     gradient = torch.randn_like(theirs())
     names = ["x", *(name for name, _ in layer.named_parameters())]
     return Contest(
-        training_side(ours, [x, *layer.parameters()], gradient, lambda found: dict(zip(names, found, strict=True))),
+        training_side(
+            ours, [x, *layer.parameters()], gradient, lambda gradients: dict(zip(names, gradients, strict=True))
+        ),
         training_side(theirs, [x, *peer.parameters()], gradient, partial(_as_ours, peer)),
         backend=chosen_backend(layer, x, lengths, training=True),
     )

@@ -93,7 +93,7 @@ def measure_cells(
         ConfigError: an unknown name, or fewer than one thread.
     """
     chosen = [cells.describe_one(name) for name in names] or cells.describe()
-    found = []
+    speeds = []
     with on_threads(threads):
         for cell in chosen:
             begun(cell.name)
@@ -101,8 +101,8 @@ def measure_cells(
                 measure(_comparison(cell.name, regime, hidden_size), QUICK if quick else FULL, seed=seed)
                 for regime in REGIMES
             )
-            found.append(CellSpeed(cell.name, _relative_size(cell.name, hidden_size), cell.phases, rows))
-    return found
+            speeds.append(CellSpeed(cell.name, _relative_size(cell.name, hidden_size), cell.phases, rows))
+    return speeds
 
 
 def _comparison(cell: str, regime: Regime, hidden_size: int) -> Comparison:
@@ -130,16 +130,16 @@ def _contest(shape: Shape, *, cell: str, training: bool) -> Contest:
     else:
         ours, timed = (forward_side(partial(_outputs, one, x)) for one in (layer, peer))
         looked_at = [forward_side(partial(_outputs, one, first)) for one in (layer, plain)]
-    found, wanted = (side.values for side in looked_at)
+    computed, expected = (side.values for side in looked_at)
     backend = chosen_backend(layer, x, training=training)
-    return Contest(Side(ours.run, found), Side(timed.run, wanted), backend=backend)
+    return Contest(Side(ours.run, computed), Side(timed.run, expected), backend=backend)
 
 
 def _training(layer: torch.nn.Module, x: Tensor, gradient: Tensor) -> Side:
     names = ["x", *(name for name, _ in layer.named_parameters())]
     sources = [x, *layer.parameters()]
     return training_side(
-        partial(_outputs, layer, x), sources, gradient, lambda found: dict(zip(names, found, strict=True))
+        partial(_outputs, layer, x), sources, gradient, lambda gradients: dict(zip(names, gradients, strict=True))
     )
 
 

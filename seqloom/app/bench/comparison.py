@@ -155,11 +155,11 @@ def largest_difference(ours: Values, theirs: Values) -> float:
         raise ValueError(f"results have the names {sorted(ours)} and {sorted(theirs)}; expected the same")
     differences = []
     for name, value in ours.items():
-        found, expected = _as_array(value), _as_array(theirs[name])
-        if found.shape != expected.shape:
-            raise ValueError(f"{name} has the shapes {found.shape} and {expected.shape}; expected the same")
+        actual, expected = _as_array(value), _as_array(theirs[name])
+        if actual.shape != expected.shape:
+            raise ValueError(f"{name} has the shapes {actual.shape} and {expected.shape}; expected the same")
         if expected.size:
-            differences.append(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
+            differences.append(np.abs(actual - expected).max() / max(1.0, np.abs(expected).max()))
     # Unlike Python's, NumPy's maximum does not lose a NaN.
     return float(np.max(differences, initial=0.0))
 

@@ -97,8 +97,8 @@ class _Child:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "values.npz")
             self._ask({"values": str(path)})
-            with np.load(path, allow_pickle=False) as found:
-                return dict(found)
+            with np.load(path, allow_pickle=False) as archive:
+                return dict(archive)
 
     def _ask(self, question: dict[str, Any]) -> Any:
         question_pipe, answer_pipe = self._process.stdin, self._process.stdout

@@ -72,14 +72,14 @@ def interleave(timers: Sequence[Timer], pace: Pace, *, settle: float = 0.0) -> l
 
 def _warm(seconds: Timer) -> float:
     """Seconds of a run once it has run a few times; a long one has warmed up in its first."""
-    found = [seconds(1)]
-    while len(found) < 4 and sum(found) < _WARM:
-        found.append(seconds(1))
-    return min(found)
+    times = [seconds(1)]
+    while len(times) < 4 and sum(times) < _WARM:
+        times.append(seconds(1))
+    return min(times)
 
 
 def _repeat(timers: Sequence[Timer], runs: Sequence[int], blocks: int, settle: float) -> tuple[float, ...]:
-    found: list[list[float]] = [[] for _ in timers]
+    times: list[list[float]] = [[] for _ in timers]
     order = list(range(len(timers)))
     for _ in range(blocks):
         for side in order:
@@ -87,9 +87,9 @@ def _repeat(timers: Sequence[Timer], runs: Sequence[int], blocks: int, settle: f
                 time.sleep(settle)
             if runs[side] > 1:
                 timers[side](1)  # has the caches and the threads to itself again before the clock runs
-            found[side].append(timers[side](runs[side]) / runs[side])
+            times[side].append(timers[side](runs[side]) / runs[side])
         order.reverse()
-    return tuple(statistics.median(values) for values in found)
+    return tuple(statistics.median(values) for values in times)
 
 
 @contextmanager

@@ -48,20 +48,20 @@ def find_curves(steps: Sequence[Mapping[str, Any]], evaluations: Sequence[Mappin
     """The curves that the records of a run have points for: loss, held-out scores, learning rate, gradient norm."""
     axis = "epoch" if all(_is_number(record.get("epoch")) for record in (*steps, *evaluations)) else "step"
     best = next((record[axis] for record in reversed(evaluations) if record.get("best") and axis in record), None)
-    found = []
+    curves = []
     losses = _points(steps, axis, "loss") or _points(evaluations, axis, "loss")
     if losses:
-        found.append(Curve("training loss", axis, [Series("loss", losses)], best))
+        curves.append(Curve("training loss", axis, [Series("loss", losses)], best))
     scores = [record | record.get("metrics", {}) for record in map(dict, evaluations)]
     names = _shown_metrics(evaluations)
     lines = [Series(name, points) for name in names if (points := _points(scores, axis, name))]
     if lines:
-        found.append(Curve("scores on the development data", axis, lines, best))
+        curves.append(Curve("scores on the development data", axis, lines, best))
     for key, title in (("learning_rate", "learning rate"), ("gradient_norm", "gradient norm, before clipping")):
         points = _points(steps, axis, key)
         if points:
-            found.append(Curve(title, axis, [Series(title, points)]))
-    return found
+            curves.append(Curve(title, axis, [Series(title, points)]))
+    return curves
 
 
 def _shown_metrics(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -80,16 +80,16 @@ def _shown_metrics(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _points(records: Sequence[Mapping[str, Any]], axis: str, key: str) -> list[tuple[float, float]]:
-    found = [
+    points = [
         (float(record[axis]), float(record[key]))
         for record in records
         if _is_number(record.get(axis)) and _is_number(record.get(key))
     ]
-    width = math.ceil(len(found) / _MOST_POINTS)
+    width = math.ceil(len(points) / _MOST_POINTS)
     if width <= 1:
-        return found
+        return points
     # A long run keeps the mean of each stretch of steps: more points would only weigh on the page.
-    stretches = [found[start : start + width] for start in range(0, len(found), width)]
+    stretches = [points[start : start + width] for start in range(0, len(points), width)]
     return [(part[-1][0], math.fsum(y for _, y in part) / len(part)) for part in stretches]
 
 

@@ -29,12 +29,12 @@ _LOGGED = {
 }
 
 
-def diagnosis_sections(found: Diagnosis) -> list[tuple[str, str, Html]]:
+def diagnosis_sections(diagnosis: Diagnosis) -> list[tuple[str, str, Html]]:
     """For each recurrence a section with words, plots and tables, then one about the parameters; see ``document``."""
     from seqloom.learning.diagnosis.words import sentences, title
 
     sections = []
-    for index, each in enumerate(found.recurrences):
+    for index, each in enumerate(diagnosis.recurrences):
         drawn = [draw(curve, f"curve{index}-{number}") for number, curve in enumerate(_curves(each))]
         parts = [
             element("p", title(each), class_="note"),
@@ -44,8 +44,8 @@ def diagnosis_sections(found: Diagnosis) -> list[tuple[str, str, Html]]:
             _carries(each) or "",
         ]
         sections.append((f"recurrence{index}", each.name, join(parts)))
-    if found.parameters:
-        sections.append(("parameters", "Gradients of the parameters", _parameters(found)))
+    if diagnosis.parameters:
+        sections.append(("parameters", "Gradients of the parameters", _parameters(diagnosis)))
     return sections
 
 
@@ -162,10 +162,10 @@ def _carries(each: RecurrenceDiagnosis) -> Html | None:
     return score_table(rows, columns, caption="What states keep of themselves") if rows else None
 
 
-def _parameters(found: Diagnosis) -> Html:
+def _parameters(diagnosis: Diagnosis) -> Html:
     rows = [
         {"name": each.name, "gradient": each.gradient_norm, "norm": each.parameter_norm, "ratio": each.ratio}
-        for each in found.parameters
+        for each in diagnosis.parameters
     ]
     columns = (
         Column("name", "parameter", "text"),

@@ -88,13 +88,13 @@ def frequent_confusions(
     >>> frequent_confusions(["A", "B"], [[5, 2], [0, 3]])
     [{'gold': 'A', 'found': 'B', 'count': 2, 'share': 0.2857142857142857}]
     """
-    found: list[dict[str, Any]] = [
+    confusions: list[dict[str, Any]] = [
         {"gold": str(labels[row]), "found": str(labels[column]), "count": count, "share": count / sum(counts[row])}
         for row in range(len(labels))
         for column, count in enumerate(counts[row])
         if row != column and count > 0
     ]
-    return sorted(found, key=lambda entry: -entry["count"])[:most]
+    return sorted(confusions, key=lambda entry: -entry["count"])[:most]
 
 
 def facts(values: Mapping[str, Any]) -> Html:

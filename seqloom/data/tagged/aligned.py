@@ -1,7 +1,7 @@
 """Sentences in three files of equal length, as intent and slot data are distributed: tokens, tags, sentence labels.
 
 Line n of ``PREFIX.seq.in`` holds tokens, of ``PREFIX.seq.out`` their tags, of ``PREFIX.label`` the sentence's label (Goo
-et al. 2018). `seqloom.data.sources.aligned_files` finds them, compressed or not.
+et al. 2018). `seqloom.data.location.aligned_files` finds them, compressed or not.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from seqloom.data.files import open_text
-from seqloom.data.sources import aligned_files
+from seqloom.data.location import aligned_files
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
 

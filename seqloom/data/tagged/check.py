@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from seqloom.data.checking import CheckReport, Section
+from seqloom.data.check_report import CheckReport, Section
 from seqloom.data.embeddings import Coverage, load_embeddings
 from seqloom.data.files import DAMAGE, STDIN, checksum
-from seqloom.data.findings import Finding, finding_of, line_troubles, listed
-from seqloom.data.sources import aligned_files
+from seqloom.data.findings import Finding, finding_of, limited, line_findings
+from seqloom.data.location import aligned_files
 from seqloom.data.tagged.comparisons import (
     foreign_labels,
     mixed_schemes,
@@ -17,8 +17,8 @@ from seqloom.data.tagged.comparisons import (
     unknown_tokens,
     width_mismatch,
 )
-from seqloom.data.tagged.corpus import Corpus, CorpusReport
-from seqloom.data.tagged.findings import label_troubles, long_sentences, tag_troubles
+from seqloom.data.tagged.corpus import CorpusReport, TaggedCorpus
+from seqloom.data.tagged.findings import label_findings, long_sentences, reading_findings, tag_findings
 from seqloom.data.tagged.formats import ReadOptions, read
 from seqloom.errors import ConfigError, DataError
 
@@ -75,7 +75,7 @@ def check(
         raise ConfigError("check reads its files several times; give the names of files")
     chosen = replace(options or ReadOptions(), on_misaligned="skip")  # so that every misaligned span is listed
     findings: list[Finding] = []
-    corpora: dict[str, Corpus] = {}
+    corpora: dict[str, TaggedCorpus] = {}
     checksums: dict[str, str] = {}
     for split, path in paths.items():
         try:
@@ -85,12 +85,12 @@ def check(
         files = _files(path)
         if files:
             checksums[split] = checksum(path)
-        found = corpora[split].report.format if split in corpora else format
+        input_format = corpora[split].report.format if split in corpora else format
         for file in files:
-            findings += _lines(file, chosen.encoding, found in ("segmented", "plain"), limit)
+            findings += _lines(file, chosen.encoding, input_format in ("segmented", "plain"), limit)
     for split, corpus in corpora.items():
-        findings += listed(_alone(corpus), limit)
-        findings += listed(_compared(split, corpus, corpora.get("train")), limit)
+        findings += limited(_alone(corpus), limit)
+        findings += limited(_compared(split, corpus, corpora.get("train")), limit)
     findings += mixed_schemes(corpora)
     coverage = _coverage(corpora, embeddings) if embeddings is not None else None
     reports = {split: corpus.report for split, corpus in corpora.items()}
@@ -115,7 +115,7 @@ def _files(path: str | Path) -> tuple[Path, ...]:
         return ()
 
 
-def _coverage(corpora: Mapping[str, Corpus], path: str | Path) -> Coverage | None:
+def _coverage(corpora: Mapping[str, TaggedCorpus], path: str | Path) -> Coverage | None:
     corpus = corpora.get("train") or next(iter(corpora.values()), None)
     if corpus is None:
         return None
@@ -125,18 +125,19 @@ def _coverage(corpora: Mapping[str, Corpus], path: str | Path) -> Coverage | Non
 
 def _lines(path: str | Path, encoding: str, keeps_empty_lines: bool, limit: int) -> list[Finding]:
     try:
-        return list(listed(line_troubles(path, encoding, keeps_empty_lines), limit))
+        return list(limited(line_findings(path, encoding, keeps_empty_lines), limit))
     except (DataError, *DAMAGE):
         return []  # the file cannot be opened or unpacked, which reading has reported
 
 
-def _alone(corpus: Corpus) -> Iterator[Finding]:
-    yield from label_troubles(corpus)
-    yield from tag_troubles(corpus)
+def _alone(corpus: TaggedCorpus) -> Iterator[Finding]:
+    yield from reading_findings(corpus)
+    yield from label_findings(corpus)
+    yield from tag_findings(corpus)
     yield from long_sentences(corpus)
 
 
-def _compared(split: str, corpus: Corpus, training: Corpus | None) -> Iterator[Finding]:
+def _compared(split: str, corpus: TaggedCorpus, training: TaggedCorpus | None) -> Iterator[Finding]:
     yield from repeated_sentences(split, corpus, training)
     if training is None or training is corpus:
         return

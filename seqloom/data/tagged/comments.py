@@ -19,10 +19,10 @@ def label_in(row: str, where: str, before: str | None = None) -> str | None:
     >>> label_in("# intent = PlayMusic", "x:1"), label_in("# text = play", "x:2", "PlayMusic")
     ('PlayMusic', 'PlayMusic')
     """
-    found = _LABEL.fullmatch(row)
-    if found is None:
+    match = _LABEL.fullmatch(row)
+    if match is None:
         return before
-    label = found[1].strip()
+    label = match[1].strip()
     if not label:
         raise DataError(f"{where}: the intent is empty; expected such as '# intent = PlayMusic'")
     if before is not None:

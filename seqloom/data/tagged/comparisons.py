@@ -4,14 +4,14 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
 from seqloom.data.findings import Finding
-from seqloom.data.tagged.corpus import Corpus
+from seqloom.data.tagged.corpus import TaggedCorpus
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import did_you_mean
 
 __all__ = ["foreign_labels", "mixed_schemes", "repeated_sentences", "unknown_tokens", "width_mismatch"]
 
 
-def repeated_sentences(split: str, corpus: Corpus, training: Corpus | None) -> Iterator[Finding]:
+def repeated_sentences(split: str, corpus: TaggedCorpus, training: TaggedCorpus | None) -> Iterator[Finding]:
     """Sentences that stand in the file twice, or in the training file too: the latter flatter every figure."""
     first: dict[Sequence[str], Sentence] = {}
     filled = [sentence for sentence in corpus.sentences if len(sentence)]
@@ -34,14 +34,14 @@ def repeated_sentences(split: str, corpus: Corpus, training: Corpus | None) -> I
         yield Finding("warning", "repeated sentences", shared[0].where(), message)
 
 
-def foreign_labels(split: str, corpus: Corpus, training: Corpus) -> Iterator[Finding]:
+def foreign_labels(split: str, corpus: TaggedCorpus, training: TaggedCorpus) -> Iterator[Finding]:
     """Tags and sentence labels that the training file does not have, with the place of the first of each."""
     report, known = corpus.report, training.report
-    for what, found, expected in (
+    for what, counts, expected in (
         ("tag", report.labels, known.labels),
         ("sentence label", report.sentence_labels, known.sentence_labels),
     ):
-        for name, count in found.items():
+        for name, count in counts.items():
             if name in expected or not expected:
                 continue
             where = next(_tagged(corpus, name) if what == "tag" else _labelled(corpus, name))
@@ -52,7 +52,7 @@ def foreign_labels(split: str, corpus: Corpus, training: Corpus) -> Iterator[Fin
             yield Finding("error", "labels", where, message)
 
 
-def mixed_schemes(corpora: Mapping[str, Corpus]) -> Iterator[Finding]:
+def mixed_schemes(corpora: Mapping[str, TaggedCorpus]) -> Iterator[Finding]:
     """Files that spell their spans in different schemes, or of which only some do."""
     names = {
         split: corpus.report.scheme.scheme.name
@@ -60,8 +60,8 @@ def mixed_schemes(corpora: Mapping[str, Corpus]) -> Iterator[Finding]:
         if corpus.report.scheme is not None and corpus.report.scheme.scheme is not None
     }
     if len(set(names.values())) > 1:
-        found = ", ".join(f"{split} {name}" for split, name in names.items())
-        message = f"mixed schemes: {found}; name the scheme, or convert the files to one"
+        listing = ", ".join(f"{split} {name}" for split, name in names.items())
+        message = f"mixed schemes: {listing}; name the scheme, or convert the files to one"
         yield Finding("error", "schemes", corpora[next(iter(names))].report.source, message)
     plain = [split for split, corpus in corpora.items() if corpus.report.labels and split not in names]
     if plain and names:
@@ -69,7 +69,7 @@ def mixed_schemes(corpora: Mapping[str, Corpus]) -> Iterator[Finding]:
         yield Finding("warning", "schemes", source, f"the tags of {plain[0]} spell no spans while others do")
 
 
-def unknown_tokens(split: str, corpus: Corpus, training: Corpus) -> Iterator[Finding]:
+def unknown_tokens(split: str, corpus: TaggedCorpus, training: TaggedCorpus) -> Iterator[Finding]:
     """How many tokens of a file the training file does not have."""
     known = {token for sentence in training.sentences for token in sentence.tokens}
     total = corpus.report.tokens
@@ -80,7 +80,7 @@ def unknown_tokens(split: str, corpus: Corpus, training: Corpus) -> Iterator[Fin
         yield Finding("warning" if share > 0.2 else "note", "unknown tokens", corpus.report.source, message)
 
 
-def width_mismatch(split: str, corpus: Corpus, training: Corpus) -> Iterator[Finding]:
+def width_mismatch(split: str, corpus: TaggedCorpus, training: TaggedCorpus) -> Iterator[Finding]:
     """Digits and letters in full width in one file and in half width in the other, which no model can match."""
     known = set(_characters(training))
     unknown = {character for character in set(_characters(corpus)) - known if _other_widths(character) & known}
@@ -100,22 +100,22 @@ def _other_widths(character: str) -> set[str]:
     return {folded, chr(ord(character) + 0xFEE0) if "!" <= character <= "~" else folded} - {character}
 
 
-def _characters(corpus: Corpus) -> Iterator[str]:
+def _characters(corpus: TaggedCorpus) -> Iterator[str]:
     for sentence in corpus.sentences:
         yield from set("".join(sentence.tokens))
 
 
-def _tagged(corpus: Corpus, tag: str) -> Iterator[str]:
+def _tagged(corpus: TaggedCorpus, tag: str) -> Iterator[str]:
     for sentence in corpus.sentences:
         for index, other in enumerate(sentence.tags or ()):
             if other == tag:
                 yield sentence.where(index)
 
 
-def _labelled(corpus: Corpus, label: str) -> Iterator[str]:
+def _labelled(corpus: TaggedCorpus, label: str) -> Iterator[str]:
     return (sentence.where() for sentence in corpus.sentences if sentence.label == label)
 
 
-def _count(some: Sequence[Sentence], corpus: Corpus) -> str:
+def _count(some: Sequence[Sentence], corpus: TaggedCorpus) -> str:
     share = 100 * len(some) / max(len(corpus.sentences), 1)
     return f"{len(some)} sentences ({share:.1f} %)" if len(some) > 1 else f"1 sentence ({share:.1f} %)"

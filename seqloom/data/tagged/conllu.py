@@ -1,7 +1,8 @@
 """CoNLL-U: ten columns, comments, multiword ranges (``3-4``), empty nodes (``8.1``), ``SpaceAfter=No``.
 
-Ranges and empty nodes are no tokens; they stay in ``Sentence.rows`` and are written back. A comment ``# intent = X`` is
-the sentence's label. The older CoNLL-X files have the same ten columns and are read too. Format:
+Ranges and empty nodes are no tokens; they stay in ``Sentence.rows`` and are written back. The words of a range have its
+place in the text: each its part where they spell it (``It's``), else all of it (``al`` of ``a`` and ``el``). A comment
+``# intent = X`` is the sentence's label. The older CoNLL-X files have the same ten columns and are read too. Format:
 universaldependencies.org/format.html.
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 from seqloom.data.files import open_text
 from seqloom.data.tagged.columns import Lines, with_field
 from seqloom.data.tagged.comments import label_in, with_label
+from seqloom.data.tagged.offsets import word_offsets
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError, DataError, did_you_mean
 
@@ -24,6 +26,7 @@ _ID = re.compile(r"[0-9]+(?:-[0-9]+|\.[0-9]+)?")
 _LONGEST_ID = 40
 _EXPECTED = "CoNLL-U: ten columns separated by tabs, an empty line after each sentence"
 _MISSING = "_"
+_TEXT = re.compile(r"#\s*text\s*=\s*(.*)")
 
 
 def read_conllu(path: str | Path, *, tag: str = "upos", encoding: str = "utf-8") -> Iterator[Sentence]:
@@ -32,17 +35,25 @@ def read_conllu(path: str | Path, *, tag: str = "upos", encoding: str = "utf-8")
     Args:
         tag: the column that holds the tags, by its name in `FIELDS`. A sentence where every one is ``_`` has no tags.
     Raises:
-        DataError: a line without ten columns or with a broken id; a tag that is missing while others of the sentence
-            are given; no sentence at all. Names the line.
+        DataError: a line without ten columns, with a broken id or an empty form; a tag that is missing while others of
+            the sentence are given; no sentence at all. Names the line.
         ConfigError: no such column.
     """
     _column(tag)
     return conllu_sentences(open_text(path, encoding, expected=_EXPECTED), str(path), tag=tag)
 
 
-def conllu_sentences(lines: Lines, source: str, *, tag: str = "upos") -> Iterator[Sentence]:
-    """As `read_conllu`, from numbered lines."""
-    reader = _Reader(source, _column(tag))
+def conllu_sentences(
+    lines: Lines, source: str, *, tag: str = "upos", with_tags: bool = True, trailing: list[str] | None = None
+) -> Iterator[Sentence]:
+    """As `read_conllu`, from numbered lines.
+
+    Args:
+        with_tags: false: whatever the tag's column holds, it is no tag.
+        trailing: takes the lines behind the last sentence; None: that sentence is held back until it can keep them.
+    """
+    reader = _Reader(source, _column(tag), with_tags)
+    reader.trailing = trailing
     for number, row in lines:
         if not row.strip(" \t"):
             reader.rows.append(row)
@@ -56,6 +67,9 @@ def conllu_sentences(lines: Lines, source: str, *, tag: str = "upos") -> Iterato
     yield from reader.end_sentence()
     if reader.last is None:
         raise DataError(f"{source} has no sentences; expected {_EXPECTED}")
+    if trailing is not None:
+        trailing += reader.rows
+        return
     yield replace(reader.last, rows=reader.last.rows + tuple(reader.rows))
 
 
@@ -78,7 +92,7 @@ def format_conllu(sentences: Iterable[Sentence], tags: Iterable[Sequence[str]], 
         rows = list(sentence.rows) if own else _blank_rows(sentence)
         places = sentence.token_rows if own else range(len(sentence.tokens))
         for index, new in zip(places, chosen, strict=True):
-            rows[index] = with_field(rows[index], column, new)
+            rows[index] = with_field(rows[index], column, new, tabs=True)
         yield from with_label(rows, sentence.label, next((i for i, row in enumerate(rows) if "\t" in row), 0))
 
 
@@ -98,9 +112,10 @@ def _blank_rows(sentence: Sentence) -> list[str]:
 
 
 class _Reader:
-    def __init__(self, source: str, column: int) -> None:
-        self.source, self.column = source, column
+    def __init__(self, source: str, column: int, with_tags: bool) -> None:
+        self.source, self.column, self.with_tags = source, column, with_tags
         self.document = 0
+        self.trailing: list[str] | None = None
         self.last: Sentence | None = None  # held back, so that trailing lines of the file can be added to it
         self._clear()
 
@@ -113,6 +128,9 @@ class _Reader:
         self.token_rows: list[int] = []
         self.spaces: list[bool] = []
         self.range_end, self.range_space = 0, True
+        self.units: list[
+            tuple[str, bool, int]
+        ] = []  # of the text: form, whether a space follows, how many tokens it has
 
     def add(self, number: int, row: str) -> None:
         fields = row.split("\t")
@@ -130,11 +148,18 @@ class _Reader:
                 f"{self.source}:{number}: the id has {len(identity)} characters; expected a number such as 3"
             )
         self.rows.append(row)
+        if not fields[1]:
+            raise DataError(f"{self.source}:{number}: FORM is empty; expected a word")
         if "-" in identity:
             self.range_end, self.range_space = int(identity.partition("-")[2]), space
+            self.units.append((fields[1], space, 0))
         elif "." not in identity:
             if int(identity) <= self.range_end:  # inside a multiword token only its own end can carry the space
                 space = self.range_space if int(identity) == self.range_end else False
+                form, after, count = self.units[-1]
+                self.units[-1] = form, after, count + 1
+            else:
+                self.units.append((fields[1], space, 1))
             self.token_rows.append(len(self.rows) - 1)
             self.lines.append(number)
             self.tokens.append(fields[1])
@@ -144,8 +169,10 @@ class _Reader:
     def end_sentence(self) -> Iterator[Sentence]:
         if not self.tokens:
             return
-        if self.last is not None:
+        if self.last is not None and self.trailing is None:
             yield self.last
+        if not self.with_tags:
+            self.tags = [_MISSING] * len(self.tokens)
         missing = [index for index, tag in enumerate(self.tags) if tag in (_MISSING, "")]
         # In the column of features '_' says that a word has none; in the others that nobody has said.
         if 0 < len(missing) < len(self.tags) and FIELDS[self.column] in ("upos", "xpos", "deprel"):
@@ -154,6 +181,7 @@ class _Reader:
                 f"{self.source}:{self.lines[missing[0]]}: {name} is missing ('_') while other tokens of the sentence "
                 f"have one; give it, or blank the whole sentence"
             )
+        surface, offsets = self._surface()
         self.last = Sentence(
             tuple(self.tokens),
             tuple(self.tags) if len(missing) < len(self.tags) else None,
@@ -162,7 +190,37 @@ class _Reader:
             document=self.document,
             rows=tuple(self.rows),
             token_rows=tuple(self.token_rows),
+            offsets=offsets,
             space_after=tuple(self.spaces),
             label=self.label,
+            surface=surface,
         )
         self._clear()
+        if self.trailing is not None:
+            yield self.last
+
+    def _surface(self) -> tuple[str | None, tuple[tuple[int, int], ...] | None]:
+        """The text and the tokens' places in it, where the file says more of them than the tokens and their spaces do."""
+        comments = [found[1] for row in self.rows if (found := _TEXT.fullmatch(row))]
+        if not comments and all(count == 1 for _, _, count in self.units):
+            return None, None
+        units = [(form, space, count) for form, space, count in self.units if count]
+        forms = [form for form, _, _ in units]
+        text = "".join(form + " " * space for form, space, _ in units).rstrip(" ")
+        places = None
+        if comments:
+            try:
+                places = word_offsets(comments[0], forms)
+                text = comments[0]
+            except ValueError:  # the comment is of another text, and the words are what is tagged
+                pass
+        offsets, first = [], 0
+        for (form, _, count), (start, end) in zip(units, places or word_offsets(text, forms), strict=True):
+            parts = self.tokens[first : first + count]
+            first += count
+            if "".join(parts) == form:
+                ends = [start + sum(map(len, parts[: place + 1])) for place in range(count)]
+                offsets += list(zip([start, *ends], ends, strict=False))
+            else:
+                offsets += [(start, end)] * count
+        return text, tuple(offsets)

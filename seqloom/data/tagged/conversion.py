@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from seqloom.data.tagged.corpus import Corpus, respelled
+from seqloom.data.tagged.corpus import TaggedCorpus, respelled
 from seqloom.data.tagged.formats import ReadOptions, format_sentences, read
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
@@ -33,7 +33,7 @@ def converted_lines(
     yield from _lines(corpus, target, reading, tell)
 
 
-def _lines(corpus: Corpus, target: str, reading: ReadOptions, tell: Callable[[str], None]) -> Iterator[str]:
+def _lines(corpus: TaggedCorpus, target: str, reading: ReadOptions, tell: Callable[[str], None]) -> Iterator[str]:
     untagged = next((sentence for sentence in corpus.sentences if sentence.tags is None), None)
     if untagged is not None:
         raise DataError(

@@ -1,7 +1,7 @@
 """The sentences of one file, and what they hold: counts, labels, the scheme of the tags, its conversion."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
@@ -12,7 +12,7 @@ from seqloom.data.tagged.schemes import OUTSIDE, Scheme, as_scheme, convert, lab
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
 
-__all__ = ["Corpus", "CorpusReport", "converted", "corpus_of", "describe", "detected", "respelled"]
+__all__ = ["CorpusReport", "TaggedCorpus", "agreeing", "converted", "corpus_of", "describe", "detected", "respelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class CorpusReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Corpus:
+class TaggedCorpus:
     """The sentences of one file and the report about them."""
 
     sentences: list[Sentence]
@@ -86,7 +86,7 @@ class Corpus:
         return len(self.sentences)
 
 
-def corpus_of(items: Iterable[Any], scheme: str = "", convert: str = "") -> Corpus:
+def corpus_of(items: Iterable[Any], scheme: str = "", convert: str = "") -> TaggedCorpus:
     """Sentences in memory as a corpus.
 
     Args:
@@ -104,7 +104,7 @@ def corpus_of(items: Iterable[Any], scheme: str = "", convert: str = "") -> Corp
     detection = detected(sentences, scheme)
     if convert and detection is not None:
         sentences, detection = converted(sentences, detection, convert, name)
-    return Corpus(sentences, describe(name, "objects", "given in memory", sentences, (), detection))
+    return TaggedCorpus(sentences, describe(name, "objects", "given in memory", sentences, (), detection))
 
 
 def _sentence(item: Any, position: int) -> Sentence:
@@ -144,7 +144,8 @@ def converted(
     if detection.scheme is None:
         if all(tag == OUTSIDE for sentence in sentences for tag in sentence.tags or ()):
             return list(sentences), detection
-        raise DataError(f"{source}: the tags spell no spans and cannot become {chosen.name}; leave out the conversion")
+        where = next((one.where(place) for one, place in _places(sentences, _is_plain)), source)
+        raise DataError(f"{where}: the tags spell no spans and cannot become {chosen.name}; leave out the conversion")
     if detection.scheme == chosen:
         return list(sentences), detection
     table = label_table(detection.scheme, chosen)
@@ -159,6 +160,60 @@ def converted(
     return changed, Detection(chosen, reason, dict(letters), 0, detection.scheme)
 
 
+def agreeing(
+    sentences: Sequence[Sentence], scheme: Scheme | str | None, known: Iterable[str] = ()
+) -> tuple[list[Sentence], Scheme | None]:
+    """Sentences with the tags that a model has, converted where they are in another scheme and nothing is lost by it.
+
+    Args:
+        scheme: the model's, or None for plain tags.
+        known: its tags.
+    Returns:
+        the sentences, and the scheme from which they were converted, None where they are as they were.
+    Raises:
+        DataError: a sentence has no tags; a tag is none of the scheme's; of plain tags, not one is known. Names the place.
+
+    >>> found, before = agreeing([Sentence(["in", "Rome"], ("O", "S-LOC"))], "bio")
+    >>> found[0].tags, before.name
+    (('O', 'B-LOC'), 'bioes')
+    """
+    kept = list(sentences)
+    for sentence in kept:
+        if sentence.tags is None and len(sentence):
+            raise DataError(f"{sentence.where()}: the sentence has no tags; give them, or leave the sentence out")
+    names = {tag for sentence in kept for tag in sentence.tags or ()}
+    if scheme is None:
+        model = set(known)
+        if names and model and not names & model:
+            where = next(one for one in kept if one.tags).where(0)
+            shown = ", ".join(sorted(model)[:5])
+            raise DataError(
+                f"{where}: no tag of the file is one of the model's, such as {shown}; was it read as meant?"
+            )
+        return kept, None
+    chosen = as_scheme(scheme)
+    breaks = sum(len(illegal_tags(sentence.tags or (), chosen)) for sentence in kept)
+    found = detect_scheme(sentence.tags or () for sentence in kept) if breaks else None
+    if found is None or found.scheme in (None, chosen) or found.conflicts >= breaks:
+        for sentence in kept:
+            _check_letters(sentence, chosen)
+        return kept, None
+    other, table = found.scheme, label_table(found.scheme, chosen)
+    for index, sentence in enumerate(kept):
+        _check_letters(sentence, other)
+        kept[index] = replace(sentence, tags=tuple(convert(sentence.tags or (), other, chosen, table)))
+    return kept, other
+
+
+def _is_plain(tag: str) -> bool:
+    return tag != OUTSIDE and not ("-" in tag and tag[0] in "BIESMLU")
+
+
+def _places(sentences: Iterable[Sentence], has: Callable[[str], bool]) -> Iterator[tuple[Sentence, int]]:
+    for sentence in sentences:
+        yield from ((sentence, index) for index, tag in enumerate(sentence.tags or ()) if has(tag))
+
+
 def respelled(sentences: Sequence[Sentence], scheme: Scheme | str) -> tuple[list[Sentence], list[Sentence]]:
     """Sentences whose tags keep to their scheme, and those that had to be respelled for it, as they were.
 
@@ -167,8 +222,8 @@ def respelled(sentences: Sequence[Sentence], scheme: Scheme | str) -> tuple[list
     Raises:
         DataError: a tag is none of the scheme's; names its place.
 
-    >>> found, broken = respelled([Sentence(["a", "b"], ("M-X", "O"))], "bmes")
-    >>> found[0].tags, broken[0].tags
+    >>> legal, broken = respelled([Sentence(["a", "b"], ("M-X", "O"))], "bmes")
+    >>> legal[0].tags, broken[0].tags
     (('S-X', 'O'), ('M-X', 'O'))
     """
     chosen = as_scheme(scheme)

@@ -9,22 +9,31 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from seqloom.data.files import STDIN, open_text
-from seqloom.data.sources import aligned_files
+from seqloom.data.location import aligned_files
 from seqloom.data.tagged.aligned import read_aligned
-from seqloom.data.tagged.columns import Lines, column_sentences, format_columns, parse_columns
-from seqloom.data.tagged.conllu import conllu_sentences, format_conllu
-from seqloom.data.tagged.corpus import Corpus, converted, describe, detected
+from seqloom.data.tagged.columns import (
+    Lines,
+    column_sentences,
+    format_columns,
+    header_columns,
+    named_columns,
+    parse_columns,
+    token_column,
+)
+from seqloom.data.tagged.conllu import FIELDS, conllu_sentences, format_conllu
+from seqloom.data.tagged.corpus import TaggedCorpus, converted, describe, detected
 from seqloom.data.tagged.joint import character_sentence, format_joint
 from seqloom.data.tagged.jsonl import Misaligned, OnMisaligned, format_spans_jsonl, jsonl_sentences
 from seqloom.data.tagged.segmented import bmes_sentences, plain_sentences, segmented_sentences, text_sentences
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.tagged.slashed import format_slashed, slashed_sentences
-from seqloom.errors import ConfigError, did_you_mean
+from seqloom.errors import ConfigError, DataError, did_you_mean
 
 __all__ = [
     "Format",
     "ReadOptions",
     "Tokens",
+    "by_header",
     "detect_format",
     "format_sentences",
     "read",
@@ -34,9 +43,15 @@ __all__ = [
 Format = Literal["auto", "columns", "conllu", "jsonl", "slashed", "aligned", "segmented", "bmes", "plain"]
 Tokens = Literal["words", "characters", "joint"]
 
+_COLUMNS = "text=0,tag=-1"
 _PEEK = 200  # lines: enough for a sentence or two of any corpus
 _SPAN_TAG = re.compile(r"O|[BIESMLU](-\S+)?")
 _SLASHED = re.compile(r".+/[A-Za-z][A-Za-z0-9_$-]*")
+_MOSTLY, _ENOUGH = (
+    0.8,
+    5,
+)  # the share of words with a tag behind a slash that makes the others slips, among so many words
+_ARRAY = re.compile(r"""\s*\[\s*(?:[{"]|$)""")
 _EXPECTED = "sentences as columns, CoNLL-U, JSON lines or plain lines of words"
 
 
@@ -54,18 +69,24 @@ class ReadOptions:
         convert: the scheme in which tags are handed on, such as ``bioes``. Empty: as they are in the file.
         on_misaligned: what to do with spans of JSON lines that begin or end inside a token.
         encoding: any that Python knows.
+        whole: of text that becomes words, whether addresses, numbers with separators, emoji sequences and the like are
+            one token each; see `seqloom.data.tagged.offsets.tokenize`.
+        with_tags: false where the tags of the input do not matter, since a model replaces them: whatever stands in
+            their place is right.
     """
 
-    columns: str = "text=0,tag=-1"
+    columns: str = _COLUMNS
     tag: str = "upos"
     tokens: Tokens = "words"
     scheme: str = ""
     convert: str = ""
     on_misaligned: OnMisaligned = "error"
     encoding: str = "utf-8"
+    whole: bool = False
+    with_tags: bool = True
 
 
-def read(path: str | Path, format: str = "auto", options: ReadOptions | None = None) -> Corpus:
+def read(path: str | Path, format: str = "auto", options: ReadOptions | None = None) -> TaggedCorpus:
     """All sentences of a file.
 
     Args:
@@ -79,15 +100,18 @@ def read(path: str | Path, format: str = "auto", options: ReadOptions | None = N
     chosen = options or ReadOptions()
     misaligned: list[Misaligned] = []
     if format == "aligned" or (format == "auto" and str(path) != STDIN and aligned_files(path)):
-        found, reason = "aligned", "three files with a line for each sentence" if format == "auto" else "as given"
+        input_format, reason = (
+            "aligned",
+            "three files with a line for each sentence" if format == "auto" else "as given",
+        )
         sentences = list(_as_tokens(read_aligned(path, chosen.encoding), chosen))
     else:
-        found, reason, lines = _opened(path, format, chosen)
-        sentences = list(read_lines(lines, _name(path), found, chosen, misaligned))
+        input_format, reason, lines, chosen = _opened(path, format, chosen)
+        sentences = list(read_lines(lines, _name(path), input_format, chosen, misaligned))
     detection = detected(sentences, chosen.scheme)
     if chosen.convert and detection is not None:
         sentences, detection = converted(sentences, detection, chosen.convert, _name(path))
-    return Corpus(sentences, describe(_name(path), found, reason, sentences, misaligned, detection))
+    return TaggedCorpus(sentences, describe(_name(path), input_format, reason, sentences, misaligned, detection))
 
 
 def read_lines(
@@ -96,17 +120,31 @@ def read_lines(
     format: str,
     options: ReadOptions | None = None,
     misaligned: list[Misaligned] | None = None,
+    trailing: list[str] | None = None,
 ) -> Iterator[Sentence]:
     """Sentences of numbered lines in a stated format, one by one, their tags as they are.
 
     Beside the formats of files there is ``text``: running text, whose words and punctuation marks are told apart.
+
+    Args:
+        misaligned: takes the spans that did not fall on token borders.
+        trailing: takes the lines behind the last sentence of columns or CoNLL-U, and no sentence is held back to keep them.
     """
     chosen = options or ReadOptions()
     places = parse_columns(chosen.columns)
+    with_tags = chosen.with_tags
     is_joint, has_no_words = chosen.tokens == "joint", chosen.tokens == "characters"
     readers: dict[str, Callable[[], Iterator[Sentence]]] = {
-        "columns": lambda: column_sentences(lines, source, text=places["text"], tag=places.get("tag")),
-        "conllu": lambda: conllu_sentences(lines, source, tag=chosen.tag),
+        "columns": lambda: column_sentences(
+            lines,
+            source,
+            text=places["text"],
+            tag=places.get("tag"),
+            identity=places.get("id"),
+            with_tags=with_tags,
+            trailing=trailing,
+        ),
+        "conllu": lambda: conllu_sentences(lines, source, tag=chosen.tag, with_tags=with_tags, trailing=trailing),
         "jsonl": lambda: jsonl_sentences(
             lines,
             source,
@@ -114,11 +152,15 @@ def read_lines(
             scheme=chosen.scheme or ("bmes" if is_joint else "bio"),
             on_misaligned=chosen.on_misaligned,
             misaligned=misaligned,
+            with_tags=with_tags,
+            whole=chosen.whole,
         ),
-        "slashed": lambda: slashed_sentences(lines, source),
+        "slashed": lambda: slashed_sentences(lines, source, with_tags=with_tags),
         "segmented": lambda: (plain_sentences if has_no_words else segmented_sentences)(lines, source),
         "bmes": lambda: bmes_sentences(lines, source),
-        "text": lambda: (plain_sentences if has_no_words else text_sentences)(lines, source),
+        "text": lambda: (
+            plain_sentences(lines, source) if has_no_words else text_sentences(lines, source, whole=chosen.whole)
+        ),
         "plain": lambda: (segmented_sentences if is_joint else plain_sentences)(lines, source),
     }
     if format == "aligned":
@@ -145,6 +187,11 @@ def detect_format(lines: Sequence[str]) -> tuple[str, str]:
         return "plain", "no text in the first lines"
     if filled[0].lstrip().startswith("{"):
         return "jsonl", "the first line is a JSON object"
+    if _ARRAY.match(filled[0]) and (filled[0].strip() != "[" or (filled[1:] and filled[1].lstrip().startswith("{"))):
+        return "jsonl", "the first line is a JSON array"
+    names = named_columns(filled[0])
+    if names is not None and names != list(FIELDS):
+        return "columns", f"CoNLL-U Plus: the columns {' '.join(names).upper()}"
     rows = [line for line in filled if not line.startswith(("#", "-DOCSTART-"))] or filled
     # Where the first line settles it, a later broken line must be named as one and not change the format.
     first = rows[0].split("\t")
@@ -161,11 +208,59 @@ def detect_format(lines: Sequence[str]) -> tuple[str, str]:
         if width == 2 and {fields[-1] for fields in split if len(fields) == 2} <= set("BMES"):
             return "bmes", f"two columns separated by {separator}, the second B, M, E or S"
         return "columns", f"{width} columns separated by {separator}"
-    if all(_SLASHED.fullmatch(token) for line in filled for token in line.split()):
+    words = [token for line in filled for token in line.split()]
+    slips = sum(_SLASHED.fullmatch(token) is None for token in words)
+    if not slips:
         return "slashed", "every word has a tag behind a slash"
+    if len(words) >= _ENOUGH and slips <= (1 - _MOSTLY) * len(words):
+        return "slashed", f"{len(words) - slips:,} of the first {len(words):,} words have a tag behind a slash"
     if any(len(line.split()) > 1 for line in filled):
         return "segmented", "lines of words separated by spaces"
     return "plain", "lines without spaces"
+
+
+def by_header(lines: Sequence[str], options: ReadOptions) -> tuple[ReadOptions, str]:
+    """The options for a file of columns that names them: by CoNLL-U Plus, or in a first line of usual names.
+
+    Args:
+        lines: the first of the file.
+    Returns:
+        the options, changed where they leave the columns to the default; and what was named, for people.
+    Raises:
+        ConfigError: CoNLL-U Plus without the column FORM.
+
+    >>> by_header(["sentence_id\\tword\\ttag"], ReadOptions())[0].columns
+    'text=1,tag=2'
+    """
+    first = next((line for line in lines if line.strip()), "")
+    names = named_columns(first)
+    if names is None:
+        row = next((line for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))), "")
+        names = row.lower().split("\t" if "\t" in row else None)
+        if len(names) < 2 or not header_columns(names):
+            return options, ""
+    elif "form" not in names:
+        raise ConfigError(f"the columns that the file names, {' '.join(names).upper()}, have no FORM")
+    if options.columns != _COLUMNS:
+        return options, "the first line names the columns"
+    text, tag = token_column(names), len(names) - 1
+    if named_columns(first) is not None and options.tag != "upos" and options.tag in names:
+        tag = names.index(options.tag)
+    identity = ",id=0" if names[0] == "id" and named_columns(first) is not None else ""
+    said = f"by the header, words in {names[text].upper()} and tags in {names[tag].upper()}"
+    return replace(options, columns=f"text={text},tag={tag}{identity}"), said
+
+
+def _refuse_commas(lines: Sequence[str], name: str) -> None:
+    """Raises DataError for comma-separated values with a header of usual names."""
+    number, first = next(((number, line) for number, line in enumerate(lines, start=1) if line.strip()), (0, ""))
+    for separator, called in ((",", "commas"), (";", "semicolons")):
+        fields = [field.strip(' "') for field in first.split(separator)]
+        if len(fields) > 1 and header_columns(fields):
+            raise DataError(
+                f"{name}:{number}: columns separated by {called} with the header {first.strip()!r} are not read; write a "
+                "token and its tag on each line, with a tab between, and an empty line after each sentence"
+            )
 
 
 def _looks_like_columns(lines: Sequence[str], split: Sequence[Sequence[str]]) -> bool:
@@ -218,14 +313,20 @@ def format_sentences(
     raise ConfigError(f"{format!r} has no place for tags; choose columns, conllu or jsonl")
 
 
-def _opened(path: str | Path, format: str, options: ReadOptions) -> tuple[str, str, Lines]:
+def _opened(path: str | Path, format: str, options: ReadOptions) -> tuple[str, str, Lines, ReadOptions]:
     expected = None if format == "plain" else _EXPECTED
     lines = open_text(path, options.encoding, expected=expected)
-    if format != "auto":
-        return format, "as given", lines
+    if format not in ("auto", "columns"):
+        return format, "as given", lines, options
     head = list(islice(lines, _PEEK))
-    found, reason = detect_format([line for _, line in head])
-    return found, reason, chain(head, lines)
+    first = [line for _, line in head]
+    input_format, reason = detect_format(first) if format == "auto" else (format, "as given")
+    if input_format == "columns":
+        options, said = by_header(first, options)
+        reason += f"; {said}" if said else ""
+    else:
+        _refuse_commas(first, _name(path))
+    return input_format, reason, chain(head, lines), options
 
 
 def _name(path: str | Path) -> str:

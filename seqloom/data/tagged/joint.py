@@ -84,7 +84,7 @@ def character_sentence(sentence: Sentence) -> Sentence:
         rows=sentence.rows,
         token_rows=tuple(row for row, size in zip(rows, sizes, strict=True) for _ in range(size)) if rows else (),
         offsets=tuple((at, at + 1) for start, end in places for at in range(start, end))
-        if places is not None
+        if places is not None and sentence.surface is None
         else None,
         space_after=_spread(spaces, sizes) if spaces is not None else None,
         label=sentence.label,
@@ -94,8 +94,8 @@ def character_sentence(sentence: Sentence) -> Sentence:
 def word_sentence(sentence: Sentence, tags: Sequence[str]) -> Sentence:
     """The words and tags that joint tags of a sentence's characters spell.
 
-    >>> found = word_sentence(Sentence("中国人"), ["B-NR", "E-NR", "S-NN"])
-    >>> found.tokens, found.tags
+    >>> words = word_sentence(Sentence("中国人"), ["B-NR", "E-NR", "S-NN"])
+    >>> words.tokens, words.tags
     (('中国', '人'), ('NR', 'NN'))
     """
     words, labels = joint_words(sentence.tokens, tags)
@@ -126,15 +126,15 @@ def format_joint(
     ['中国/NR 人/NN']
     """
     for sentence, chosen in zip(sentences, tags, strict=True):
-        found = word_sentence(sentence, chosen)
-        names = found.tags or ()
+        words = word_sentence(sentence, chosen)
+        names = words.tags or ()
         if format not in ("columns", "conllu"):
-            yield from format_slashed([found.tokens], [names])
+            yield from format_slashed([words.tokens], [names])
             continue
         before = sentence.rows[: sentence.token_rows[0]] if sentence.token_rows else ()
         kept = [row for row in before if format == "columns" or row.startswith("#")]
         yield from with_label(kept, sentence.label, len(kept))
-        bare = Sentence(found.tokens, space_after=found.space_after)
+        bare = Sentence(words.tokens, space_after=words.space_after)
         yield from format_conllu([bare], [names], tag=tag) if format == "conllu" else format_columns([bare], [names])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from seqloom.data.files import DAMAGE, open_bytes
-from seqloom.data.sources import aligned_files
+from seqloom.data.location import aligned_files
 from seqloom.data.tagged.formats import Format, ReadOptions, Tokens
 from seqloom.data.tagged.jsonl import OnMisaligned
 from seqloom.errors import DataError

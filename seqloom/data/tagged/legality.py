@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,11 @@ if TYPE_CHECKING:  # files are read and checked without it
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Detection", "check_tags", "constraints", "detect_scheme", "illegal_tags"]
+__all__ = ["Detection", "check_tags", "constraints", "detect_scheme", "illegal_tags", "looks_like_span"]
+
+_LETTERS = frozenset("BIESMLU")
+_PER_SLIP = 10  # tags of spans for each that is none
+_NEAR_SPAN = re.compile(r"[BIESMLU][_:.|+/]\S+|[biesmlu][-_:.|+/][A-Z]\S*|[A-Za-z]\S*[-_:.|+/][BIESMLU]|[BIESMLU]-")
 
 
 def illegal_tags(tags: Sequence[str], scheme: Scheme | str) -> list[tuple[int, str]]:
@@ -29,13 +34,13 @@ def illegal_tags(tags: Sequence[str], scheme: Scheme | str) -> list[tuple[int, s
     """
     chosen = as_scheme(scheme)
     legal = _rule(chosen)
-    found = []
+    violations = []
     for index, (before, tag) in enumerate(pairwise((None, *tags, None))):
         if tag is not None and not chosen.has(tag):
-            found.append((index, f"{tag!r} is not a tag of the scheme {chosen.name}"))
+            violations.append((index, f"{tag!r} is not a tag of the scheme {chosen.name}"))
         elif not legal(before, tag):
-            found.append(_describe(index, before, tag, chosen))
-    return found
+            violations.append(_describe(index, before, tag, chosen))
+    return violations
 
 
 def check_tags(sentence: Sentence, scheme: Scheme | str) -> None:
@@ -123,14 +128,16 @@ def detect_scheme(sequences: Iterable[Sequence[str]], given: Scheme | None = Non
     for tag, count in distinct.items():
         letters[split_tag(tag)[0]] += count
     is_direct = _is_direct(distinct)
-    if not is_direct and not _spells_spans(distinct):
+    if not is_direct and not _spells_spans(distinct) and (given is None or not _are_meant(distinct, given)):
         return Detection(None, "plain tags: no position letters", {}, 0)
     if given is not None:
         chosen, reason = given, f"{given.name} as given"
     elif is_direct:
         chosen, reason = SCHEMES["direct"], "direct tagging: B, M or E right before a label"
     else:
-        chosen, reason = _choose(set(letters), bigrams)
+        odd = _odd_tags(distinct)
+        kept = {letter for letter in letters if any(split_tag(tag)[0] == letter and tag not in odd for tag in distinct)}
+        chosen, reason = _choose(kept, bigrams)
     if not chosen.separator:
         letters = Counter()
         for tag, count in distinct.items():
@@ -143,12 +150,35 @@ def detect_scheme(sequences: Iterable[Sequence[str]], given: Scheme | None = Non
     return Detection(chosen, reason, dict(letters), conflicts)
 
 
-def _spells_spans(tags: Iterable[str]) -> bool:
-    """Every tag is O, letter-label, or a bare letter of BMES; and not all of them are O."""
+def looks_like_span(tag: str) -> bool:
+    """Whether a tag is meant as one of a span but is spelled otherwise than every scheme has it.
+
+    >>> [tag for tag in ("B_PER", "b-PER", "PER-B", "B-PER", "NOUN", "B") if looks_like_span(tag)]
+    ['B_PER', 'b-PER', 'PER-B']
+    """
+    return _NEAR_SPAN.fullmatch(tag) is not None
+
+
+def _are_meant(tags: Iterable[str], scheme: Scheme) -> bool:
+    """Whether tags that break a stated scheme are its tags all the same, and not parts of speech."""
     names = set(tags) - {OUTSIDE}
-    everything = frozenset("BIESMLU")
-    labelled = all(split_tag(tag)[0] in everything and split_tag(tag)[1] for tag in names)
-    bare = names <= everything and bool(names & set("BI") or names == {"S"})
+    has_label = any(tag[1:2] == "-" and tag[2:] and scheme.has(tag) for tag in names)
+    return bool(scheme.separator and has_label) or (bool(names) and all(map(looks_like_span, names)))
+
+
+def _odd_tags(counts: Counter[str]) -> set[str]:
+    """Tags among those of spans that are none: a slip, a header. Few of them, or the tags are no spans at all."""
+    spelled = {tag for tag in counts if split_tag(tag)[0] in _LETTERS and split_tag(tag)[1]}
+    odd = set(counts) - spelled - {OUTSIDE}
+    many, few = sum(counts[tag] for tag in spelled), sum(counts[tag] for tag in odd)
+    return odd if few and (_PER_SLIP * few <= many or (few == 1 and many > 1)) else set()
+
+
+def _spells_spans(counts: Counter[str]) -> bool:
+    """Every tag is O, letter-label, or a bare letter of BMES, but for a few slips; and not all of them are O."""
+    names = set(counts) - {OUTSIDE} - _odd_tags(counts)
+    labelled = all(split_tag(tag)[0] in _LETTERS and split_tag(tag)[1] for tag in names)
+    bare = names <= _LETTERS and bool(names & set("BI") or names == {"S"})
     return bool(names) and (labelled or bare)
 
 

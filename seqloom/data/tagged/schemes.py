@@ -111,10 +111,10 @@ _ALIASES = {"iob2": "bio", "iob": "bio", "iobes": "bioes", "bmeso": "bmes", "bie
 def scheme_named(name: str) -> Scheme:
     """The scheme of a name in any case; ``iob2`` is ``bio`` and ``iobes`` is ``bioes``. Raises ConfigError."""
     lower = name.lower()
-    found = SCHEMES.get(_ALIASES.get(lower, lower))
-    if found is None:
+    scheme = SCHEMES.get(_ALIASES.get(lower, lower))
+    if scheme is None:
         raise ConfigError(f"{name!r} is not a known tagging scheme{did_you_mean(lower, [*SCHEMES, *_ALIASES])}")
-    return found
+    return scheme
 
 
 def split_tag(tag: str) -> tuple[str, str]:

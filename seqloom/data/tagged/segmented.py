@@ -58,14 +58,17 @@ def plain_sentences(lines: Lines, source: str) -> Iterator[Sentence]:
         yield Sentence(line, line=number, source=source, rows=(line,))
 
 
-def text_sentences(lines: Lines, source: str) -> Iterator[Sentence]:
+def text_sentences(lines: Lines, source: str, *, whole: bool = False) -> Iterator[Sentence]:
     """Words and punctuation marks of each line of running text (`tokenize`), with their places in it.
+
+    Args:
+        whole: whether addresses, numbers with separators and the like are one token each.
 
     >>> next(text_sentences([(1, "Ann left  Rome.")], "x")).offsets
     ((0, 3), (4, 8), (10, 14), (14, 15))
     """
     for number, line in lines:
-        offsets = tuple(tokenize(line))
+        offsets = tuple(tokenize(line, whole))
         tokens = tuple(line[start:end] for start, end in offsets)
         yield Sentence(tokens, line=number, source=source, rows=(line,), offsets=offsets)
 

@@ -20,6 +20,8 @@ class Sentence:
         token_rows: for each token the index of its line in ``rows``; empty where the sentence is one line.
         offsets: for each token its first and last-plus-one character in the sentence's text, where the file says so.
         space_after: for each token whether a space follows it in the text, where the file says so.
+        surface: the text, where its file says it and the tokens alone do not spell it: ``al`` of the words ``a`` and ``el``.
+        tabs: of rows of columns, whether each tab separates two rather than runs of spaces and tabs.
         label: of the whole sentence, such as the intent of a request, where the file has one; writers put it back.
     """
 
@@ -33,6 +35,8 @@ class Sentence:
     offsets: tuple[tuple[int, int], ...] | None = None
     space_after: tuple[bool, ...] | None = None
     label: str | None = None
+    tabs: bool | None = None
+    surface: str | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -55,6 +59,8 @@ class Sentence:
         >>> Sentence(["do", "n't"], space_after=(False, True)).text
         "don't"
         """
+        if self.surface is not None:
+            return self.surface
         if isinstance(self.tokens, str):
             return self.tokens
         if self.space_after is None:

@@ -57,19 +57,19 @@ def run_trials(
         KeyboardInterrupt: SIGINT or SIGTERM came, and the workers have saved where they are; a second signal ends them at
             once, with what their last evaluations saved.
     """
-    found: dict[str, Outcome] = {}
+    outcomes: dict[str, Outcome] = {}
     for trial in trials:
         known = read_outcome(folder, trial)
         if known is None or (known.ending == "seconds" and seconds.get(trial.key, math.inf) > known.seconds):
             continue
-        found[trial.key] = known
+        outcomes[trial.key] = known
         listener.done(known, True)
-    missing = [trial for trial in trials if trial.key not in found]
+    missing = [trial for trial in trials if trial.key not in outcomes]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         work = [(trial, seconds.get(trial.key)) for trial in missing]
-        found |= _run(work, folder, min(jobs, len(missing)), listener, deadline, prepare)
-    return [found[trial.key] for trial in trials if trial.key in found]
+        outcomes |= _run(work, folder, min(jobs, len(missing)), listener, deadline, prepare)
+    return [outcomes[trial.key] for trial in trials if trial.key in outcomes]
 
 
 def _run(
@@ -83,7 +83,7 @@ def _run(
     # Spawned, not forked: a forked child of a process with torch's threads may hang.
     context = multiprocessing.get_context("spawn")
     stop, points = context.Event(), context.Queue()
-    found: dict[str, Outcome] = {}
+    outcomes: dict[str, Outcome] = {}
     by_key = {trial.key: trial for trial, _ in work}
     with (
         Interruption() as interruption,
@@ -98,7 +98,7 @@ def _run(
                 finished, futures = wait(futures, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
                 _hear(points, by_key, listener)
                 for future in finished:
-                    _keep(future, found, listener)
+                    _keep(future, outcomes, listener)
                 if (interruption.requested or time.monotonic() >= deadline) and not stop.is_set():
                     stop.set()
                     futures = {future for future in futures if not future.cancel()}
@@ -109,14 +109,14 @@ def _run(
             raise
     if interruption.requested:
         raise KeyboardInterrupt
-    return found
+    return outcomes
 
 
-def _keep(future: Future[Outcome | None], found: dict[str, Outcome], listener: Listener) -> None:
+def _keep(future: Future[Outcome | None], outcomes: dict[str, Outcome], listener: Listener) -> None:
     outcome = future.result()
     if outcome is None:  # the time was over, and its place is saved
         return
-    found[outcome.trial.key] = outcome
+    outcomes[outcome.trial.key] = outcome
     listener.done(outcome, False)
 
 

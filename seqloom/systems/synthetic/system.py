@@ -77,7 +77,7 @@ class SyntheticSystem(System[SyntheticConfig, Example, SyntheticModel]):
         "answers about generated sequences, and images read as sequences: adding, copy, parity, permuted MNIST, ..."
     )
     config, options = SyntheticConfig, PredictOptions
-    examples = "sequences"
+    examples_name = "sequences"
     takes = "a file of JSON lines, a sequence each, compressed or not, or - for standard input"
 
     def read(self, source: Source, data: SyntheticDataConfig) -> Dataset[Example]:
@@ -127,18 +127,18 @@ class SyntheticSystem(System[SyntheticConfig, Example, SyntheticModel]):
     def score(self, model: SyntheticModel, examples: Sequence[Example]) -> Evaluation:
         """Loss, share of wrong sequences and accuracy, beside those of the best predictor that remembers nothing."""
         task = examples.task if isinstance(examples, HeldOutSequences) else model.task
-        found = score(model.network, batches_of(examples), task)
+        scores = score(model.network, batches_of(examples), task)
         metrics = (
-            Metric("loss", found["loss"], better="lower", compared="loss"),
-            Metric("wrong", found["wrong"], better="lower", compared="wrong"),
-            Metric("accuracy", found["accuracy"], compared="accuracy"),
+            Metric("loss", scores["loss"], better="lower", compared="loss"),
+            Metric("wrong", scores["wrong"], better="lower", compared="wrong"),
+            Metric("accuracy", scores["accuracy"], compared="accuracy"),
             Metric("chance_loss", task.chance, better="neither"),
             Metric("chance_wrong", task.chance_wrong, better="neither"),
         )
-        solved = {"criterion": str(task.criterion), "solved": task.criterion.met(found)}
+        solved = {"criterion": str(task.criterion), "solved": task.criterion.met(scores)}
         return Evaluation(metrics, details={"details": solved}, main=task.criterion.metric)
 
-    def measure(self, model: SyntheticModel, examples: Sequence[Example]) -> dict[str, float]:
+    def validation_scores(self, model: SyntheticModel, examples: Sequence[Example]) -> dict[str, float]:
         """The scores without those of chance."""
         return score(model.network, batches_of(examples))
 
@@ -188,7 +188,7 @@ class SyntheticSystem(System[SyntheticConfig, Example, SyntheticModel]):
         """The task as it was resolved, too: images may have another source on another machine."""
         return {**super().identity(config, splits), **splits.sources}
 
-    def held_examples(self, model: SyntheticModel, source: Source) -> Sequence[Example]:
+    def evaluation_examples(self, model: SyntheticModel, source: Source) -> Sequence[Example]:
         """Held-out sequences of the model's own task, perhaps of another length: ``adding``, ``adding:length=400``.
 
         Raises:

@@ -88,6 +88,8 @@ class TaggerDataConfig(FilesConfig):
         convert: the scheme in which the model learns and predicts spans, such as ``bioes``. Empty: that of the file.
         on_misaligned: what to do with spans of JSON lines that begin or end inside a token.
         encoding: character encoding.
+        whole: of JSON lines without tokens of their own, whether addresses of pages and mail, numbers with separators,
+            sequences of emoji and the like are one token each.
     """
 
     format: Literal["auto", "columns", "conllu", "jsonl", "slashed", "aligned"] = "auto"
@@ -98,6 +100,7 @@ class TaggerDataConfig(FilesConfig):
     convert: str = ""
     on_misaligned: Literal["error", "skip", "expand"] = "error"
     encoding: str = "utf-8"
+    whole: bool = False
 
 
 def _default_training() -> TrainingConfig:
@@ -148,3 +151,8 @@ class PredictOptions:
     columns: Annotated[
         str, "of column files, which column holds what, such as text=0,tag=3; without tag, one is added"
     ] = ""
+    whole: Annotated[
+        Literal["auto", "on", "off"],
+        "keep addresses, numbers with separators, emoji sequences and the like together where text becomes words; auto "
+        "does so unless the model was trained on text that was cut otherwise",
+    ] = "auto"

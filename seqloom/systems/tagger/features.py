@@ -209,8 +209,8 @@ class FeatureSet:
         with_vectors: Collection[str] = (),
     ) -> Self:
         """Reads what :meth:`save` wrote. Raises ModelError where something is missing or damaged."""
-        found = folder / "characters.json"
-        characters = CharacterVocabulary.load(found) if found.exists() or "characters" in names else None
+        path = folder / "characters.json"
+        characters = CharacterVocabulary.load(path) if path.exists() or "characters" in names else None
         pairs = any(pair in names for pair in PAIRS)
         bigrams = BigramVocabulary.load(folder / "bigrams.json") if pairs else None
         tokens = {
@@ -236,18 +236,18 @@ class FeatureSet:
         return np.zeros(LexiconFeature.size, np.int64) if name == "lexicon" else self._vocabulary(name).counts
 
     def _token_vocabulary(self) -> Vocabulary | CharacterVocabulary:
-        found = self.tokens["token"].vocabulary if "token" in self.tokens else self.characters
-        if found is None:
+        vocabulary = self.tokens["token"].vocabulary if "token" in self.tokens else self.characters
+        if vocabulary is None:
             raise ValueError("the feature 'token' has no vocabulary")
-        return found
+        return vocabulary
 
     def _vocabulary(self, name: str) -> Vocabulary | CharacterVocabulary | BigramVocabulary:
         if name in self.tokens:
             return self.tokens[name].vocabulary
-        found = self.bigrams if name in PAIRS else self.characters
-        if found is None:
+        vocabulary = self.bigrams if name in PAIRS else self.characters
+        if vocabulary is None:
             raise ValueError(f"feature {name!r} has no vocabulary")
-        return found
+        return vocabulary
 
     def _files(self) -> Iterator[tuple[str, Vocabulary | CharacterVocabulary | BigramVocabulary | LexiconFeature]]:
         yield from ((name, feature.vocabulary) for name, feature in self.tokens.items())

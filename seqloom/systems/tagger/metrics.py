@@ -76,7 +76,7 @@ class TokenScores:
             "sentence_accuracy": self.sentence_accuracy,
             "macro_f1": self.macro_f1,
             "tags": {tag: counts.to_dict() for tag, counts in self.tags.items()},
-            "confusion": [[gold, found, count] for (gold, found), count in self.confusion.items()],
+            "confusion": [[gold, predicted, count] for (gold, predicted), count in self.confusion.items()],
         }
 
 
@@ -120,10 +120,10 @@ def score_tokens(gold: Iterable[Tags], predicted: Iterable[Tags]) -> TokenScores
     """
     pairs: Counter[tuple[str, str]] = Counter()
     sentences = perfect = 0
-    for expected, found in aligned(gold, predicted):
-        pairs.update(zip(expected, found, strict=True))
+    for gold_tags, predicted_tags in aligned(gold, predicted):
+        pairs.update(zip(gold_tags, predicted_tags, strict=True))
         sentences += 1
-        perfect += all(one == other for one, other in zip(expected, found, strict=True))
+        perfect += all(one == other for one, other in zip(gold_tags, predicted_tags, strict=True))
     return token_scores(pairs, sentences, perfect)
 
 
@@ -145,9 +145,9 @@ def score_spans(
     right: Counter[str] = Counter()
     given: Counter[str] = Counter()
     wanted: Counter[str] = Counter()
-    for expected, found in aligned(gold, predicted):
-        truth = set(spans_from(expected, chosen, mode == "strict"))
-        guess = set(spans_from(found, chosen, mode == "strict"))
+    for gold_tags, predicted_tags in aligned(gold, predicted):
+        truth = set(spans_from(gold_tags, chosen, mode == "strict"))
+        guess = set(spans_from(predicted_tags, chosen, mode == "strict"))
         wanted.update(span.label for span in truth)
         given.update(span.label for span in guess)
         right.update(span.label for span in truth & guess)
@@ -171,24 +171,26 @@ def sentence_ratios(
     """
     pairs = list(aligned(gold, predicted))
     rows = [(sum(map(str.__eq__, one, other)), len(one)) for one, other in pairs]
-    found = {"accuracy": np.array(rows, dtype=np.int64).reshape(-1, 2)}
+    ratios = {"accuracy": np.array(rows, dtype=np.int64).reshape(-1, 2)}
     if scheme is not None:
         chosen = as_scheme(scheme)
         sides = [(set(spans_from(one, chosen)), set(spans_from(other, chosen))) for one, other in pairs]
         rows = [(2 * len(truth & guess), len(truth) + len(guess)) for truth, guess in sides]
-        found["span_f1"] = np.array(rows, dtype=np.int64).reshape(-1, 2)
+        ratios["span_f1"] = np.array(rows, dtype=np.int64).reshape(-1, 2)
     if labels is not None:
         rows = [(one == other, 1) for one, other in zip(*labels, strict=True)]
-        found["label_accuracy"] = np.array(rows, dtype=np.int64).reshape(-1, 2)
-    return found
+        ratios["label_accuracy"] = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    return ratios
 
 
 def aligned(gold: Iterable[Tags], predicted: Iterable[Tags]) -> Iterator[tuple[Tags, Tags]]:
     """Gold and predicted tags, sentence by sentence. Raises ValueError where they do not match, naming the sentence."""
-    expected, found = list(gold), list(predicted)
-    if len(expected) != len(found):
-        raise ValueError(f"there are {len(found)} predicted sentences for {len(expected)} gold ones")
-    for index, (one, other) in enumerate(zip(expected, found, strict=True)):
+    gold_sentences, predicted_sentences = list(gold), list(predicted)
+    if len(gold_sentences) != len(predicted_sentences):
+        raise ValueError(
+            f"there are {len(predicted_sentences)} predicted sentences for {len(gold_sentences)} gold ones"
+        )
+    for index, (one, other) in enumerate(zip(gold_sentences, predicted_sentences, strict=True)):
         if len(one) != len(other):
             raise ValueError(f"sentence {index} has {len(other)} predicted tags for {len(one)} gold ones")
         yield one, other

@@ -3,18 +3,20 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqloom.data.tagged.formats import ReadOptions, detect_format, format_sentences, read_lines
-from seqloom.data.tagged.offsets import word_offsets
+from seqloom.data.tagged.formats import ReadOptions, format_sentences, read_lines
+from seqloom.data.tagged.jsonl import json_record
+from seqloom.data.tagged.offsets import trimmed, word_offsets
 from seqloom.data.tagged.schemes import convert, label_table, spans_from
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError
 from seqloom.systems.tagger.config import PredictOptions
+from seqloom.systems.tagger.guessing import guessed
 from seqloom.systems.tagger.highlighting import Highlight, page_end, page_start, paragraph
 from seqloom.systems.tagger.scoring import AnyTagger
 from seqloom.systems.tagger.streaming import blocks
@@ -50,7 +52,7 @@ class Entity:
 
 def read_options(reading: Mapping[str, Any]) -> ReadOptions:
     """How a model's files are read."""
-    names = ("columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding")
+    names = ("columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding", "whole")
     return ReadOptions(**{name: reading[name] for name in names if name in reading})
 
 
@@ -66,41 +68,60 @@ def entities(
     [Entity(type='LOC', text='New York', start=3, end=11, score=0.8)]
     """
     text, offsets = _placed(sentence)
-    found = []
+    mentions = []
     for first, end, label in spans_from(tags, scheme):
-        start, stop = offsets[first][0], offsets[end - 1][1]
+        start, stop = trimmed(text, offsets[first][0], offsets[end - 1][1])
+        if start == stop:
+            continue
         score = None if chances is None else float(chances[first:end].min())
-        found.append(Entity(label, text[start:stop], start, stop, score))
-    return text, found
+        mentions.append(Entity(label, text[start:stop], start, stop, score))
+    return text, mentions
 
 
-def predict(model: AnyTagger, lines: Iterable[str], options: PredictOptions) -> Iterator[str]:
+def predict(
+    model: AnyTagger, lines: Iterable[str], options: PredictOptions, pauses: Callable[[], bool] | None = None
+) -> Iterator[str]:
     """The lines of the input with a tag for each token; tags that the input has are ignored and replaced.
 
     No more than a block of sentences is held at a time, so the input may be a stream of any length.
+
+    Args:
+        pauses: whether the input's next line is yet to come; what there is then is answered.
     """
     _check(model, options)
     numbered = iter(enumerate(lines, start=1))
-    head = list(islice(numbered, _PEEK))
-    found = detect_format([line for _, line in head])[0] if options.read_as == "auto" else options.read_as
+    head = _head(numbered, pauses)
+    # A model of an earlier release does not say whether text was cut for its training.
+    whole = options.whole == "on" or (options.whole == "auto" and not model.reading.get("cut", True))
     chosen = read_options(model.reading)
-    if options.columns:
-        found, chosen = "columns", replace(chosen, columns=options.columns)
-    elif found in ("plain", "segmented") and options.read_as == "auto" and _is_column_of_tokens(head, chosen):
-        found, chosen = "columns", replace(chosen, columns="text=0")
-    elif found == "columns" and head and _is_untagged(head, chosen):
-        chosen = replace(chosen, columns="text=0")
-    if found == "plain":
-        found = "segmented"
-    write = _writer(model, options, found, chosen)
+    chosen = replace(chosen, with_tags=False, whole=whole or (options.whole == "auto" and chosen.whole))
+    input_format, chosen = guessed([line for _, line in head], model, options, chosen)
+    trailing: list[str] = []
+    write = _writer(model, options, input_format, chosen)
     if options.format == "html" and not options.explain:
         yield from page_start(_labels(model))
     # An empty input has no first line that could be wrong: nothing in gives nothing out.
-    sentences = read_lines(chain(head, numbered), "input", found, chosen) if head else iter(())
-    for block in blocks(sentences):
+    sentences = (
+        read_lines(chain(head, numbered), "input", input_format, chosen, trailing=trailing) if head else iter(())
+    )
+    for block in blocks(sentences, pauses=pauses):
         yield from write(block)
+    if options.format == "native" and not options.explain and chosen.tokens != "joint":
+        yield from trailing
     if options.format == "html" and not options.explain:
         yield from page_end()
+
+
+def _head(numbered: Iterator[tuple[int, str]], pauses: Callable[[], bool] | None) -> list[tuple[int, str]]:
+    """The lines that tell the format: the first ones, as many as come before a pause that does not part a sentence."""
+    head = []
+    for number, line in numbered:
+        head.append((number, line))
+        # Behind a comment, or a token and its tag, there is more to come.
+        goes_on = line.startswith(("#", "-DOCSTART-")) or " " not in line.partition("\t")[0] != line
+        if len(head) == _PEEK or (pauses is not None and not goes_on and pauses()):
+            break
+    return head
 
 
 def _check(model: AnyTagger, options: PredictOptions) -> None:
@@ -144,10 +165,10 @@ def _tokens(block: Sequence[Sentence]) -> list[Sequence[str]]:
 
 
 def _native(model: AnyTagger, block: Sequence[Sentence], format: str, reading: ReadOptions) -> Iterator[str]:
-    found = model.predict_with_labels(_tokens(block))
+    predictions = model.predict_with_labels(_tokens(block))
     # A label that the file has stays where the model has none to put in its place.
-    labelled = [replace(one, label=label or one.label) for one, (_, label) in zip(block, found, strict=True)]
-    tags, scheme = [tags for tags, _ in found], model.scheme or ""
+    labelled = [replace(one, label=label or one.label) for one, (_, label) in zip(block, predictions, strict=True)]
+    tags, scheme = [tags for tags, _ in predictions], model.scheme or ""
     written = model.reading.get("written") or scheme
     if scheme and written != scheme:
         table = label_table(scheme, written)
@@ -158,27 +179,19 @@ def _native(model: AnyTagger, block: Sequence[Sentence], format: str, reading: R
 def _placed(sentence: Sentence) -> tuple[str, Sequence[tuple[int, int]]]:
     """The sentence's text, as its file has it where it says so, and where its tokens stand."""
     text = sentence.text
-    if sentence.offsets is not None and len(sentence.rows) == 1:
+    if len(sentence.rows) == 1 and not sentence.token_rows:
         row = sentence.rows[0]
+        if sentence.offsets is None:
+            try:
+                return row, word_offsets(row, sentence.tokens)  # lines of words, with their own white space
+            except ValueError:
+                return text, word_offsets(text, sentence.tokens)
         places = zip(sentence.offsets, sentence.tokens, strict=True)
         if sentence.tokens and all(row[start:end] == token for (start, end), token in places):
             text = row  # running text
-        elif row.lstrip().startswith("{"):
-            text = json.loads(row).get("text") or text
+        elif row.lstrip().startswith(("{", "[")):
+            text = json_record(row).get("text") or text
     return text, sentence.offsets or word_offsets(text, sentence.tokens)
-
-
-def _is_untagged(numbered: Sequence[tuple[int, str]], options: ReadOptions) -> bool:
-    """Whether a column file has the tokens alone: a model's users have no tags yet."""
-    first = next((line for _, line in numbered if line.strip()), "")
-    return len(first.split()) == 1 and "tag=" in options.columns
-
-
-def _is_column_of_tokens(numbered: Sequence[tuple[int, str]], options: ReadOptions) -> bool:
-    """Whether lines without spaces are tokens, sentences parted by empty lines; a line of text has many characters."""
-    lines = "\n".join(line.strip() for _, line in numbered if not line.startswith("#")).strip().split("\n")
-    of_tokens = options.tokens == "words" or max(map(len, lines)) == 1
-    return of_tokens and "" in lines and options.tokens != "joint" and not any(len(line.split()) > 1 for line in lines)
 
 
 def _plain(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
@@ -186,9 +199,11 @@ def _plain(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
 
 
 def _inline(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
-    text, found = entities(sentence, tags, scheme or "")
+    text, mentions = entities(sentence, tags, scheme or "")
     parts, at = [], 0
-    for entity in found:
+    for entity in mentions:
+        if entity.start < at:  # words of one range of CoNLL-U have one place
+            continue
         label = f"{entity.type} " if entity.type else ""
         parts += [text[at : entity.start], f"[{label}{entity.text}]"]
         at = entity.end
@@ -197,10 +212,14 @@ def _inline(sentence: Sentence, tags: Tags, scheme: str | None) -> str:
 
 def _html(sentence: Sentence, tags: Tags, scheme: str | None, label: str | None) -> str:
     if scheme is not None:
-        text, found = entities(sentence, tags, scheme)
-        return paragraph(text, [Highlight(entity.start, entity.end, entity.type) for entity in found], label)
+        text, mentions = entities(sentence, tags, scheme)
+        return paragraph(text, [Highlight(entity.start, entity.end, entity.type) for entity in mentions], label)
     text, offsets = _placed(sentence)
-    return paragraph(text, [Highlight(*place, tag) for place, tag in zip(offsets, tags, strict=True)], label)
+    # Words of one range of CoNLL-U have one place.
+    places = {
+        place: "+".join(tag for other, tag in zip(offsets, tags, strict=True) if other == place) for place in offsets
+    }
+    return paragraph(text, [Highlight(*place, tag) for place, tag in places.items()], label)
 
 
 def _labels(model: AnyTagger) -> list[str]:
@@ -217,15 +236,15 @@ def _json(model: AnyTagger, block: Sequence[Sentence]) -> Iterator[str]:
     for sentence, reading in zip(block, model.readings(_tokens(block)), strict=True):
         rows = zip(reading.marginals, reading.tags, strict=True)
         chances = np.array([row[number[tag]] if tag in number else 0.0 for row, tag in rows])
-        text, found = _placed(sentence)[0], None
+        text, mentions = _placed(sentence)[0], None
         if model.scheme:
-            text, found = entities(sentence, reading.tags, model.scheme, chances)
+            text, mentions = entities(sentence, reading.tags, model.scheme, chances)
         described: dict[str, Any] = {"text": text, "tokens": list(sentence.tokens), "tags": reading.tags}
         described["probabilities"] = [round(float(chance), 6) for chance in chances]
         if reading.label is not None and reading.label_chances is not None:
             described |= {"label": reading.label, "label_probability": round(float(reading.label_chances.max()), 6)}
-        if found is not None:
-            described["entities"] = [entity.to_dict() for entity in found]
+        if mentions is not None:
+            described["entities"] = [entity.to_dict() for entity in mentions]
         yield _dumped(described)
 
 

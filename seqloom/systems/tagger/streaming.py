@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-__all__ = ["BLOCK", "SentenceStream", "blocks"]
+from seqloom.errors import DataError
+
+__all__ = ["BLOCK", "SentenceStream", "blocks", "checked_sentences"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -13,15 +15,48 @@ Result = TypeVar("Result")
 BLOCK = 2000
 
 
-def blocks(items: Iterable[Item], size: int = BLOCK) -> Iterator[list[Item]]:
+def blocks(items: Iterable[Item], size: int = BLOCK, pauses: Callable[[], bool] | None = None) -> Iterator[list[Item]]:
     """Consecutive lists of up to ``size`` items.
+
+    Args:
+        pauses: whether the next item is yet to come: what there is then makes a list.
 
     >>> list(blocks("abc", 2))
     [['a', 'b'], ['c']]
     """
     source = iter(items)
-    while block := list(islice(source, size)):
+    if pauses is None:
+        while block := list(islice(source, size)):
+            yield block
+        return
+    block = []
+    for item in source:
+        block.append(item)
+        if len(block) == size or pauses():
+            yield block
+            block = []
+    if block:
         yield block
+
+
+def checked_sentences(sentences: Iterable[Any]) -> list[Sequence[str]]:
+    """Sentences that a person gave, each a sequence of tokens or a string of characters.
+
+    Raises:
+        DataError: they are a single string, or something among them is no sentence or no token; names which.
+    """
+    if isinstance(sentences, str) or not isinstance(sentences, Iterable):
+        raise DataError(f"{sentences!r:.60} is given where sentences are expected; give a list, of one sentence too")
+    given = [one if isinstance(one, str) or not isinstance(one, Iterable) else list(one) for one in sentences]
+    for position, sentence in enumerate(given):
+        if isinstance(sentence, str):
+            continue
+        if not isinstance(sentence, list):
+            raise DataError(f"sentence[{position}] is {sentence!r:.60}; expected a list of tokens, or a string")
+        for place, token in enumerate(sentence):
+            if not isinstance(token, str):
+                raise DataError(f"sentence[{position}] has {token!r:.60} as token {place}; expected a string")
+    return given
 
 
 class SentenceStream(Generic[Item, Result]):

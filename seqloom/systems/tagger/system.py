@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from seqloom.data.source import Source
-from seqloom.data.tagged.corpus import Corpus, corpus_of, respelled
+from seqloom.data.tagged.corpus import TaggedCorpus, agreeing, corpus_of, respelled
+from seqloom.data.tagged.findings import index_column, misspelled_spans
 from seqloom.data.tagged.formats import read
+from seqloom.data.tagged.jsonl import ignored_keys, json_record
 from seqloom.data.tagged.legality import illegal_tags
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
 from seqloom.errors import ConfigError, DataError
-from seqloom.systems.baseline import Baseline, Progress
+from seqloom.systems.baseline import Baseline, ProgressCallback
 from seqloom.systems.contract import Dataset, Sample, Splits, System
 from seqloom.systems.evaluation import Evaluation
 from seqloom.systems.saved import ModelDirectory
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["TaggerSystem"]
 
 # Of a data configuration, what a model keeps: how files are read.
-_READING = ("format", "columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding")
+_READING = ("format", "columns", "tag", "tokens", "scheme", "convert", "on_misaligned", "encoding", "whole")
 
 
 class TaggerSystem(System[TaggerConfig, Sentence, Any]):
@@ -43,7 +45,7 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
     name, family = "tagger", "Tagger"
     summary = "one tag for each token of CoNLL columns, CoNLL-U, JSON lines or segmented text"
     config, options = TaggerConfig, PredictOptions
-    examples = "sentences"
+    examples_name = "sentences"
     kind = "tagged"
 
     def read(self, source: Source, data: TaggerDataConfig | Mapping[str, Any]) -> Dataset[Sentence]:
@@ -58,10 +60,30 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
         corpus = _corpus(source, reading)
         sentences = corpus.sentences[: reading.get("limit")]
         if not any(sentence.tags for sentence in sentences):
+            ignored = _ignored(corpus)
             raise DataError(
-                f"{source.name} has no tags ({corpus.report.format}: {corpus.report.reason}); expected a tag per token"
+                f"{source.name} has no tags ({corpus.report.format}: {corpus.report.reason}); expected a tag per token{ignored}"
             )
-        return Dataset(sentences, {"detection": corpus.report.scheme})
+        if (trouble := index_column(corpus)) is not None:
+            raise DataError(f"{trouble.where}: {trouble.message}")
+        for found in misspelled_spans(corpus) if corpus.report.scheme and not corpus.report.scheme.scheme else ():
+            print(f"{found.where}: {found.message}", file=sys.stderr)
+        cut = corpus.report.format == "jsonl" and any(one.offsets is not None for one in sentences)
+        return Dataset(sentences, {"detection": corpus.report.scheme, "cut": cut})
+
+    def splits(self, config: TaggerConfig, objects: Mapping[str, Any]) -> Splits[Sentence]:
+        """The data of a configuration, all in the scheme of the training data.
+
+        Raises:
+            DataError: tags for development or the test are in no scheme that can become that one; names the place.
+        """
+        splits = super().splits(config, objects)
+        scheme = _scheme(splits.facts)
+        known = {tag for sentence in splits.train for tag in sentence.tags or ()}
+        agreeing(splits.train, scheme, known)
+        dev = _agreeing(splits.dev, scheme, known)
+        test = dev if splits.test is splits.dev else _agreeing(splits.test, scheme, known)
+        return replace(splits, dev=dev, test=test)
 
     def trainable(self, dataset: Dataset[Sentence]) -> Sequence[Sentence]:
         """Training sentences in their scheme: no network that keeps to it could learn the others."""
@@ -130,13 +152,14 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
         """Accuracy, and where tags spell spans their precision, recall and F1, told apart by what training had."""
         return score(model, examples, model.seen)
 
-    def measure(self, model: AnyTagger, examples: Sequence[Sentence]) -> dict[str, float]:
+    def validation_scores(self, model: AnyTagger, examples: Sequence[Sentence]) -> dict[str, float]:
         """The scores without a look at what training had."""
         return score(model, examples).values()
 
     def predict(self, model: AnyTagger, source: Source, options: PredictOptions) -> Iterator[str | bytes]:
         """The input with a tag for each token, in the form that was asked for."""
-        return predict(model, source.lines(), options)
+        live = source.live()
+        return predict(model, source.lines(live), options, live.pauses if live is not None else None)
 
     def restore(self, directory: ModelDirectory) -> AnyTagger:
         """A tagger with a network or without."""
@@ -181,9 +204,9 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
         monitor = "span_f1" if _scheme(splits.facts) is not None else "accuracy"
         return replace(config.training, monitor=monitor, mode="max")
 
-    def held_examples(self, model: AnyTagger, source: Source) -> Sequence[Sentence]:
-        """Tagged sentences, read as the training data were."""
-        return self.read(source, model.reading).examples
+    def evaluation_examples(self, model: AnyTagger, source: Source) -> Sequence[Sentence]:
+        """Tagged sentences, read as the training data were, in the scheme of the model."""
+        return _agreeing(self.read(source, model.reading).examples, model.scheme, model.tags.entries)
 
     def errors(self, model: AnyTagger, examples: Sequence[Sentence]) -> list[dict[str, Any]]:
         """A row for each sentence with a wrong tag, the worst first, as `sentence_errors` says."""
@@ -194,15 +217,33 @@ class TaggerSystem(System[TaggerConfig, Sentence, Any]):
         from seqloom.systems.supervised import diagnostic_batch
 
         tagger = _network_tagger(model)
-        corpus = self.encode(tagger, self.held_examples(tagger, source)[:limit])
+        corpus = self.encode(tagger, self.evaluation_examples(tagger, source)[:limit])
         return diagnostic_batch(tagger.network, corpus, limit)
 
 
-def _corpus(source: Source, reading: Mapping[str, Any]) -> Corpus:
+def _corpus(source: Source, reading: Mapping[str, Any]) -> TaggedCorpus:
     options = read_options(reading)
     if source.is_named:
         return read(source.path(), reading.get("format", "auto"), options)
     return corpus_of(source.place, options.scheme, options.convert)
+
+
+def _agreeing(sentences: Sequence[Sentence], scheme: str | None, known: Iterable[str]) -> Sequence[Sentence]:
+    found, before = agreeing(sentences, scheme, known)
+    if before is None:
+        return sentences
+    print(f"{found[0].source or 'tags'}: converted from {before.name} to {scheme}, that of the model", file=sys.stderr)
+    return found
+
+
+def _ignored(corpus: TaggedCorpus) -> str:
+    """What objects of JSON lines hold in the place of tags, for a message."""
+    if corpus.report.format != "jsonl":
+        return ""
+    names = sorted(
+        {name for one in corpus.sentences[:100] for row in one.rows for name in ignored_keys(json_record(row))}
+    )
+    return f"; not read: {', '.join(map(repr, names))}" if names else ""
 
 
 def _scheme(facts: Mapping[str, Any]) -> str | None:
@@ -214,12 +255,13 @@ def _remember(model: AnyTagger, config: TaggerConfig, splits: Splits[Sentence]) 
     """What a model keeps of its training data: how they were read and written, and what they had."""
     detection, reading = splits.facts["detection"], asdict(config.data)
     written = detection.origin.name if detection and detection.origin else None
-    model.reading = {name: reading[name] for name in _READING} | {"written": written}
+    read_so = {name: reading[name] for name in _READING}
+    model.reading = read_so | {"written": written, "cut": splits.facts.get("cut", False)}
     model.seen = Seen.of(splits.train, _scheme(splits.facts))
 
 
 def _baseline(name: str) -> Baseline:
-    def fit(config: TaggerConfig, splits: Splits[Sentence], progress: Progress) -> BaselineTagger:
+    def fit(config: TaggerConfig, splits: Splits[Sentence], progress: ProgressCallback) -> BaselineTagger:
         tagger = BaselineTagger.fit(name, splits.train, _scheme(splits.facts), config.statistics, progress)
         _remember(tagger, config, splits)
         return tagger

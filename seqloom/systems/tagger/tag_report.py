@@ -165,11 +165,11 @@ def _span_recall(
 ) -> tuple[Recall, Recall]:
     correct, support = [0, 0], [0, 0]
     for sentence, tags in zip(sentences, predicted, strict=True):
-        found = set(spans_from(tags, scheme))
+        predicted_spans = set(spans_from(tags, scheme))
         for span in spans_from(sentence.tags or (), scheme):
             side = int(span_text(sentence, span) not in known)
             support[side] += 1
-            correct[side] += span in found
+            correct[side] += span in predicted_spans
     return Recall(correct[0], support[0]), Recall(correct[1], support[1])
 
 
@@ -178,9 +178,9 @@ def _split_by_knowledge(
 ) -> tuple[TokenScores, TokenScores]:
     sides: tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]] = (Counter(), Counter())
     perfect, holding = [0, 0], [0, 0]
-    for sentence, (expected, found) in zip(sentences, aligned(gold, predicted), strict=True):
+    for sentence, (gold_tags, predicted_tags) in zip(sentences, aligned(gold, predicted), strict=True):
         right, present = [True, True], [False, False]
-        for token, one, other in zip(sentence.tokens, expected, found, strict=True):
+        for token, one, other in zip(sentence.tokens, gold_tags, predicted_tags, strict=True):
             side = int(token not in known)
             sides[side][one, other] += 1
             present[side] = True
@@ -198,9 +198,9 @@ def _by_length(gold: Sequence[Tags], predicted: Sequence[Tags], scheme: Scheme |
         some = [index for index, tags in enumerate(gold) if low < len(tags) and (high is None or len(tags) <= high)]
         if not some:
             continue
-        expected, found = [gold[index] for index in some], [predicted[index] for index in some]
-        accuracy = score_tokens(expected, found).accuracy
-        f1 = score_spans(expected, found, scheme).overall.f1 if scheme is not None else None
+        gold_tags, predicted_tags = [gold[index] for index in some], [predicted[index] for index in some]
+        accuracy = score_tokens(gold_tags, predicted_tags).accuracy
+        f1 = score_spans(gold_tags, predicted_tags, scheme).overall.f1 if scheme is not None else None
         rows.append(LengthRow(low + 1, high, len(some), accuracy, f1))
     return tuple(rows)
 
@@ -208,10 +208,10 @@ def _by_length(gold: Sequence[Tags], predicted: Sequence[Tags], scheme: Scheme |
 def _worst(
     sentences: Sequence[Sentence], gold: Sequence[Tags], predicted: Sequence[Tags], number: int
 ) -> tuple[WorstSentence, ...]:
-    found = []
+    worst = []
     for index, (sentence, expected, given) in enumerate(zip(sentences, gold, predicted, strict=True)):
         pairs = enumerate(zip(expected, given, strict=True))
         errors = tuple((place, one, other) for place, (one, other) in pairs if one != other)
         if errors:
-            found.append(WorstSentence(sentence.where(), sentence.text, errors, index))
-    return tuple(sorted(found, key=lambda sentence: -len(sentence.errors))[:number])
+            worst.append(WorstSentence(sentence.where(), sentence.text, errors, index))
+    return tuple(sorted(worst, key=lambda sentence: -len(sentence.errors))[:number])

@@ -23,7 +23,7 @@ from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 from seqloom.systems.tagger.network import TaggerNetwork
 from seqloom.systems.tagger.seen import SEEN, Seen
 from seqloom.systems.tagger.stored import stored_reading, stored_scheme
-from seqloom.systems.tagger.streaming import SentenceStream
+from seqloom.systems.tagger.streaming import SentenceStream, checked_sentences
 from seqloom.systems.tagger.vectors import load_vectors
 
 __all__ = ["Adjustment", "Tagger"]
@@ -103,12 +103,12 @@ class Tagger(SavedModel):
             legal = torch.isfinite(scores)
             for rank in range(paths.shape[1]):
                 legal[:, rank] &= ~self.network.crf.illegal_rows(paths[:, rank].clamp(min=0), lengths)
-            found = []
+            ranked = []
             for some, values, kept, length in zip(
                 paths.cpu().numpy(), scores.tolist(), legal.tolist(), lengths.tolist(), strict=True
             ):
-                found.append([(some[rank, :length], values[rank]) for rank in range(len(kept)) if kept[rank]])
-            return found
+                ranked.append([(some[rank, :length], values[rank]) for rank in range(len(kept)) if kept[rank]])
+            return ranked
 
         return self._by_batch(sentences, adjust, best)
 
@@ -126,8 +126,10 @@ class Tagger(SavedModel):
 
         Args:
             sentences: each a sequence of tokens; a string is the sequence of its characters.
+        Raises:
+            DataError: something among them is no sentence or no token; names which.
         """
-        given = [sentence if isinstance(sentence, str) else list(sentence) for sentence in sentences]
+        given = checked_sentences(sentences)
         return [self.tags.names(path.tolist()) for path in self.decode(given)]
 
     def predict_labels(self, sentences: Sequence[Tokens]) -> list[str] | None:
@@ -162,17 +164,17 @@ class Tagger(SavedModel):
             emissions, scores = self.network.outputs(batch)
             paths, _ = self.network.crf.decode(emissions, batch.lengths)
             marginals = self.network.crf.marginals(emissions, batch.lengths).cpu().numpy()
-            found = [
+            readings = [
                 Reading(self.tags.names(path[:length]), rows[:length])
                 for path, rows, length in zip(paths.tolist(), marginals, batch.lengths.tolist(), strict=True)
             ]
             if scores is None or self.labels is None:
-                return found
+                return readings
             chances = scores.softmax(1).cpu().numpy()
             names = self.labels.names(chances.argmax(1).tolist())
             return [
                 dataclasses.replace(reading, label=name, label_chances=row)
-                for reading, name, row in zip(found, names, chances, strict=True)
+                for reading, name, row in zip(readings, names, chances, strict=True)
             ]
 
         return self._run(sentences, both)

@@ -157,8 +157,8 @@ class TokenFeature:
         ids = self.vocabulary.lookup(values)
         if self.forms:
             for place in np.flatnonzero(ids == UNKNOWN).tolist():
-                found = (self.vocabulary[form] for form in word_forms(values[place])[1:])
-                ids[place] = next((number for number in found if number != UNKNOWN), UNKNOWN)
+                candidates = (self.vocabulary[form] for form in word_forms(values[place])[1:])
+                ids[place] = next((number for number in candidates if number != UNKNOWN), UNKNOWN)
         return ids
 
 

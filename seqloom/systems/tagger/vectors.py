@@ -43,14 +43,14 @@ def load_vectors(network: TaggerNetwork, features: FeatureSet, files: Mapping[st
         if name not in network.embeddings:
             raise ConfigError(f"model.embeddings: {name!r} is not a feature in use{did_you_mean(name, features.names)}")
         values = features.values(name)
-        found = load_embeddings(file, values)
+        embeddings = load_embeddings(file, values)
         table = cast(SparseEmbedding, network.embeddings[name])
-        if found.vectors.shape[1] != table.embedding_dim:
+        if embeddings.vectors.shape[1] != table.embedding_dim:
             raise ConfigError(
-                f"model.embeddings: {file} has vectors of size {found.vectors.shape[1]}, but model.features.{name} is "
-                f"{table.embedding_dim}; set it to {found.vectors.shape[1]}"
+                f"model.embeddings: {file} has vectors of size {embeddings.vectors.shape[1]}, but model.features.{name} is "
+                f"{table.embedding_dim}; set it to {embeddings.vectors.shape[1]}"
             )
-        rows = torch.from_numpy(np.flatnonzero(found.found) + len(SPECIALS))
-        table.load_rows(rows, torch.from_numpy(found.vectors[found.found]))
-        said[name] = f"{int(found.found.sum()):,} of {len(values):,} values found in {file}"
+        rows = torch.from_numpy(np.flatnonzero(embeddings.present) + len(SPECIALS))
+        table.load_rows(rows, torch.from_numpy(embeddings.vectors[embeddings.present]))
+        said[name] = f"{int(embeddings.present.sum()):,} of {len(values):,} values found in {file}"
     return said

@@ -92,7 +92,7 @@ def test_tags_are_converted_while_they_are_read(tmp_path):
 def test_tags_that_spell_no_spans_are_not_converted(tmp_path):
     path = tmp_path / "t.conll"
     path.write_text("a\tNN\nb\tVB\n")
-    with pytest.raises(DataError, match=r"t\.conll: the tags spell no spans and cannot become bioes"):
+    with pytest.raises(DataError, match=r"t\.conll:1: the tags spell no spans and cannot become bioes"):
         read(path, options=ReadOptions(convert="bioes"))
     with pytest.raises(ConfigError, match="not a known tagging scheme"):
         read(path, options=ReadOptions(convert="bieos"))

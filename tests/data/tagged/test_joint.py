@@ -144,7 +144,10 @@ def test_wrong_tags_are_refused(file):
 
 @pytest.mark.parametrize(
     ("name", "words", "tags"),
-    [("pku98-pos/199801.txt.xz", 1_121_447, 44), ("ud-chinese/zh-ud-test.conll.xz", 12_012, 15)],
+    [
+        ("ud-chinese/zh-ud-test.conll.xz", 12_012, 15),
+        pytest.param("pku98-pos/199801.txt.xz", 1_121_447, 44, marks=pytest.mark.slow),
+    ],
 )
 def test_real_words_survive_as_characters(name, words, tags):
     folder = os.environ.get("SEQLOOM_DATA")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqloom.data.sources import locate
+from seqloom.data.location import locate
 from seqloom.data.tagged.formats import detect_format, read
 from seqloom.data.tagged.slashed import format_slashed, slashed_sentences
 from seqloom.errors import DataError

@@ -12,6 +12,7 @@ from seqloom.engine.runtime.backend import BACKENDS, ENVIRONMENT
 COMPILED = "cpu"
 
 
+@pytest.hookimpl(trylast=True)  # all backends of a cell one after the other, so that they share its truth
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         metafunc.parametrize("backend", [name for name in BACKENDS if name != "reference"])

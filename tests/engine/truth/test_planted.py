@@ -13,7 +13,7 @@ from .mutants import MUTANTS, backend_of
 SHAPES = (
     Configuration("lstm", 5, 7, 4, 6, seed=4),
     Configuration("gru", 3, 17, 6, 9, seed=5),
-    Configuration("lstm", 16, 33, 5, 40, layers=2, seed=6),
+    Configuration("lstm", 16, 33, 5, 24, layers=2, seed=6),
 )
 
 

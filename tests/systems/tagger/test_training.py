@@ -10,6 +10,7 @@ import seqloom
 from seqloom.app.configuration import RECIPES, configure, system_of
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
+from seqloom.errors import DataError
 from seqloom.systems.tagger.config import PredictOptions, TaggerConfig, TaggerDataConfig, TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus, sentence_labels
 from seqloom.systems.tagger.features import FeatureSet
@@ -130,3 +131,42 @@ def test_the_network_of_every_recipe_has_a_loss_and_predicts(recipe):
     corpus = EncodedCorpus(features, tokens, np.array([1, 0, 0, 0]), labels=ids)
     assert tagger.network(corpus.batch(np.array([0, 1]))).item() > 0
     assert [len(tags) for tags in tagger.predict(tokens)] == [3, 1]
+
+
+BIO = "Ann\tB-PER\nLee\tI-PER\nsaw\tO\nRome\tB-LOC\n\nRome\tB-LOC\nfell\tO\n\n"
+OTHERS = {
+    "bioes": "Ann\tB-PER\nLee\tE-PER\nsaw\tO\nRome\tS-LOC\n\nRome\tS-LOC\nfell\tO\n\n",
+    "iob1": "Ann\tI-PER\nLee\tI-PER\nsaw\tO\nRome\tI-LOC\n\nRome\tI-LOC\nfell\tO\n\n",
+    "bio": BIO,
+}
+
+
+@pytest.mark.parametrize("scheme", OTHERS)
+def test_held_out_data_in_another_scheme_have_the_same_scores(tmp_path, scheme):
+    (tmp_path / "train.conll").write_text(BIO * 3)
+    (tmp_path / "other.conll").write_text(OTHERS[scheme])
+    data = {"train": tmp_path / "train.conll", "dev": tmp_path / "other.conll", "test": tmp_path / "other.conll"}
+    model = seqloom.train("tag", data=data, method="most_frequent", baselines=(), out=tmp_path / "run")
+    scores = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    found = scores["metrics"]
+    assert (found["accuracy"], found["span_f1"]) == (1.0, 1.0)
+    assert model.evaluate(tmp_path / "other.conll")["span_f1"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Ann\tNNP\nsaw\tVBD\n", r"other\.conll:1: tag 'NNP' is not a tag of the scheme bio"),
+        (BIO + "Ann\t0\n", r"other\.conll:9: tag '0' is not a tag of the scheme bio"),
+        ('{"text": "Ann", "spans": []}\n{"text": "Lee"}\n', r"other\.conll:2: the sentence has no tags"),
+    ],
+)
+@pytest.mark.parametrize("role", ["dev", "test"])
+def test_tags_that_cannot_be_scored_are_named_before_the_training(tmp_path, role, text, message):
+    (tmp_path / "train.conll").write_text(BIO * 3)
+    (tmp_path / "other.conll").write_text(text)
+    with pytest.raises(DataError, match=message):
+        seqloom.train(
+            "tag", data={"train": tmp_path / "train.conll", role: tmp_path / "other.conll"}, out=tmp_path / "run"
+        )
+    assert not (tmp_path / "run").exists()

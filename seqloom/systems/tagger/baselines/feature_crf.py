@@ -114,9 +114,9 @@ class FeatureCRF:
             return np.zeros(0, dtype=np.int64), 0.0
         with self._lock:
             self._tagger.set(word_features(tokens))
-            found = self._tagger.tag()
-            probability = self._tagger.probability(found)
-        return np.array(list(map(int, found)), dtype=np.int64), math.log(max(probability, 5e-324))
+            labels = self._tagger.tag()
+            probability = self._tagger.probability(labels)
+        return np.array(list(map(int, labels)), dtype=np.int64), math.log(max(probability, 5e-324))
 
     def marginals(self, sentences: Sequence[Tokens]) -> list[Probabilities]:
         """(T, K) the posterior probability of every tag at every token."""

@@ -51,5 +51,5 @@ def restore(method: str, words: Vocabulary, tags: TagVocabulary, stored: Stored)
     classes: dict[str, Any] = {"most_frequent": MostFrequentTag, "hmm": TrigramTagger, "crf": FeatureCRF}
     if method not in classes:
         raise ConfigError(f"method {method!r} is not known{did_you_mean(method, classes)}")
-    found: BaselineMethod = classes[method].restored(words, tags, stored)
-    return found
+    restored: BaselineMethod = classes[method].restored(words, tags, stored)
+    return restored

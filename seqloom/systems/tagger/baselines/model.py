@@ -16,7 +16,7 @@ from seqloom.systems.tagger.config import PURPOSE, USAGE
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.seen import SEEN, Seen
 from seqloom.systems.tagger.stored import stored_reading, stored_scheme
-from seqloom.systems.tagger.streaming import SentenceStream
+from seqloom.systems.tagger.streaming import SentenceStream, checked_sentences
 
 __all__ = ["BaselineTagger"]
 
@@ -77,7 +77,7 @@ class BaselineTagger(SavedModel):
 
     def predict(self, sentences: Iterable[Tokens]) -> list[list[str]]:
         """The tags of each sentence, as :meth:`Tagger.predict`."""
-        return [self.spelled(path) for path in self.implementation.tag(list(sentences))]
+        return [self.spelled(path) for path in self.implementation.tag(checked_sentences(sentences))]
 
     def predict_with_labels(self, sentences: Sequence[Tokens]) -> list[tuple[list[str], str | None]]:
         """The tags of each sentence, with None for its label."""
@@ -109,9 +109,9 @@ class BaselineTagger(SavedModel):
         asked = k
         while True:
             (ranked,) = self.implementation.k_best([sentence], asked)
-            found = self._distinct(ranked, k)
-            if len(found) == k or len(ranked) < asked or asked >= MOST_PATHS:
-                return found
+            paths = self._distinct(ranked, k)
+            if len(paths) == k or len(ranked) < asked or asked >= MOST_PATHS:
+                return paths
             asked *= 4
 
     def _distinct(self, ranked: Sequence[tuple[Ids, float]], k: int) -> list[tuple[list[str], float]]:

@@ -67,15 +67,15 @@ class MostFrequentTag:
 
         from seqloom.decoding.crf import viterbi_k_best
 
-        found = []
+        best = []
         for shares in self.marginals(sentences):
             with np.errstate(divide="ignore"):
                 scores = torch.from_numpy(np.log(shares))[None]
             flat = torch.zeros(self.tags, dtype=torch.float64)
             paths, values = viterbi_k_best(scores, flat.expand(self.tags, -1), flat, flat, k=k)
             ranked = zip(paths[0].numpy(), values[0].tolist(), strict=True)
-            found.append([(path, value) for path, value in ranked if value > float("-inf")])
-        return found
+            best.append([(path, value) for path, value in ranked if value > float("-inf")])
+        return best
 
     def stored(self) -> Stored:
         """The counts."""

@@ -25,11 +25,11 @@ LONELY_SHARE = 0.2
 """Share of its occurrences from which on a single-character word stays out of runs of unknown words; tuned on held-out
 lines of the People's Daily, where it is worth 3.5 points of F over reading every run again."""
 
-__all__ = ["Explanation", "FewestWords", "LatticeSegmenter", "Reading"]
+__all__ = ["FewestWords", "LatticeExplanation", "LatticePath", "LatticeSegmenter"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LatticePath:
     """One way to read a text: its words, the score of each, and of all together."""
 
     words: list[str]
@@ -38,7 +38,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class LatticeExplanation:
     """Why a text is read as it is: the competing readings, best first. ``str()`` is a table for people.
 
     Attributes:
@@ -49,7 +49,7 @@ class Explanation:
     """
 
     text: str
-    readings: list[Reading]
+    readings: list[LatticePath]
     number_of_readings: int
     forced: list[str]
 
@@ -92,7 +92,7 @@ class LatticeSegmenter(ABC):
         """The best reading of each text of a lattice."""
 
     @abstractmethod
-    def _readings(self, lattice: WordLattice, k: int) -> list[Reading]:
+    def _readings(self, lattice: WordLattice, k: int) -> list[LatticePath]:
         """The ``k`` best readings of a lattice of one text."""
 
     @abstractmethod
@@ -109,21 +109,21 @@ class LatticeSegmenter(ABC):
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
         """The words of each text."""
-        found: list[list[str]] = []
+        segmented: list[list[str]] = []
         for block in bound_texts(texts, self.block):
-            found += self._best(self.lattice(block))
-        return found if self.unknown is None else self._read_runs_again(texts, found, self.unknown)
+            segmented += self._best(self.lattice(block))
+        return segmented if self.unknown is None else self._read_runs_again(texts, segmented, self.unknown)
 
     def _read_runs_again(
-        self, texts: Sequence[str], found: list[list[str]], model: HiddenMarkovModel
+        self, texts: Sequence[str], segmented: list[list[str]], model: HiddenMarkovModel
     ) -> list[list[str]]:
-        runs = [(row, low, high) for row, words in enumerate(found) for low, high in _runs(words, self.lonely)]
-        answers = model.segment(["".join(found[row][low:high]) for row, low, high in runs])
+        runs = [(row, low, high) for row, words in enumerate(segmented) for low, high in _runs(words, self.lonely)]
+        answers = model.segment(["".join(segmented[row][low:high]) for row, low, high in runs])
         for (row, low, high), answer in zip(reversed(runs), reversed(answers), strict=True):
-            found[row][low:high] = answer  # from the last run to the first, so that places stay valid
+            segmented[row][low:high] = answer  # from the last run to the first, so that places stay valid
         if self.dictionary.forced.any():
-            return list(map(impose_spans, found, forced_spans(self.dictionary, texts)))
-        return found
+            return list(map(impose_spans, segmented, forced_spans(self.dictionary, texts)))
+        return segmented
 
     def n_best(self, text: str, k: int) -> list[tuple[list[str], float]]:
         """The ``k`` best readings and their scores, exactly.
@@ -138,19 +138,19 @@ class LatticeSegmenter(ABC):
             best.setdefault(tuple(words), reading.score)
         return [(list(words), score) for words, score in best.items()]
 
-    def explain(self, text: str, k: int = 5) -> Explanation:
+    def explain(self, text: str, k: int = 5) -> LatticeExplanation:
         """The ``k`` best readings of the lattice with the score of every word in them."""
         lattice = self.lattice([text])
         forced = [text[begin:end] for begin, end in forced_spans(self.dictionary, [text])[0]]
-        return Explanation(text, self._readings(lattice, k), lattice.number_of_paths(), forced)
+        return LatticeExplanation(text, self._readings(lattice, k), lattice.number_of_paths(), forced)
 
     def full(self, texts: Sequence[str]) -> list[list[str]]:
         """For each text every dictionary word of two or more characters in it, and the characters in none of them."""
-        found: list[list[str]] = []
+        words: list[list[str]] = []
         for block in bound_texts(texts, self.block):
             spans = self.lattice(block).full()
-            found += [[text[begin:end] for begin, end in row] for text, row in zip(block, spans, strict=True)]
-        return found
+            words += [[text[begin:end] for begin, end in row] for text, row in zip(block, spans, strict=True)]
+        return words
 
     def _settings(self) -> Settings:
         return {"join_runs": self.join_runs, "unknown": None if self.unknown is None else self.unknown.state()[1]}
@@ -197,7 +197,9 @@ def _runs(words: list[str], lonely: frozenset[str]) -> list[tuple[int, int]]:
     return runs
 
 
-def additive_readings(lattice: WordLattice, weight: NDArray[Any], parts: NDArray[np.float64], k: int) -> list[Reading]:
+def additive_readings(
+    lattice: WordLattice, weight: NDArray[Any], parts: NDArray[np.float64], k: int
+) -> list[LatticePath]:
     """The ``k`` best readings of a lattice of one text under a score per arc; ``parts`` is the score to be shown."""
     arcs, block = lattice.arcs, lattice.block
     shown = dict(zip(zip(arcs.source.tolist(), arcs.target.tolist(), strict=True), parts.tolist(), strict=True))
@@ -205,7 +207,7 @@ def additive_readings(lattice: WordLattice, weight: NDArray[Any], parts: NDArray
     for nodes, _ in k_best_paths(arcs, weight, block.first[0], block.last, k):
         steps = list(pairwise(nodes))
         scores = [shown[step] for step in steps]
-        readings.append(Reading([block.joined[begin:end] for begin, end in steps], scores, float(sum(scores))))
+        readings.append(LatticePath([block.joined[begin:end] for begin, end in steps], scores, float(sum(scores))))
     return readings
 
 
@@ -246,7 +248,7 @@ class FewestWords(LatticeSegmenter):
         _, successor = best_successors(lattice.arcs, self._weights(lattice), lattice.block.last)
         return lattice.block.words(successor)
 
-    def _readings(self, lattice: WordLattice, k: int) -> list[Reading]:
+    def _readings(self, lattice: WordLattice, k: int) -> list[LatticePath]:
         return additive_readings(lattice, self._weights(lattice), np.full(len(lattice.arcs), -1.0), k)
 
     def with_dictionary(self, dictionary: Dictionary) -> "FewestWords":

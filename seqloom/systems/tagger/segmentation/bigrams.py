@@ -57,6 +57,6 @@ class BigramCounts:
         wanted = left * (self.size + 3) + right
         place = np.searchsorted(self.keys, wanted)
         place[place == len(self.keys)] = 0
-        found = self.keys[place] == wanted if len(self.keys) else np.zeros(len(wanted), dtype=bool)
-        counts: Scores = np.where(found, self.counts[place] if len(self.keys) else 0.0, 0.0)
+        present = self.keys[place] == wanted if len(self.keys) else np.zeros(len(wanted), dtype=bool)
+        counts: Scores = np.where(present, self.counts[place] if len(self.keys) else 0.0, 0.0)
         return counts

@@ -17,13 +17,14 @@ import dataclasses
 import gzip
 import lzma
 import math
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,10 @@ from seqloom.systems.tagger.segmentation.method import Arrays
 __all__ = ["Dictionary", "FileReport", "UserEntry", "pack_words", "read_word_file", "unpack_words"]
 
 
+_LISTED = 10  # lines that could not be used, each with its reason
+_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+# Of a Latin word and another, whether that is its tag: those of jieba, HanLP, the People's Daily and the Chinese Treebank.
+_USUAL_TAG = re.compile(r"[a-z]|[acdfghijkmnpqrstuvxyz][a-z]g?|eng|n[rstzxl][fgij]?|n[rst][0-9]|[A-Z]{1,3}")
 _PRIORITIES: tuple[Priority, ...] = ("prefer", "force")  # from weak to strong
 
 
@@ -65,10 +70,16 @@ class FileReport:
     loaded: int
     blank: int
     repeated: int
+    skipped: tuple[tuple[int, str], ...] = ()  # line and reason
 
     def __str__(self) -> str:
         skipped = f"{self.blank} blank and {self.repeated} repeated lines skipped"
-        return f"{self.path}: {self.loaded} words loaded, {skipped}"
+        reasons = [f"\n{self.path}:{line}: skipped, {reason}" for line, reason in self.skipped[:_LISTED]]
+        if len(self.skipped) > _LISTED:
+            reasons.append(
+                f"\n{self.path}: {len(self.skipped):,} lines skipped in all, the last is {self.skipped[-1][0]}"
+            )
+        return f"{self.path}: {self.loaded} words loaded, {skipped}" + "".join(reasons)
 
 
 @dataclass(frozen=True)
@@ -132,13 +143,26 @@ class Dictionary:
         return dataclasses.replace(self, user=user)
 
     def with_file(self, path: str | Path, priority: Priority = "prefer") -> Self:
-        """This dictionary and a user's file of ``word [frequency] [tag]``; ``reports`` tells what was loaded.
+        """This dictionary and a user's file of words; ``reports`` tells what was loaded, and which lines were not.
 
         Raises:
-            DataError: the file cannot be read or a line is malformed; names file and line.
+            DataError: the file cannot be read or decoded.
         """
         entries, report = read_word_file(path, priority)
         return dataclasses.replace(self.with_words(entries), reports=(*self.reports, report))
+
+    def folded(self, change: Callable[[str], str]) -> Self:
+        """This dictionary with the user's words as a segmenter reads its text; those that become one are merged.
+
+        >>> words = Dictionary.from_counts({}).with_words({"ａ": UserEntry(), "a": UserEntry(tag="n")})
+        >>> words.folded(lambda word: word.replace("ａ", "a")).user
+        {'a': UserEntry(priority='prefer', frequency=None, tag='n')}
+        """
+        found = dataclasses.replace(self, user={})
+        for word, entry in self.user.items():
+            known = found.user.get(change(word))
+            cast(dict[str, UserEntry], found.user)[change(word)] = entry if known is None else known.joined(entry)
+        return found
 
     def without_user_words(self) -> Self:
         """The base alone."""
@@ -247,50 +271,88 @@ def unpack_words(name: str, arrays: Arrays) -> list[str]:
 
 
 def read_word_file(path: str | Path, priority: Priority = "prefer") -> tuple[dict[str, UserEntry], FileReport]:
-    """Read ``word [frequency] [tag]`` lines: UTF-8, plain or ``.gz`` or ``.xz``; a BOM and CRLF are tolerated.
+    """Read a file of words, one a line: UTF-8, plain or ``.gz`` or ``.xz``; a BOM and CRLF are tolerated.
 
-    The fields are separated by whitespace. A second field that begins with a letter is the tag. A word that is repeated
-    keeps its larger frequency.
+    A line is ``word [frequency] [tag]`` as jieba has it or ``word tag frequency [tag frequency ...]`` as HanLP has it,
+    where the frequencies are summed and the first tag counts; white space or commas part the fields. A word that is
+    repeated keeps its larger frequency. A line that is none of this, or whose word has white space inside, which no word
+    of a text has, is left out, and the report names it.
 
     Raises:
-        DataError: the file cannot be read or decoded, a frequency is not a number from 0 up, or a line has too many fields.
+        DataError: the file cannot be read or decoded.
     """
     if priority not in _PRIORITIES:
         raise ValueError(f"priority is {priority!r}; expected one of {', '.join(_PRIORITIES)}")
     entries: dict[str, UserEntry] = {}
     blank = repeated = 0
+    skipped: list[tuple[int, str]] = []
     for number, line in enumerate(_read_text(Path(path)).split("\n"), start=1):
-        fields = line.split()
+        fields = _fields(line)
         if not fields:
             blank += 1
             continue
         word = fields[0]
         try:
-            frequency, tag = _frequency_and_tag(fields[1:])
+            frequency, tag = _frequency_and_tag(word, fields[1:])
         except ValueError as error:
-            raise DataError(f"{path}:{number}: {error}; the line is {line.strip()!r}") from None
+            skipped.append((number, f"{error}; the line is {line.strip()!r}"))
+            continue
         entry = UserEntry(priority, frequency, tag)
         known = entries.get(word)
         repeated += known is not None
         entries[word] = entry if known is None else known.joined(entry)
     blank -= 1 if blank and not line else 0  # what follows the last line end is no line
-    return entries, FileReport(str(path), len(entries), blank, repeated)
+    return entries, FileReport(str(path), len(entries), blank, repeated, tuple(skipped))
 
 
-def _frequency_and_tag(fields: list[str]) -> tuple[float | None, str]:
-    if len(fields) > 2:
-        raise ValueError(f"{len(fields) + 1} fields, expected 'word [frequency] [tag]' separated by whitespace")
+def _fields(line: str) -> list[str]:
+    """Word, frequency and tag of a line.
+
+    >>> _fields("深度学习,n,100"), _fields("1,000")
+    (['深度学习', 'n', '100'], ['1,000'])
+    """
+    fields = line.split()
+    if len(fields) == 1 and "," in line:
+        word, *rest = fields[0].split(",")
+        if (
+            word
+            and not word[-1].isdigit()
+            and all(not part or _number(part) is not None or _is_tag(word, part) for part in rest)
+        ):
+            return [word, *filter(None, rest)]
+    return fields
+
+
+def _number(field: str) -> float | None:
+    """A frequency, or None."""
+    try:
+        value = float(field)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _is_tag(word: str, field: str) -> bool:
+    # Behind a word of Latin letters may come another: "New York" has no tag "York".
+    return (_USUAL_TAG if word[-1:].isascii() else _TAG).fullmatch(field) is not None
+
+
+def _frequency_and_tag(word: str, fields: list[str]) -> tuple[float | None, str]:
     if not fields:
         return None, ""
-    if len(fields) == 1 and fields[0][0].isalpha():
+    if len(fields) == 1 and _is_tag(word, fields[0]):
         return None, fields[0]
-    try:
-        frequency = float(fields[0])
-    except ValueError:
-        frequency = math.nan
-    if not (math.isfinite(frequency) and frequency >= 0):
+    frequency = _number(fields[0])
+    if frequency is not None and len(fields) <= 2:
+        return frequency, fields[1] if len(fields) == 2 else ""
+    tags, numbers = fields[::2], [_number(field) for field in fields[1::2]]
+    if len(fields) % 2 == 0 and all(_is_tag(word, tag) for tag in tags) and None not in numbers:
+        return sum(number for number in numbers if number is not None), tags[0]
+    if frequency is not None or (len(fields) > 2 and _is_tag(word, fields[0])):
+        raise ValueError(f"{len(fields) + 1} fields, expected 'word [frequency] [tag]' or 'word tag frequency'")
+    if not fields[0][0].isalpha() or fields[0] in ("nan", "inf"):
         raise ValueError(f"{fields[0]!r} is not a frequency; expected a number from 0 up, or none at all")
-    return frequency, fields[1] if len(fields) == 2 else ""
+    raise ValueError(f"the word {word + ' ' + fields[0]!r} has white space inside, which parts words")
 
 
 def _read_text(path: Path) -> str:

@@ -140,8 +140,8 @@ class FeatureCRF:
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
         """The words of each text."""
-        found = [self._read(text)[0] for text in texts]
-        return found if self.dictionary is None else impose_user_words(self.dictionary, texts, found)
+        segmented = [self._read(text)[0] for text in texts]
+        return segmented if self.dictionary is None else impose_user_words(self.dictionary, texts, segmented)
 
     def _read(self, text: str) -> tuple[list[str], float]:
         if not text:

@@ -147,8 +147,8 @@ class HiddenMarkovModel:
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
         """The words of each text."""
-        found = [tags_to_words(text, tags) for text, tags in zip(texts, self.tag(texts), strict=True)]
-        return found if self.dictionary is None else impose_user_words(self.dictionary, texts, found)
+        segmented = [tags_to_words(text, tags) for text, tags in zip(texts, self.tag(texts), strict=True)]
+        return segmented if self.dictionary is None else impose_user_words(self.dictionary, texts, segmented)
 
     def n_best(self, text: str, k: int) -> list[tuple[list[str], float]]:
         """The ``k`` most probable readings with their joint log-probabilities, exactly.

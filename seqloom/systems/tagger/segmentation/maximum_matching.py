@@ -43,17 +43,17 @@ class MaximumMatching:
 
     def segment(self, texts: Sequence[str]) -> list[list[str]]:
         """The words of each text."""
-        found: list[list[str]] = []
+        segmented: list[list[str]] = []
         for block in bound_texts(texts, _BLOCK):
             lattice = build_lattice(self.dictionary, block, join_runs=self.join_runs)
             if self.direction == "fmm":
-                found += lattice.block.words(_forward(lattice))
+                segmented += lattice.block.words(_forward(lattice))
             elif self.direction == "bmm":
-                found += _backward(lattice)
+                segmented += _backward(lattice)
             else:
                 forward = lattice.block.words(_forward(lattice))
-                found += map(_better, forward, _backward(lattice))
-        return found
+                segmented += map(_better, forward, _backward(lattice))
+        return segmented
 
     def n_best(self, text: str, k: int) -> list[tuple[list[str], float]]:
         """The one reading there is; its score is minus its number of words."""

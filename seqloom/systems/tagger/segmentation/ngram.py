@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from seqloom.decoding.lattice import Arcs, best_successors, follow, k_best_paths, line_graph, make_arcs
 from seqloom.errors import ConfigError, DataError
-from seqloom.systems.tagger.segmentation.best_path import LatticeSegmenter, Reading, additive_readings, stored_parts
+from seqloom.systems.tagger.segmentation.best_path import LatticePath, LatticeSegmenter, additive_readings, stored_parts
 from seqloom.systems.tagger.segmentation.bigrams import BigramCounts
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary
 from seqloom.systems.tagger.segmentation.hmm import HiddenMarkovModel
@@ -109,7 +109,7 @@ class UnigramPaths(LatticeSegmenter):
         _, successor = best_successors(lattice.arcs, self.scores[lattice.word], lattice.block.last)
         return lattice.block.words(successor)
 
-    def _readings(self, lattice: WordLattice, k: int) -> list[Reading]:
+    def _readings(self, lattice: WordLattice, k: int) -> list[LatticePath]:
         weight = self.scores[lattice.word]
         return additive_readings(lattice, weight, weight, k)
 
@@ -252,13 +252,13 @@ class BigramPaths(LatticeSegmenter):
         _, successor = best_successors(chain.pairs, self._pair_scores(chain), chain.ends)
         joined = lattice.block.joined
         source, target = chain.arcs.source.tolist(), chain.arcs.target.tolist()
-        found = []
+        segmented = []
         for begin in chain.begins:
             *path, _ = follow(successor, successor[begin])
-            found.append([joined[source[arc] : target[arc]] for arc in path])
-        return found
+            segmented.append([joined[source[arc] : target[arc]] for arc in path])
+        return segmented
 
-    def _readings(self, lattice: WordLattice, k: int) -> list[Reading]:
+    def _readings(self, lattice: WordLattice, k: int) -> list[LatticePath]:
         chain = _Chain(lattice, self)
         score = self._pair_scores(chain)
         pairs = zip(chain.pairs.source.tolist(), chain.pairs.target.tolist(), strict=True)
@@ -271,7 +271,7 @@ class BigramPaths(LatticeSegmenter):
             ending = parts.pop()
             if parts:
                 parts[-1] += ending  # the end of the sentence is shown with its last word
-            readings.append(Reading([joined[low:high] for low, high in spans], parts, float(total)))
+            readings.append(LatticePath([joined[low:high] for low, high in spans], parts, float(total)))
         return readings
 
     def with_dictionary(self, dictionary: Dictionary) -> "BigramPaths":

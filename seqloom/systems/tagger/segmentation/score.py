@@ -169,10 +169,10 @@ def score_segmentation(
     lines = []
     oov = oov_correct = 0
     for number, (right, judged) in enumerate(zip(gold, system, strict=True), start=1):
-        line, unseen, found = _score_line(number, _clean(right), _clean(judged), known)
+        line, unseen, unseen_correct = _score_line(number, _clean(right), _clean(judged), known)
         lines.append(line)
         oov += unseen
-        oov_correct += found
+        oov_correct += unseen_correct
     return SegmentationScore(
         gold=sum(len(line.gold) for line in lines),
         system=sum(len(line.system) for line in lines),

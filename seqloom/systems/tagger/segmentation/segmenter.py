@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Self
 
-from seqloom.errors import ConfigError, ModelError, SeqloomError
+from seqloom.errors import ConfigError, DataError, ModelError, SeqloomError
 from seqloom.systems.saved import Contents, ModelDirectory, SavedModel
 from seqloom.systems.tagger.segmentation import methods
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary
@@ -87,18 +87,20 @@ class Segmenter(SavedModel):
         """Segments texts together: far faster than one at a time.
 
         Args:
-            texts: any strings; whitespace separates words and belongs to none.
+            texts: any strings; whitespace separates words and belongs to none. A string alone is one text.
+        Raises:
+            DataError: something among them is no string; names which.
         """
-        given = list(texts)
+        given = [texts] if isinstance(texts, str) else checked_texts(texts)
         spans = [pieces(text, self.maximum_length) for text in given]
-        found = iter(
+        segmented = iter(
             self._segment([text[start:end] for text, some in zip(given, spans, strict=True) for start, end in some])
         )
         results = []
         for text, some in zip(given, spans, strict=True):
             placed: list[tuple[int, int]] = []
             for start, _ in some:
-                for word in next(found):
+                for word in next(segmented):
                     placed.append((start, start + len(word)))
                     start += len(word)
             results.append(Segmentation(text, tuple(placed)))
@@ -111,6 +113,7 @@ class Segmenter(SavedModel):
         """
         if k < 1:
             raise ConfigError(f"nbest is {k}; expected 1 or more")
+        checked_texts([text])
         spans = pieces(text, self.maximum_length)
         ranked = [self.implementation.n_best(self._read(text[start:end]), k) for start, end in spans]
         results = []
@@ -125,8 +128,8 @@ class Segmenter(SavedModel):
 
     def full(self, texts: Iterable[str]) -> list[list[str]]:
         """Every dictionary word of each text, overlapping or not, and the characters that are in none."""
-        found = []
-        for text in texts:
+        all_words = []
+        for text in [texts] if isinstance(texts, str) else checked_texts(texts):
             spans = pieces(text, self.maximum_length)
             lattice = build_lattice(self.words, [self._read(text[start:end]) for start, end in spans], join_runs=True)
             words = [
@@ -134,16 +137,16 @@ class Segmenter(SavedModel):
                 for (start, _), some in zip(spans, lattice.full(), strict=True)
                 for begin, end in some
             ]
-            found.append(words)
-        return found
+            all_words.append(words)
+        return all_words
 
     def stream(self) -> "SegmentationStream":
         """A stream: text goes in as chunks, the words of each sentence come out as soon as it is complete."""
         return SegmentationStream(self)
 
     def with_dictionary(self, user: Dictionary) -> "Segmenter":
-        """The same segmenter under a user's words; their priorities are documented in ``dictionary.py``."""
-        words = self.words.with_words(user.user)
+        """The same segmenter under a user's words, read as its text is; their priorities are documented in ``dictionary.py``."""
+        words = self.words.with_words(user.folded(self._read).user)
         return self._like(self.method, words, self.implementation.with_dictionary(words))
 
     def with_method(self, method: str) -> "Segmenter":
@@ -258,6 +261,7 @@ class SegmentationStream:
 
     def push(self, chunk: str) -> list[str]:
         """Takes more text; returns the words of the sentences that are complete now."""
+        checked_texts([chunk])
         return self._words(self._pieces.push(chunk))
 
     def close(self) -> list[str]:
@@ -265,7 +269,22 @@ class SegmentationStream:
         return self._words(self._pieces.close())
 
     def _words(self, complete: list[str]) -> list[str]:
-        return [word for found in self._segmenter.predict(complete) for word in found.words]
+        return [word for segmentation in self._segmenter.predict(complete) for word in segmentation.words]
+
+
+def checked_texts(texts: Iterable[Any]) -> list[str]:
+    """The texts, all of which must be strings.
+
+    Raises:
+        DataError: one is not, or they are no sequence; names which.
+    """
+    if not isinstance(texts, Iterable):
+        raise DataError(f"{texts!r:.60} is given where texts are expected, as a list of strings")
+    given = list(texts)
+    for position, text in enumerate(given):
+        if not isinstance(text, str):
+            raise DataError(f"text[{position}] is {text!r:.60}; expected a string")
+    return given
 
 
 def _positive(directory: ModelDirectory, name: str) -> int:

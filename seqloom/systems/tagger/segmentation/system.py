@@ -14,7 +14,7 @@ from seqloom.data.source import Source
 from seqloom.data.tagged.formats import ReadOptions, read
 from seqloom.data.tagged.words import BMES
 from seqloom.errors import ConfigError, DataError
-from seqloom.systems.baseline import Baseline, Progress
+from seqloom.systems.baseline import Baseline, ProgressCallback
 from seqloom.systems.contract import Dataset, Sample, Splits, System
 from seqloom.systems.evaluation import Evaluation, Metric, Panel, Readings, class_panels, length_table
 from seqloom.systems.saved import ModelDirectory
@@ -41,7 +41,7 @@ class SegmenterSystem(System[SegmenterConfig, Words, Segmenter]):
     name, family = "segmenter", "Tagger"
     summary = "words of Chinese text: dictionary, lattice, HMM, feature CRF, BLSTM and BLSTM-CRF methods"
     config, options = SegmenterConfig, PredictOptions
-    examples = "lines"
+    examples_name = "lines"
     kind = "tagged"
 
     def read(self, source: Source, data: SegmenterDataConfig) -> Dataset[Words]:
@@ -96,7 +96,8 @@ class SegmenterSystem(System[SegmenterConfig, Words, Segmenter]):
 
     def predict(self, model: Segmenter, source: Source, options: PredictOptions) -> Iterator[str | bytes]:
         """Words in the form that was asked for."""
-        return predict(model, source.lines(), options)
+        live = source.live()
+        return predict(model, source.lines(live), options, live.pauses if live is not None else None)
 
     def restore(self, directory: ModelDirectory) -> Segmenter:
         """The segmenter of a directory."""
@@ -130,7 +131,7 @@ class SegmenterSystem(System[SegmenterConfig, Words, Segmenter]):
         """The method too: both methods with a network have the same settings."""
         return {"method": config.method, **super().identity(config, splits)}
 
-    def illustrations(self, config: SegmenterConfig, model: Segmenter) -> Sequence[Panel]:
+    def training_panels(self, config: SegmenterConfig, model: Segmenter) -> Sequence[Panel]:
         """The configuration's sentences, with their three best segmentations."""
         return [Readings("examples", "Examples", [_example(model, text) for text in config.examples], "zh")]
 
@@ -138,7 +139,7 @@ class SegmenterSystem(System[SegmenterConfig, Words, Segmenter]):
         """The training loss on the first pieces of segmented text."""
         from seqloom.systems.supervised import diagnostic_batch
 
-        corpus = self.encode(model, self.held_examples(model, source))
+        corpus = self.encode(model, self.evaluation_examples(model, source))
         return diagnostic_batch(model.network, corpus, limit)
 
 
@@ -160,7 +161,7 @@ def _wrapped(config: SegmenterConfig) -> partial[Segmenter]:
 
 
 def _baseline(name: str) -> Baseline:
-    def fit(config: SegmenterConfig, splits: Splits[Words], progress: Progress) -> Segmenter:
+    def fit(config: SegmenterConfig, splits: Splits[Words], progress: ProgressCallback) -> Segmenter:
         lines = _folded(splits.train, config.data.fold_width)
         words = Dictionary.from_lines(lines)
         return _wrapped(config)(name, words, methods.fit(name, lines, words, config.statistics, progress))

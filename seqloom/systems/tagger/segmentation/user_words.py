@@ -21,18 +21,18 @@ Span = tuple[int, int]
 def _user_matches(dictionary: Dictionary, texts: Sequence[str]) -> list[Matches]:
     """For each text where the user's words match, with offsets in the text."""
     block = TextBlock.of(texts)
-    found = find_words(dictionary, code_points(block.joined), block.between())
-    found = found.where(dictionary.by_user[found.word])
-    found = found.where(np.argsort(found.begin, kind="stable"))
-    bounds = np.searchsorted(found.begin, [*block.first, len(block.joined)]).tolist()
+    matches = find_words(dictionary, code_points(block.joined), block.between())
+    matches = matches.where(dictionary.by_user[matches.word])
+    matches = matches.where(np.argsort(matches.begin, kind="stable"))
+    bounds = np.searchsorted(matches.begin, [*block.first, len(block.joined)]).tolist()
     return [
-        Matches(found.begin[low:high] - first, found.end[low:high] - first, found.word[low:high])
+        Matches(matches.begin[low:high] - first, matches.end[low:high] - first, matches.word[low:high])
         for first, low, high in zip(block.first, bounds, bounds[1:], strict=False)
     ]
 
 
-def _forced(dictionary: Dictionary, found: Matches) -> list[Span]:
-    forced = found.where(dictionary.forced[found.word])
+def _forced(dictionary: Dictionary, matches: Matches) -> list[Span]:
+    forced = matches.where(dictionary.forced[matches.word])
     return leftmost_longest(forced.begin, forced.end)
 
 
@@ -40,7 +40,7 @@ def forced_spans(dictionary: Dictionary, texts: Sequence[str]) -> list[list[Span
     """For each text the ``(begin, end)`` of the words that the dictionary forces, which do not overlap."""
     if not dictionary.forced.any() or not texts:
         return [[] for _ in texts]
-    return [_forced(dictionary, found) for found in _user_matches(dictionary, texts)]
+    return [_forced(dictionary, matches) for matches in _user_matches(dictionary, texts)]
 
 
 def impose_spans(words: Sequence[str], spans: Sequence[Span]) -> list[str]:
@@ -60,13 +60,13 @@ def impose_spans(words: Sequence[str], spans: Sequence[Span]) -> list[str]:
     return [text[begin:end] for begin, end in pairwise(ordered)]
 
 
-def impose_user_words(dictionary: Dictionary, texts: Sequence[str], found: Sequence[list[str]]) -> list[list[str]]:
+def impose_user_words(dictionary: Dictionary, texts: Sequence[str], segmented: Sequence[list[str]]) -> list[list[str]]:
     """The words of each text after the user's have had their say.
 
     Args:
         dictionary: forced words are imposed; preferred ones where both their ends are cuts already and none is forced.
         texts: the texts.
-        found: the words of each text by some method.
+        segmented: the words of each text by some method.
 
     >>> from seqloom.systems.tagger.segmentation.dictionary import UserEntry
     >>> words = Dictionary.from_counts({}).with_words({"云计算": UserEntry(), "算法": UserEntry()})
@@ -74,10 +74,10 @@ def impose_user_words(dictionary: Dictionary, texts: Sequence[str], found: Seque
     ([['云', '计', '算法']], [['云计算']])
     """
     if not dictionary.user or not texts:
-        return [list(words) for words in found]
+        return [list(words) for words in segmented]
     return [
         _impose(dictionary, matches, words) if len(matches.word) else list(words)
-        for matches, words in zip(_user_matches(dictionary, texts), found, strict=True)
+        for matches, words in zip(_user_matches(dictionary, texts), segmented, strict=True)
     ]
 
 

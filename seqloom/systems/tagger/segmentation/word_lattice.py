@@ -126,10 +126,10 @@ def find_words(dictionary: Dictionary, points: NDArray[np.uint32], between: Mask
     begins: list[Integers] = [np.zeros(0, dtype=np.int64)]
     ends: list[Integers] = [np.zeros(0, dtype=np.int64)]
     words: list[NDArray[np.int32]] = [np.zeros(0, dtype=np.int32)]
-    for length, starts, found in dictionary.trie.matches(characters):
+    for length, starts, ids in dictionary.trie.matches(characters):
         begins.append(starts)
         ends.append(starts + length)
-        words.append(found)
+        words.append(ids)
     return Matches(np.concatenate(begins), np.concatenate(ends), np.concatenate(words))
 
 
@@ -174,14 +174,14 @@ def build_lattice(dictionary: Dictionary, texts: Sequence[str], *, join_runs: bo
     block = TextBlock.of(texts)
     points = code_points(block.joined)
     between = block.between()
-    found = find_words(dictionary, points, between)
+    matches = find_words(dictionary, points, between)
     sealed = np.zeros(len(points), dtype=bool)
     cuts = np.zeros(len(points), dtype=bool)
     if join_runs:
         sealed |= _inside_runs(points)
     if dictionary.forced.any():
-        must = dictionary.forced[found.word]
-        spans = leftmost_longest(found.begin[must], found.end[must])
+        must = dictionary.forced[matches.word]
+        spans = leftmost_longest(matches.begin[must], matches.end[must])
         for begin, end in spans:
             sealed[begin + 1 : end] = True
         ends = np.asarray(spans, dtype=np.int64).reshape(-1)
@@ -189,12 +189,12 @@ def build_lattice(dictionary: Dictionary, texts: Sequence[str], *, join_runs: bo
         cuts[ends] = True
     if sealed.any() or cuts.any():
         before = np.concatenate([[0], np.cumsum(cuts)])  # cuts at nodes below each node
-        crossing = before[found.end] - before[found.begin + 1]
-        found = found.where(~sealed[found.begin] & ~sealed[found.end] & (crossing == 0))
-    return _assemble(block, found, between, sealed)
+        crossing = before[matches.end] - before[matches.begin + 1]
+        matches = matches.where(~sealed[matches.begin] & ~sealed[matches.end] & (crossing == 0))
+    return _assemble(block, matches, between, sealed)
 
 
-def _assemble(block: TextBlock, found: Matches, between: Mask, sealed: Mask) -> WordLattice:
+def _assemble(block: TextBlock, matches: Matches, between: Mask, sealed: Mask) -> WordLattice:
     nodes = np.flatnonzero(~sealed)
     begin, end = nodes[:-1], nodes[1:]
     atoms = ~between[begin]
@@ -203,8 +203,8 @@ def _assemble(block: TextBlock, found: Matches, between: Mask, sealed: Mask) -> 
     place = np.zeros(len(sealed), dtype=np.int64)
     place[begin] = np.arange(len(begin))
     # A match that is exactly an atom names it instead of becoming a second arc.
-    is_atom = end[place[found.begin]] == found.end
-    atom_word[place[found.begin[is_atom]]] = found.word[is_atom]
-    longer = found.where(~is_atom)
+    is_atom = end[place[matches.begin]] == matches.end
+    atom_word[place[matches.begin[is_atom]]] = matches.word[is_atom]
+    longer = matches.where(~is_atom)
     arcs, order = make_arcs(len(sealed), np.concatenate([begin, longer.begin]), np.concatenate([end, longer.end]))
     return WordLattice(block, arcs, np.concatenate([atom_word, longer.word])[order])

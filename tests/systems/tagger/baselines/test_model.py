@@ -154,7 +154,7 @@ def test_predicting_without_a_network_does_not_wait_for_torch(tmp_path):
     BaselineTagger.fit("hmm", SENTENCES, "bio").save(tmp_path / "model")
     code = (
         "import sys, seqloom; from seqloom.data.source import Source; from seqloom.systems.registry import system; "
-        "own, model = system('tagger').load(), seqloom.load(sys.argv[1]); "
+        "own, model = system('tagger').create(), seqloom.load(sys.argv[1]); "
         "print(*own.predict(model, Source(['Ann saw Oslo']), own.options(format='json')), 'torch' in sys.modules)"
     )
     output = subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], capture_output=True, check=True)

@@ -40,15 +40,47 @@ def test_bom_crlf_blank_lines_and_repeats_are_tolerated_and_counted(tmp_path, en
 
 
 @pytest.mark.parametrize("frequency", ["-1", "12x", "nan", "inf", "1e999", "．"])
-def test_a_malformed_frequency_is_an_error_with_file_and_line(tmp_path, frequency):
-    path = write(tmp_path / "user.txt", f"台中\n云计算 {frequency} n\n".encode())
-    with pytest.raises(DataError, match=rf"user\.txt:2: '{frequency}' is not a frequency; expected a number"):
-        Dictionary.from_counts({}).with_file(path)
+def test_a_malformed_frequency_is_named_with_its_line_and_the_rest_of_the_file_counts(tmp_path, frequency):
+    path = write(tmp_path / "user.txt", f"台中\n云计算 {frequency} n\n好看 300\n".encode())
+    dictionary = Dictionary.from_counts({}).with_file(path)
+    assert set(dictionary.user) == {"台中", "好看"}
+    assert f"user.txt:2: skipped, '{frequency}' is not a frequency; expected a number" in str(dictionary.reports[0])
 
 
-def test_too_many_fields_and_bytes_that_are_not_utf8_are_errors_with_their_line(tmp_path):
-    with pytest.raises(DataError, match=r"a\.txt:1: 4 fields, expected"):
-        read_word_file(write(tmp_path / "a.txt", b"w 1 n more"))
+@pytest.mark.parametrize(
+    ("line", "word", "entry"),
+    [
+        ("云计算 n 100", "云计算", UserEntry("prefer", 100.0, "n")),
+        ("云计算 n 100 vn 20", "云计算", UserEntry("prefer", 120.0, "n")),
+        ("云计算\tn\t100", "云计算", UserEntry("prefer", 100.0, "n")),
+        ("深度学习,n,100", "深度学习", UserEntry("prefer", 100.0, "n")),
+        ("深度学习,100,n", "深度学习", UserEntry("prefer", 100.0, "n")),
+        ("开源社 3 nz", "开源社", UserEntry("prefer", 3.0, "nz")),
+        ("iPhone n", "iPhone", UserEntry("prefer", None, "n")),
+        ("iPhone 7 n", "iPhone", UserEntry("prefer", 7.0, "n")),
+        ("1,000", "1,000", UserEntry()),
+        ("红楼梦（上）", "红楼梦（上）", UserEntry()),
+    ],
+)
+def test_the_forms_of_other_segmenters_are_understood(tmp_path, line, word, entry):
+    entries, report = read_word_file(write(tmp_path / "words.txt", line.encode()))
+    assert (entries, report.skipped) == ({word: entry}, ())
+
+
+@pytest.mark.parametrize(
+    "line", ["New York", "New York 100 ns", "Nova Trust证书 2000", "机器 学习", "machine learning"]
+)
+def test_a_word_with_a_space_is_skipped_by_its_line(tmp_path, line):
+    entries, report = read_word_file(write(tmp_path / "words.txt", f"云服务 5\n{line}\n好看 300\n".encode()))
+    assert set(entries) == {"云服务", "好看"}
+    assert [number for number, _ in report.skipped] == [2]
+    assert "white space inside" in str(report)
+    assert repr(line) in str(report)
+
+
+def test_too_many_fields_are_named_and_bytes_that_are_not_utf8_are_an_error_with_their_line(tmp_path):
+    _, report = read_word_file(write(tmp_path / "a.txt", b"w 1 n more"))
+    assert "a.txt:1: skipped, 4 fields, expected" in str(report)
     with pytest.raises(DataError, match=r"b\.txt:2: byte 7 \(0xff\) is not UTF-8"):
         read_word_file(write(tmp_path / "b.txt", b"good 1\n\xff\n"))
     with pytest.raises(DataError, match=r"c\.xz: the word file is not intact xz data"):

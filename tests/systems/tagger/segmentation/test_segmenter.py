@@ -181,3 +181,32 @@ def test_reading_words_refuses_text_without_words(tmp_path):
     (tmp_path / "raw.txt").write_text("我是中国人\n你好\n", encoding="utf-8")
     with pytest.raises(DataError, match="holds no words but lines without spaces"):
         SegmenterSystem().read(Source(str(tmp_path / "raw.txt")), SegmenterDataConfig())
+
+
+def test_a_string_is_one_text_and_what_is_no_string_is_named(segmenters):
+    segmenter = segmenters["bigram"]
+    assert segmenter.predict("我是中国人") == segmenter.predict(["我是中国人"])
+    for wrong, message in (
+        (["甲", None], r"text\[1\] is None; expected a string"),
+        ([7], r"text\[0\] is 7"),
+        (None, "None is given where texts are expected"),
+    ):
+        with pytest.raises(DataError, match=message):
+            segmenter.predict(wrong)
+    with pytest.raises(DataError, match=r"text\[0\] is 3"):
+        segmenter.n_best(3, 2)
+
+
+def test_full_width_entries_match_their_text_in_either_width(tmp_path, capsys):
+    segmenter = _segmenter("bigram", [["我", "在"]])
+    path = tmp_path / "words.txt"
+    path.write_text("红楼梦（上）\nＡＴＭ机 5\nATM机 n\nNew York\n", encoding="utf-8")
+    options = PredictOptions(dict=str(path), priority="force")
+    assert list(predict(segmenter, ["红楼梦（上）在ＡＴＭ机", "红楼梦(上)在ATM机"], options)) == [
+        "红楼梦（上） 在 ＡＴＭ机",
+        "红楼梦(上) 在 ATM机",
+    ]
+    said = capsys.readouterr().err
+    assert "3 words loaded" in said
+    assert "1 words merged" in said
+    assert "words.txt:4: skipped" in said

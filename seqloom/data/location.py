@@ -27,10 +27,10 @@ def locate(path: str | Path) -> str | Path:
         return path
     package, _, inside = name.removeprefix(_PREFIX).partition("/")
     # Finding a top-level package does not import it.
-    found = importlib.util.find_spec(package) if package.isidentifier() else None
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
         raise DataError(f"{name}: the package {package!r} is not installed; install it with: pip install {package}")
-    file = Path(next(iter(found.submodule_search_locations))) / inside
+    file = Path(next(iter(spec.submodule_search_locations))) / inside
     if not file.is_file():
         raise DataError(f"{name}: the package {package!r} at {file.parent} has no file {file.name!r}")
     return file
@@ -47,13 +47,13 @@ def aligned_files(prefix: str | Path) -> tuple[Path, Path, Path] | None:
     if Path(prefix).is_file():
         return None
     for separator in (".", "/"):
-        found = [_packed(f"{prefix}{separator}{part}") for part in _PARTS]
-        tokens, tags, labels = found
+        files = [_packed(f"{prefix}{separator}{part}") for part in _PARTS]
+        tokens, tags, labels = files
         if tokens is not None and tags is not None and labels is not None:
             return tokens, tags, labels
-        if any(found):
-            missing = _PARTS[found.index(None)]
-            there = next(file for file in found if file is not None)
+        if any(files):
+            missing = _PARTS[files.index(None)]
+            there = next(file for file in files if file is not None)
             raise DataError(f"{prefix}{separator}{missing}: there is no such file beside {there}; all three are needed")
     return None
 
