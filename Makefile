@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 RUN ?= runs/demo
+FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types unit slow sanitize clean
+.PHONY: help demo test lint types unit slow fuzz sanitize clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -43,6 +44,9 @@ unit: $(VENV)/test-installed ## the tests, on all cores; each worker computes on
 
 slow: $(VENV)/test-installed ## the long tests: floors of accuracy on real data
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(VENV)/test-installed ## hostile input at every door for FUZZ_SECONDS (600); prints its seed, and that of each failure
+	OMP_NUM_THREADS=1 $(BIN)/python tests/test_fuzz.py --seconds $(FUZZ_SECONDS)
 
 sanitize: $(VENV)/test-installed ## the engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(INSTALL) --no-deps --config-settings=cmake.define.SEQLOOM_SANITIZE=ON --editable .

@@ -1,6 +1,5 @@
 """``seqloom info``: what a model directory holds and how it was made, without loading the model."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from seqloom.app.command import parse
 from seqloom.app.terminal import facts, print_json, show
 from seqloom.app.wording import number, size_in_words
 from seqloom.errors import ModelError
+from seqloom.outside import MISFITS, UnreadableError, first_line, parse_json, read_whole
 from seqloom.scores.names import metric_name
 from seqloom.systems.registry import SYSTEMS, current_name
 from seqloom.systems.saved import read_config
@@ -83,10 +83,10 @@ def describe_model(path: Path) -> dict[str, Any]:
 
 def _vocabulary(file: Path) -> dict[str, Any]:
     try:
-        state = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+        state = parse_json(read_whole(file, "JSON"))
+    except UnreadableError as error:
         raise ModelError(f"{file} cannot be read ({error}); the model directory is damaged") from None
-    if not isinstance(state, dict):
+    if not isinstance(state, dict) or not all(isinstance(state.get(key, []), list) for key in ("entries", "keys")):
         raise ModelError(f"{file} does not hold a vocabulary; the model directory is damaged")
     return state
 
@@ -105,8 +105,8 @@ def _weights(file: Path) -> dict[str, Any]:
                 shape = [int(size) for size in tensor.get_shape()]
                 tensors[name] = {"shape": shape, "type": str(tensor.get_dtype())}
                 parameters += math.prod(shape)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{file} cannot be read ({str(error).splitlines()[0]}); the file is damaged") from None
+    except (SafetensorError, OSError, *MISFITS) as error:
+        raise ModelError(f"{file} cannot be read ({first_line(error)}); the file is damaged") from None
     return {"parameters": parameters, "tensors": tensors}
 
 

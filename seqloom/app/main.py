@@ -2,12 +2,16 @@
 
 import importlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
 
 from seqloom import __version__
 from seqloom.app.own_code import take_imports
-from seqloom.errors import ConfigError, SeqloomError, did_you_mean
+from seqloom.errors import ConfigError, SeqloomError, did_you_mean, machine_problem
 
 # Verb -> what it does. Each is a module of this package with a ``run(argv) -> int``, imported only when it is called,
 # so that ``seqloom --help`` answers at once.
@@ -73,15 +77,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SeqloomError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
     except KeyboardInterrupt:
+        _end_at_once(arguments is None)
         print("interrupted", file=sys.stderr)
         return 130
+    except SystemExit:
+        _end_at_once(arguments is None)
+        raise
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`); pointing stdout elsewhere stops Python's own complaint at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone (`| head`).
+        _drop_output()
         return 0
+    except MemoryError:
+        if debug:
+            raise
+        return _refuse("this machine has not enough memory for that; give less at a time")
+    except Exception as error:
+        problem = machine_problem(error)
+        if debug or problem is None:
+            raise
+        _drop_output()
+        return _refuse(f"{problem}; where that is the output, write it to another place")
+
+
+def _refuse(sentence: str) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return 2
+
+
+def _drop_output() -> None:
+    """Points stdout elsewhere, which stops Python's own complaint at exit."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _end_at_once(alone: bool) -> None:
+    """From here on Ctrl-C ends the process with one line: while Python tidies up, nothing is left to be saved.
+
+    Args:
+        alone: whether the process is the command line's own.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        os.write(2, b"stopped at once\n")
+        os._exit(130)
+
+    if alone and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handle)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ import yaml
 
 from seqloom.configuration.building import build
 from seqloom.configuration.fields import field_at, fields_of
-from seqloom.configuration.values import from_text
+from seqloom.configuration.values import from_text, shown
 from seqloom.errors import ConfigError, did_you_mean
+from seqloom.outside import UnreadableError, compose_yaml, read_text, yaml_value
 
 __all__ = ["RECIPES", "Recipe", "find_recipe", "read_recipe", "to_commented_yaml", "to_yaml"]
 
@@ -78,8 +79,11 @@ def find_recipe(recipe: str) -> Path:
         ConfigError: there is neither.
     """
     path = Path(recipe)
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:  # a name that is too long
+        raise ConfigError(f"{shown(recipe)}: there is no such recipe file ({error.strerror})") from None
     shipped = {file.stem: file for file in RECIPES.glob("*.yaml")}
     if recipe in shipped:
         return shipped[recipe]
@@ -175,19 +179,24 @@ def _read_extended(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any],
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is not UTF-8; save the recipe as UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}") from None
-    if not isinstance(root, yaml.MappingNode):
-        raise ConfigError(
-            f"{path}: expected 'key: value' lines, beginning with 'system:' (seqloom recipes --copy gives a start)"
-        )
-    return values, _lines_of(root, "", path)
+        text = read_text(path, "YAML")
+    except UnreadableError as error:
+        remedy = "; save the recipe as UTF-8" if error.line else ""
+        raise ConfigError(f"{path}: the recipe cannot be read: {error.reason}{remedy}") from None
+    try:
+        root = compose_yaml(text)
+        if not isinstance(root, yaml.MappingNode):
+            raise ConfigError(
+                f"{path}: expected 'key: value' lines, beginning with 'system:' (seqloom recipes --copy gives a start)"
+            )
+        lines = _lines_of(root, "", path)
+        values = yaml_value(root)
+    except UnreadableError as error:
+        place = path if error.line is None else f"{path}:{error.line}"
+        raise ConfigError(f"{place}: not valid YAML: {error.reason}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected 'key: value' lines, found a value of type {type(values).__name__}")
+    return values, lines
 
 
 def _lines_of(node: yaml.MappingNode, prefix: str, path: Path) -> dict[str, int]:

@@ -14,6 +14,8 @@ from seqloom.errors import ConfigError
 
 __all__ = ["convert", "expected", "from_text", "shown"]
 
+_SHOWN = 300
+_LARGEST = 2**63  # of whole numbers: what tensors and seeds can hold
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
 
 
@@ -41,10 +43,11 @@ def convert(value: Any, kind: Any, key: str, label: Callable[[str], str] = str) 
             if value == (str(choice) if isinstance(value, str) else choice) and not isinstance(value, bool):
                 return choice
         raise _wrong(value, kind, label(key))
-    if kind is Path and isinstance(value, str | Path):
-        return Path(value)
-    if kind is str and isinstance(value, str | os.PathLike):
-        return os.fspath(value)
+    if kind in (Path, str) and isinstance(value, str | os.PathLike):
+        text = os.fspath(value)
+        if "\0" in text:
+            raise ConfigError(f"{label(key)}: {shown(text)} holds a zero byte, which no text or name has")
+        return Path(text) if kind is Path else text
     read = from_text(value) if isinstance(value, str) else value
     if origin is tuple and isinstance(read, Sequence) and not isinstance(read, str):
         return tuple(convert(item, typing.get_args(kind)[0], key, label) for item in read)
@@ -57,11 +60,20 @@ def convert(value: Any, kind: Any, key: str, label: Callable[[str], str] = str) 
     if kind is bool and isinstance(read, bool):
         return read
     # True is a number to Python, but nobody who writes it means 1.
-    if kind is int and isinstance(read, numbers.Integral) and not isinstance(read, bool):
+    if kind is int and isinstance(read, numbers.Integral) and not isinstance(read, bool) and abs(int(read)) < _LARGEST:
         return int(read)
     if kind is float and isinstance(read, numbers.Real) and not isinstance(read, bool):
-        return float(read)
+        number = _as_float(read)
+        if math.isfinite(number):
+            return number
     raise _wrong(value, kind, label(key))
+
+
+def _as_float(number: numbers.Real) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _first_that_fits(value: Any, kind: Any, key: str, label: Callable[[str], str]) -> Any:
@@ -84,11 +96,11 @@ def from_text(text: str) -> Any:
     >>> from_text("1e3"), from_text("0x10"), from_text("{a: 1}"), from_text("null"), from_text("a: b: c")
     (1000.0, 16, {'a': 1}, None, 'a: b: c')
     """
-    import yaml
+    from seqloom.outside import UnreadableError, parse_yaml
 
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text)
+    except UnreadableError:
         return text
     if not isinstance(value, str):
         return value
@@ -100,8 +112,12 @@ def from_text(text: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value in a sentence, as YAML would have it."""
-    return repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    """A value in a sentence, as YAML would have it, the long ones cut."""
+    try:
+        text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):  # keys that JSON has not, a number of thousands of digits
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def expected(kind: Any) -> str:

@@ -8,20 +8,21 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqloom.data.files import DAMAGE, open_bytes
+from seqloom.data.files import DAMAGE, byte_lines, open_bytes
 from seqloom.errors import DataError
 
 __all__ = ["Coverage", "Embeddings", "first_words", "load_embeddings", "word_forms"]
 
 _HEADER = re.compile(rb"(\d+) +(\d+) *\r?\n")
 _DIGIT = re.compile(r"\d")
+_LARGEST = 100_000  # numbers of a vector
 _CHUNK = 1 << 20
 
 
@@ -161,16 +162,19 @@ def _read(stream: BinaryIO, name: str, table: _Table) -> int:
         raise DataError(f"{name} is empty; expected word vectors as word2vec or GloVe write them")
     header = _HEADER.match(head)
     if header is None:
-        first = [stream.readline() for _ in range(5)]  # several: the first word alone might be one like 'area 51'
+        lines = byte_lines(stream, name)
+        first = list(islice(lines, 5))  # several: the first word alone might be one like 'area 51'
         size = min((_numbers_at_end(line) for line in first if line.strip()), default=0)
         if not size:
             raise DataError(f"{name}:1: the first lines do not end in numbers; expected a word and its vector per line")
-        _read_text(chain(first, stream), name, table, size, first_line=1)
+        _read_text(chain(first, lines), name, table, size, first_line=1)
         return size
+    if len(header[1]) > 15 or len(header[2]) > 15 or int(header[2]) > _LARGEST:
+        raise DataError(f"{name}:1: the first line states an impossible number of vectors, or of numbers in each")
     count, size = int(header[1]), int(header[2])
     stream.readline()
     if _is_text(head[header.end() :]):
-        _read_text(stream, name, table, size, first_line=2)
+        _read_text(byte_lines(stream, name), name, table, size, first_line=2)
     else:
         _read_binary(stream, name, table, count, size)
     if table.entries < count:

@@ -16,21 +16,25 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 from seqloom.data.live import LiveInput
 from seqloom.data.location import aligned_files, locate
 from seqloom.errors import ConfigError, DataError, did_you_mean
+from seqloom.outside import limit, raising
 
-__all__ = ["DAMAGE", "STDIN", "checksum", "open_bytes", "open_text", "write_atomic"]
+__all__ = ["DAMAGE", "STDIN", "byte_lines", "check_repeatable", "checksum", "open_bytes", "open_text", "write_atomic"]
 
 STDIN = "-"
 
 _BUFFER = 1 << 16
+_RATIO = 100  # a text is seldom packed into less than a tenth
 
-_OPENERS: dict[bytes, Callable[[str | Path], object]] = {
+_OPENERS: dict[bytes, Callable[[BinaryIO], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"\xfd7zXZ\x00": lzma.open,
     b"BZh": bz2.open,
@@ -65,7 +69,9 @@ def open_text(
     """
     try:
         codec = codecs.lookup(encoding).name
-    except LookupError:
+        with suppress(UnicodeError):
+            b"0000".decode(codec)
+    except (LookupError, ValueError):  # not known, no encoding of text, or no name at all
         raise ConfigError(
             f"encoding: {encoding!r} is not a known text encoding{did_you_mean(encoding, _CANDIDATES)}"
         ) from None
@@ -85,17 +91,82 @@ def open_bytes(path: str | Path) -> tuple[BinaryIO, str]:
         return sys.stdin.buffer, "<stdin>"
     stream = _open_plain(Path(path))
     try:
-        head = stream.read(6)
-        stream.seek(0)
-    except OSError:  # a pipe: it cannot be rewound, so it is opened again and taken as plain text
+        head = stream.peek(6)  # takes nothing away, so that a pipe is read whole
+    except OSError as problem:
         stream.close()
-        return _open_plain(Path(path)), str(path)
+        raise DataError(f"{path}: cannot be read ({problem.strerror})") from problem
     for magic, opener in _OPENERS.items():
         if head.startswith(magic):
-            stream.close()
             # These objects find lines in Python; a buffer around them does it in C, at twice the speed.
-            return BufferedReader(cast(RawIOBase, opener(path)), _BUFFER), str(path)
+            return BufferedReader(_Unpacked(opener(stream), stream, str(path)), _BUFFER), str(path)
     return stream, str(path)
+
+
+class _Unpacked(RawIOBase):
+    """The bytes inside an archive, as long as there are not absurdly many for its size."""
+
+    def __init__(self, unpacking: BinaryIO, packed: BufferedReader, name: str) -> None:
+        self._unpacking, self._packed, self._name, self._taken = unpacking, packed, name, 0
+        described = os.fstat(packed.fileno())
+        regular = stat.S_ISREG(described.st_mode)
+        self._most = max(limit("UNPACKED"), _RATIO * described.st_size if regular else _RATIO * limit("UNPACKED"))
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size: int = self._unpacking.readinto(buffer)  # type: ignore[attr-defined]
+        self._taken += size
+        if self._taken > self._most:
+            raise DataError(
+                f"{self._name} unpacks to more than {self._most:,} bytes, over {_RATIO} times its size; "
+                f"expected text, {raising('UNPACKED')}"
+            )
+        return size
+
+    def close(self) -> None:
+        if not self.closed:
+            self._unpacking.close()
+            self._packed.close()
+        super().close()
+
+
+def byte_lines(stream: BinaryIO | LiveInput, name: str) -> Iterator[bytes]:
+    """The lines of a stream with their ends, none of them endless, and no endless row of blank ones.
+
+    Raises:
+        DataError: a line is too long, there are too many blank ones, or the file is damaged.
+    """
+    longest, most, blank = limit("LINE"), limit("BLANK"), 0
+    lines = stream if isinstance(stream, LiveInput) else iter(partial(stream.readline, longest + 1), b"")
+    try:
+        for number, line in enumerate(lines, start=1):
+            if len(line) > longest:
+                raise DataError(
+                    f"{name}:{number}: the line has more than {longest:,} bytes; expected lines of text, {raising('LINE')}"
+                )
+            blank = blank + 1 if line.isspace() else 0
+            if blank > most:
+                raise DataError(f"{name}:{number}: {blank:,} blank lines in a row; expected text, {raising('BLANK')}")
+            yield line
+    except DAMAGE as problem:
+        raise DataError(f"{name} is damaged or cut short ({problem}); fetch or pack it again") from problem
+
+
+def check_repeatable(path: str | Path, doing: str) -> None:
+    """Refuses a pipe, which is empty when it is read again.
+
+    Args:
+        doing: what reads the data twice.
+    Raises:
+        DataError: the path is a pipe.
+    """
+    try:
+        pipe = stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return  # who reads it says what is wrong
+    if pipe:
+        raise DataError(f"{path} is a pipe, and {doing} reads its data twice; write them to a file first")
 
 
 def checksum(path: str | Path) -> str:
@@ -105,6 +176,7 @@ def checksum(path: str | Path) -> str:
     """
     if str(path) == STDIN:
         raise DataError("the standard input has no checksum; give the name of a file")
+    check_repeatable(path, "a checksum")
     digest = hashlib.sha256()
     for file in aligned_files(path) or (Path(path),):
         with _open_plain(file) as stream:
@@ -175,6 +247,8 @@ def _open_plain(path: Path) -> BufferedReader:
         raise DataError(f"{path} is a folder; expected a file, such as one inside it") from None
     except OSError as problem:
         raise DataError(f"{path}: cannot be read ({problem.strerror}); check its permissions") from problem
+    except ValueError:  # a NUL, or half of a surrogate pair
+        raise DataError(f"{str(path)!r} is no name that a file can have") from None
 
 
 def _near_names(path: Path) -> str:
@@ -207,29 +281,24 @@ class _KeepOpen:
 def _lines(stream: BinaryIO, name: str, codec: str) -> Iterator[str]:
     """In every encoding whose unit is a byte, 0x0A is a line end and nothing else, so lines are cut before decoding."""
     offset = 0
-    for number, raw in enumerate(_guarded(stream, name), start=1):
+    for number, raw in enumerate(byte_lines(stream, name), start=1):
         try:
             yield raw.decode(codec)
         except UnicodeDecodeError as problem:
             raise DataError(_undecodable(name, number, offset, raw, problem)) from None
+        except UnicodeError as problem:  # of encodings that do not say where
+            raise DataError(f"{name}:{number}: the line is not {codec} ({problem})") from None
         offset += len(raw)
 
 
 def _wide_lines(stream: BinaryIO, name: str, codec: str) -> Iterator[str]:
-    data = b"".join(_guarded(stream, name))
+    data = b"".join(byte_lines(stream, name))
     try:
         text = data.decode(codec)
     except UnicodeDecodeError as problem:
         number = data[: problem.start].decode(codec, "ignore").count("\n") + 1
         raise DataError(_undecodable(name, number, 0, data, problem)) from None
     yield from (line.group() for line in re.finditer(r"[^\n]*\n|[^\n]+\Z", text))
-
-
-def _guarded(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    try:
-        yield from stream
-    except DAMAGE as problem:
-        raise DataError(f"{name} is damaged or cut short ({problem}); fetch or pack it again") from problem
 
 
 def _undecodable(name: str, number: int, offset: int, raw: bytes, problem: UnicodeDecodeError) -> str:

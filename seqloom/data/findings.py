@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from seqloom.data.files import open_bytes
+from seqloom.data.files import byte_lines, open_bytes
 from seqloom.errors import DataError
 
 __all__ = ["Finding", "Severity", "finding_of", "limited", "line_findings"]
@@ -68,7 +68,7 @@ def line_findings(path: str | Path, encoding: str, keeps_empty_lines: bool) -> I
     Args:
         keeps_empty_lines: whether an empty line is an empty sentence in the file's format, not a separator.
     Raises:
-        DataError: the file is missing or cannot be read; of a damaged archive, one of `DAMAGE`.
+        DataError: the file is missing, damaged or cannot be read.
     """
     if encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
         return  # these files are not made of byte lines; reading them checks their encoding
@@ -78,7 +78,7 @@ def line_findings(path: str | Path, encoding: str, keeps_empty_lines: bool) -> I
     empty: list[int] = []
     stream, name = open_bytes(path)
     with stream:
-        for number, raw in enumerate(stream, start=1):
+        for number, raw in enumerate(byte_lines(stream, name), start=1):
             bom = bom or (number == 1 and raw.startswith(codecs.BOM_UTF8))
             crlf += raw.endswith(b"\r\n")
             lf += raw.endswith(b"\n") and not raw.endswith(b"\r\n")

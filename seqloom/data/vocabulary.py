@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from seqloom.data.files import write_atomic
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError, ModelError, did_you_mean
+from seqloom.outside import MISFITS, UnreadableError, parse_json, read_whole
 
 __all__ = [
     "END",
@@ -227,10 +228,12 @@ def load_json(path: str | Path, kind: str, build: Callable[[dict[str, Any]], Loa
         ModelError: the file is missing, is not JSON, is of another kind or version, or ``build`` refuses its content.
     """
     try:
-        state = json.loads(Path(path).read_bytes())
-    except OSError as problem:
-        raise ModelError(f"{path}: cannot be read ({problem.strerror}); the model directory is incomplete") from None
-    except ValueError as problem:
+        data = read_whole(Path(path), "JSON")
+    except UnreadableError as problem:
+        raise ModelError(f"{path}: cannot be read ({problem}); the model directory is incomplete") from None
+    try:
+        state = parse_json(data)
+    except UnreadableError as problem:
         raise ModelError(f"{path}: is damaged, not JSON ({problem}); restore the model directory") from None
     if not isinstance(state, dict) or state.get("kind") != kind:
         actual_kind = state.get("kind") if isinstance(state, dict) else type(state).__name__
@@ -241,7 +244,7 @@ def load_json(path: str | Path, kind: str, build: Callable[[dict[str, Any]], Loa
         raise ModelError(f"{path}: has format {state.get('format')!r}, this seqloom reads {_FORMAT}; update seqloom")
     try:
         return build(state)
-    except (KeyError, TypeError, ValueError, OverflowError) as problem:
+    except MISFITS as problem:
         detail = f"{problem.args[0]!r} is missing" if isinstance(problem, KeyError) else str(problem)
         raise ModelError(f"{path}: is damaged ({detail}); restore the model directory") from None
 

@@ -7,6 +7,11 @@ from seqloom.errors import ConfigError
 
 __all__ = ["Arrangement", "EncoderConfig"]
 
+MOST_UNITS, MOST_LAYERS = 1_000_000, 1000
+"""What no machine holds, or nobody trains: a slip of the keyboard gets a sentence instead of hours."""
+
+_PROBABILITIES = ("dropout_input", "dropout", "dropout_output", "dropout_state", "zoneout", "weight_drop")
+
 Arrangement = Literal["plain", "dilated", "block"]
 
 # What only some arrangements can do; all can drop inputs, outputs, and between their layers.
@@ -79,10 +84,15 @@ class EncoderConfig:
     backend: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.hidden_size < 1:
-            raise ConfigError(f"model.hidden_size is {self.hidden_size}, expected at least 1")
-        if self.layers < 0:
-            raise ConfigError(f"model.layers is {self.layers}, expected at least 0")
+        if not 1 <= self.hidden_size <= MOST_UNITS:
+            raise ConfigError(f"model.hidden_size is {self.hidden_size}, expected at least 1 and at most {MOST_UNITS}")
+        if not 0 <= self.layers <= MOST_LAYERS:
+            raise ConfigError(f"model.layers is {self.layers}, expected at least 0 and at most {MOST_LAYERS}")
+        for name in _PROBABILITIES:
+            chances = getattr(self, name)
+            for value in chances.values() if isinstance(chances, dict) else (chances,):
+                if not 0.0 <= value <= 1.0:
+                    raise ConfigError(f"model.{name} is {value}; expected a probability from 0 to 1")
         if self.chrono < 0:
             raise ConfigError(f"model.chrono is {self.chrono}, expected true, false or a number of steps")
         if self.arrangement != "auto":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
 from seqloom.configuration import build, fields_of
 from seqloom.data.source import Source
@@ -41,7 +43,7 @@ def check_system(name: str | type[System[Any, Any, Any]]) -> None:
     Every option has its line of help; a handful of examples is learned by heart; a saved model predicts and scores as the
     one that was trained; a training that was killed ends with the bits of one that was not; a prediction does not depend on
     the company it is in, nor a loss on the padding; a stream gives the same for every division; a baseline is fitted,
-    scored and stored like the network; the scores are strict JSON; and what is wrong with a file is one sentence.
+    scored and stored like the network; the scores are strict JSON; and what is wrong with a file or a model is one sentence.
 
     Args:
         name: a registered name, or a class.
@@ -225,7 +227,7 @@ def check_baselines_run(subject: Subject) -> None:
 
 
 def check_bad_input(subject: Subject) -> None:
-    """What is wrong with a file is one sentence, whether a training, an evaluation or a prediction meets it."""
+    """What is wrong with a file or a model directory is one sentence, whoever meets it."""
     binary = subject.folder / "binary"
     binary.write_bytes(bytes(range(256)) * 20)
     broken = subject.folder / "broken.gz"
@@ -236,6 +238,31 @@ def check_bad_input(subject: Subject) -> None:
             list(subject.system.predict(subject.model, source, subject.system.options()))
         with _one_sentence(subject, f"scoring on {place.name}", must=True):
             subject.system.evaluation_examples(subject.model, source)
+    for what in _spoil(subject.run / "model", subject.folder / "spoilt"):
+        with _one_sentence(subject, f"a model with {what}"):
+            spoilt = subject.system.load(subject.folder / "spoilt")
+            list(subject.system.predict(spoilt, Source(subject.sample.lines), subject.system.options()))
+
+
+def _spoil(model: Path, place: Path) -> Iterator[str]:
+    """Makes copies of a model directory, one after the other, each with one thing wrong; says what."""
+    described = yaml.safe_load((model / "config.yaml").read_text(encoding="utf-8"))
+    for key in described:
+        for value in (None, -1, "x", ["x"], {"x": [1]}):
+            changed = yaml.safe_dump({**described, key: value})
+            _replaced(model, place, Path("config.yaml"), changed.encode())
+            yield f"{key}: {value!r} in config.yaml"
+    for file in sorted(path for path in model.rglob("*") if path.is_file()):
+        data = file.read_bytes()
+        for what, content in (("half of", data[: len(data) // 2]), ("a list as", b"[1]"), ("nothing in", b"")):
+            _replaced(model, place, file.relative_to(model), content)
+            yield f"{what} {file.relative_to(model)}"
+
+
+def _replaced(model: Path, place: Path, name: Path, content: bytes) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(model, place)
+    (place / name).write_bytes(content)
 
 
 def check_odd_input(subject: Subject) -> None:

@@ -154,8 +154,10 @@ class System(ABC, Generic[Config, Example, Model]):
             ModelError: the directory is missing, damaged or foreign.
         """
         directory = read_model(path)
-        model = self.restore(directory)
-        model.about = directory.config.get("about") or {}
+        about = directory.section("about")
+        with directory.restoring():
+            model = self.restore(directory)
+        model.about = about
         return model
 
     # What it may say differently --------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from seqloom.data.files import check_repeatable
 from seqloom.data.source import Source
 from seqloom.errors import ConfigError
 from seqloom.systems.contract import Dataset, Splits
@@ -48,6 +49,9 @@ def read_splits(system: System[Any, Example, Any], data: Any, objects: Mapping[s
     sources = {split: Source(place, encoding) for split, place in places.items() if place is not None}
     if "train" not in sources:
         raise ConfigError("data.train is not given; name the training data with --data.train FILE")
+    for source in sources.values():
+        if source.is_named:
+            check_repeatable(source.path(), "a training")
     training = system.read(sources["train"], data)
     if data.overfit is not None:
         examples = system.trainable(Dataset(training.examples[: data.overfit], training.facts))

@@ -9,15 +9,18 @@ import os
 import platform
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import yaml
 
 from seqloom import __version__
-from seqloom.errors import ModelError
+from seqloom.configuration import build
+from seqloom.errors import ConfigError, ModelError, SeqloomError
+from seqloom.outside import MISFITS, UnreadableError, first_line, parse_yaml, read_tensors, read_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +33,7 @@ __all__ = [
     "ModelDirectory",
     "SavedModel",
     "about_training",
+    "check_fit",
     "fill_model",
     "load_weights",
     "model_card",
@@ -40,6 +44,9 @@ __all__ = [
 ]
 
 FORMAT = 1
+WEIGHTS = "weights.safetensors"
+
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,45 @@ class ModelDirectory:
             raise ModelError(f"{self.path / 'config.yaml'}: '{name}' is missing; the model directory is damaged")
         return self.config[name]
 
+    def text(self, name: str) -> str:
+        """A required text of the configuration; ModelError where it is missing or something else."""
+        value = self.setting(name)
+        if not isinstance(value, str):
+            raise ModelError(f"{self.path / 'config.yaml'}: {name!r} is no text; the model directory is damaged")
+        return value
+
+    def section(self, name: str) -> dict[str, Any]:
+        """An entry of the configuration that has entries; empty where it is missing, ModelError where it has none."""
+        value = self.config.get(name) or {}
+        if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+            raise ModelError(f"{self.path / 'config.yaml'}: {name!r} is not a section; the model directory is damaged")
+        return value
+
+    def built(self, name: str, config_class: type[Config]) -> Config:
+        """A required section of the configuration as its dataclass, checked key by key as that of a recipe.
+
+        Raises:
+            ModelError: a key is unknown, or a value is of the wrong type or out of range.
+        """
+        self.setting(name)
+        try:
+            return build(config_class, self.section(name))
+        except ConfigError as error:
+            where = self.path / "config.yaml"
+            raise ModelError(f"{where}: {name!r} is damaged: {error}") from None
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Within it, what parts of the directory that do not fit together bring about is a ModelError."""
+        try:
+            yield
+        except SeqloomError:
+            raise
+        except MISFITS as error:
+            raise ModelError(
+                f"{self.path}: the model directory is damaged: its parts do not fit together ({first_line(error)})"
+            ) from error
+
 
 def read_config(path: Path) -> dict[str, Any]:
     """The configuration alone, for a look at a model without its weights.
@@ -76,9 +122,9 @@ def read_config(path: Path) -> dict[str, Any]:
         remedy = f"; did you mean {path / 'model'}?" if inner.is_file() else ""
         raise ModelError(f"{path} has no config.yaml, so it is no seqloom model{remedy}")
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ModelError(f"{file} is not valid YAML; the model directory is damaged ({_first_line(error)})") from None
+        config = parse_yaml(read_text(file, "YAML"))
+    except UnreadableError as error:
+        raise ModelError(f"{file} is not valid YAML; the model directory is damaged ({error.reason})") from None
     if not isinstance(config, dict) or "system" not in config or "format" not in config:
         remedy = f"; did you mean {path / 'model'}?" if (path / "model" / "config.yaml").is_file() else ""
         raise ModelError(f"{file} does not describe a seqloom model: no 'system' and 'format' entries{remedy}")
@@ -96,19 +142,15 @@ def read_model(path: str | os.PathLike[str]) -> ModelDirectory:
     Raises:
         ModelError: something is missing, damaged or foreign; the sentence names the file.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     directory = Path(path)
     config = read_config(directory)
-    weights = directory / "weights.safetensors"
+    weights = directory / WEIGHTS
     if not weights.is_file():
         raise ModelError(f"{weights} is missing; the model directory is damaged")
     try:
-        tensors = load_file(weights)
-    except (SafetensorError, ValueError, OSError) as error:
-        raise ModelError(f"{weights} cannot be read ({_first_line(error)}); the file is damaged") from None
-    return ModelDirectory(directory, config, tensors)
+        return ModelDirectory(directory, config, read_tensors(weights))
+    except UnreadableError as error:
+        raise ModelError(f"{weights} cannot be read ({error.reason}); the file is damaged") from None
 
 
 def fill_model(
@@ -225,12 +267,45 @@ def load_weights(network: nn.Module, directory: ModelDirectory) -> None:
     """Puts the weights of a directory into a network, which is then ready for evaluation.
 
     Raises:
+        ModelError: a tensor is missing, has another shape or type, or holds what no training leaves.
+    """
+    import torch
+
+    weights, expected = directory.path / WEIGHTS, network.state_dict()
+    _check_shapes(network, directory)
+    given = {name: torch.from_numpy(directory.tensors[name]) for name in expected}
+    for name, tensor in expected.items():
+        if tensor.is_floating_point() != given[name].is_floating_point():
+            raise ModelError(f"{weights}: '{name}' is of the type {given[name].dtype}, expected {tensor.dtype}")
+        if given[name].is_floating_point() and not bool(given[name].isfinite().all()):
+            raise ModelError(
+                f"{weights}: '{name}' holds NaN or infinity; the file is damaged, or the training diverged"
+            )
+    network.load_state_dict(given)
+    network.eval()
+
+
+def check_fit(directory: ModelDirectory, fresh: Callable[[], nn.Module]) -> None:
+    """Compares the shapes of a directory's weights with those of its network before memory is taken for the network.
+
+    Args:
+        fresh: makes the network; here it is made without memory. Where one cannot be, :func:`load_weights` is the judge.
+    Raises:
         ModelError: a tensor is missing or has another shape.
     """
     import torch
 
-    weights, expected = directory.path / "weights.safetensors", network.state_dict()
-    for name, tensor in expected.items():
+    try:
+        with torch.device("meta"):
+            network = fresh()
+    except (NotImplementedError, RuntimeError):
+        return
+    _check_shapes(network, directory)
+
+
+def _check_shapes(network: nn.Module, directory: ModelDirectory) -> None:
+    weights = directory.path / WEIGHTS
+    for name, tensor in network.state_dict().items():
         if name not in directory.tensors:
             raise ModelError(f"{weights}: the tensor '{name}' is missing; the model directory is damaged")
         shape = directory.tensors[name].shape
@@ -238,8 +313,6 @@ def load_weights(network: nn.Module, directory: ModelDirectory) -> None:
             raise ModelError(
                 f"{weights}: '{name}' has the shape {shape}, but the configuration needs {tuple(tensor.shape)}"
             )
-    network.load_state_dict({name: torch.from_numpy(directory.tensors[name]) for name in expected})
-    network.eval()
 
 
 # How a model was made -----------------------------------------------------------------------------------------------------
@@ -280,7 +353,3 @@ def _replace(fresh: Path, target: Path) -> None:
         os.rename(target, old)
     os.rename(fresh, target)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n", 1)[0]

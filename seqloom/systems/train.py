@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqloom.configuration import Recipe, read_recipe, to_yaml
 from seqloom.data.files import write_atomic
-from seqloom.errors import ConfigError, SeqloomError
+from seqloom.errors import ConfigError, PlaceError, SeqloomError, machine_problem
 from seqloom.systems.baseline import check_baselines, fit_baseline
 from seqloom.systems.evaluation import null_for_nan
 from seqloom.systems.reading import SPLIT_NAMES
@@ -151,11 +151,27 @@ def train_run(
         check_run_directory(run, _SPACE)
         if first and not resume:
             write_atomic(stored, to_yaml(config))
-        return train_system(registered.create(), config, run, resume=resume, command=command, objects=objects)
+        with _resumable(run):
+            return train_system(registered.create(), config, run, resume=resume, command=command, objects=objects)
     except SeqloomError:
         if first:
             _forget_unbegun(run)
         raise
+
+
+@contextmanager
+def _resumable(run: Path) -> Iterator[None]:
+    """Within it, a write that fails is one sentence, which says how to go on."""
+    try:
+        yield
+    except Exception as error:
+        begun = (run / "checkpoints").is_dir()
+        told = isinstance(error, SeqloomError)
+        problem = machine_problem(error.__cause__ or error) if told else machine_problem(error)
+        if problem is None or (told and not begun):
+            raise
+        remedy = "give the same command with --resume to continue" if begun else "then give the same command again"
+        raise PlaceError(f"{run}: the training had to stop: {problem}; mend that, and {remedy}") from error
 
 
 def _forget_unbegun(run: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during training: the first is obeyed where it costs nothing, the second stops at once."""
+"""Ctrl-C, SIGTERM and SIGHUP during training: the first is obeyed where it costs nothing, the second stops at once."""
 
 import signal
 import threading
@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 __all__ = ["Interruption", "Request", "TrainingInterrupted"]
 
 T = TypeVar("T")
+
+_HANGUP: int | None = getattr(signal, "SIGHUP", None)  # which Windows has not
 
 
 class TrainingInterrupted(SystemExit):
@@ -23,9 +25,11 @@ class TrainingInterrupted(SystemExit):
 
 
 class Interruption:
-    """Context in which the first SIGINT or SIGTERM sets ``requested`` and the second raises KeyboardInterrupt.
+    """Context in which the first SIGINT, SIGTERM or SIGHUP sets ``requested`` and the second raises KeyboardInterrupt.
 
-    Outside the main thread, where Python forbids handlers, it does nothing.
+    A terminal that closes may say so more than once, and a service that stops adds a SIGHUP to its SIGTERM, so that one
+    never counts as the second. Where it is ignored, as under nohup, it stays so. Outside the main thread, where Python
+    forbids handlers, this does nothing.
     """
 
     def __init__(self) -> None:
@@ -39,7 +43,7 @@ class Interruption:
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _signals():
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 
@@ -66,8 +70,15 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again, self._requested = self._requested, True
-        if again or self._immediate:
+        if (again and number != _HANGUP) or self._immediate:
             raise KeyboardInterrupt
+
+
+def _signals() -> list[int]:
+    wanted = [int(signal.SIGINT), int(signal.SIGTERM)]
+    if _HANGUP is not None and signal.getsignal(_HANGUP) != signal.SIG_IGN:
+        wanted.append(_HANGUP)
+    return wanted
 
 
 class Request(Interruption):

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Progress:
         if self._bar:
             self._bar.update(self._task, completed=epochs_done, description=text)
         else:
-            self.console.print(f"{epochs_done / epochs:4.0%}  {text}", markup=False, highlight=False)
+            self.message(f"{epochs_done / epochs:4.0%}  {text}")
 
     def evaluated(
         self, epochs_done: float, *, loss: float, metrics: Mapping[str, float], monitor: str, best: bool
@@ -70,14 +71,18 @@ class Progress:
         self.message(f"after {round(epochs_done, 2):g} epochs: training loss {loss:.4f}  {values}{mark}")
 
     def message(self, text: str) -> None:
-        """Report anything else in one line."""
-        self.console.print(text, markup=False, highlight=False)
+        """Report anything else in one line; a training outlives the terminal and the file that it reports to."""
+        try:
+            self.console.print(text, markup=False, highlight=False)
+        except OSError:
+            self.console.quiet = True
 
     def close(self) -> None:
         """Take the bar away."""
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
+        bar, self._bar = self._bar, None
+        if bar:
+            with suppress(OSError):
+                bar.stop()
 
 
 def peak_memory() -> int:

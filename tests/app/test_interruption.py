@@ -4,6 +4,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -104,3 +106,40 @@ def test_control_c_saves_and_says_how_to_go_on(start_seqloom, straight, segmente
     assert "--resume" in said.read_text(encoding="utf-8")
     assert main(_command(run, segmented_file, "--resume")) == 0
     assert all(np.array_equal(array, _weights(run)[name]) for name, array in _weights(straight).items())
+
+
+def test_whoever_asks_three_times_gets_a_line_and_no_traceback(segmented_file, tmp_path):
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seqloom", *_command(run, segmented_file, "--training.epochs", "200")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
+        assert process.poll() is None
+        time.sleep(0.01)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.002)
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.returncode == 130
+    assert "Traceback" not in said, said
+    assert said.splitlines()[-1] in ("interrupted", "stopped at once") or "--resume" in said
+
+
+def test_a_terminal_that_closes_leaves_a_run_that_resumes(segmented_file, tmp_path):
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seqloom", *_command(run, segmented_file, "--training.epochs", "200")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
+        assert process.poll() is None
+        time.sleep(0.01)
+    steps = len(_metrics(run))
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 130
+    assert len(_metrics(run)) >= steps

@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,55 @@ def test_a_write_follows_links_and_spares_devices(tmp_path):
 def test_a_missing_folder_is_a_data_error(tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
         write_atomic(tmp_path / "no" / "x", "a")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_an_archive_that_unpacks_to_absurdly_much_is_refused(tmp_path, monkeypatch, pack):
+    path = tmp_path / "bomb"
+    path.write_bytes(pack(b"a\n" * 2_000_000))
+    monkeypatch.setenv("SEQLOOM_MAX_UNPACKED", "1000000")
+    with pytest.raises(DataError, match=r"bomb unpacks to more than [\d,]+ bytes, over 100 times its size"):
+        list(open_text(path))
+    monkeypatch.setenv("SEQLOOM_MAX_UNPACKED", "10000000")
+    assert sum(1 for _ in open_text(path)) == 2_000_000
+
+
+def test_a_line_without_an_end_and_blank_lines_without_an_end_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "long"
+    path.write_bytes(b"a\n" + b"x" * 1000 + b"\n")
+    monkeypatch.setenv("SEQLOOM_MAX_LINE", "1001")
+    assert sum(1 for _ in open_text(path)) == 2
+    monkeypatch.setenv("SEQLOOM_MAX_LINE", "1000")
+    with pytest.raises(DataError, match="long:2: the line has more than 1,000 bytes"):
+        list(open_text(path))
+    path.write_bytes(b"a\n" + b" \n" * 50 + b"b\n" + b"\r\n" * 51)
+    monkeypatch.setenv("SEQLOOM_MAX_BLANK", "51")
+    assert sum(1 for _ in open_text(path)) == 103
+    monkeypatch.setenv("SEQLOOM_MAX_BLANK", "50")
+    with pytest.raises(DataError, match="long:103: 51 blank lines in a row"):
+        list(open_text(path))
+
+
+@pytest.mark.parametrize("data", [b"some text\nand more\n", gzip.compress(b"some text\nand more\n")])
+def test_a_pipe_is_read_whole_and_once(tmp_path, data):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(data,))
+    writer.start()
+    assert [text for _, text in open_text(path)] == ["some text", "and more"]
+    writer.join()
+    with pytest.raises(DataError, match="is a pipe, and a checksum reads its data twice; write them to a file first"):
+        checksum(path)
+
+
+@pytest.mark.parametrize("encoding", ["hex", "rot13", "a\0b", "zlib"])
+def test_what_is_no_encoding_of_text_is_refused_by_name(tmp_path, encoding):
+    path = tmp_path / "a.txt"
+    path.write_text("text\n")
+    with pytest.raises(ConfigError, match="is not a known text encoding"):
+        open_text(path, encoding)
+
+
+def test_a_name_that_no_file_can_have_is_one_sentence():
+    with pytest.raises(DataError, match="is no name that a file can have"):
+        open_text("a\0b")

@@ -1,15 +1,18 @@
 """The one training of a system: what it looks for before it begins, and what Python and the command line share."""
 
+import errno
 import json
+import pkgutil
 import shutil
 from collections import namedtuple
 
 import pytest
 import yaml
+from safetensors import SafetensorError
 
 import seqloom
 from seqloom.app.main import main
-from seqloom.errors import ConfigError, DataError
+from seqloom.errors import ConfigError, DataError, PlaceError
 from seqloom.systems import baseline, train
 
 TEXT = "Ann B-PER\nsaw O\nOslo B-LOC\n\nBo B-PER\nleft O\nRome B-LOC\n\nCy B-PER\nran O\n\n"
@@ -103,3 +106,34 @@ def test_evaluation_says_how_it_is_shown(file, tmp_path):
     assert [panel["name"] for panel in report["shown"]["panels"]] == ["by_class", "confusion", "by_length", "worst"]
     assert report["shown"]["main"] == "f1"
     assert report["baselines"][0]["method"] == "lstm crf"
+
+
+@pytest.mark.parametrize(
+    ("place", "refusal"),
+    [
+        ("seqloom.training.checkpoint.save_file", OSError(errno.ENOSPC, "No space left on device")),
+        ("seqloom.training.checkpoint.save_file", SafetensorError("Error: I/O error: No space (os error 28)")),
+        ("seqloom.training.run_directory.os.fsync", OSError(errno.EIO, "Input/output error")),
+        ("seqloom.training.checkpoint.os.replace", OSError(errno.EROFS, "Read-only file system")),
+        ("seqloom.systems.saved.os.chmod", OSError(errno.EMFILE, "Too many open files")),
+    ],
+)
+def test_a_write_that_fails_is_one_sentence_and_the_run_resumes(file, tmp_path, monkeypatch, place, refusal):
+    owner, _, name = place.rpartition(".")
+    owner = pkgutil.resolve_name(owner)
+    original = getattr(owner, name)
+
+    def refused(*arguments, **options):
+        if (tmp_path / "run" / "checkpoints" / "last.safetensors").exists():
+            raise refusal
+        return original(*arguments, **options)
+
+    data = {"train": file, "dev": file, "test": file}
+    with monkeypatch.context() as planted:
+        planted.setattr(owner, name, refused)
+        with pytest.raises(PlaceError, match=r"^[^\n]*run: the training had to stop: [^\n]*--resume[^\n]*$"):
+            seqloom.train("tag", data=data, out=tmp_path / "run", **SECTIONS)
+    seqloom.train("tag", data=data, out=tmp_path / "whole", **SECTIONS)
+    seqloom.train("tag", data=data, out=tmp_path / "run", resume=True, **SECTIONS)
+    weights = [(tmp_path / run / "model" / "weights.safetensors").read_bytes() for run in ("run", "whole")]
+    assert weights[0] == weights[1]

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import io
 import json
 import shutil
@@ -13,6 +14,7 @@ from rich.console import Console
 
 from seqloom.errors import ConfigError, ModelError
 from seqloom.training.checkpoint import read_checkpoint
+from seqloom.training.interruption import Interruption
 from seqloom.training.loop import TrainingError, TrainingInterrupted, train
 
 Ordeal = tuple[Path, dict[str, Any]]
@@ -101,6 +103,36 @@ def test_interrupted_within_an_evaluation_the_run_stops_at_once_and_repeats_it(
     assert all(line["event"] == "step" for line in records(tmp_path / "run"))
     train(harness.ToyTask(), harness.CONFIG, tmp_path / "run", resume=True, console=harness.quiet_console())
     assert_same_run(tmp_path / "run", whole)
+
+
+def test_a_terminal_that_closes_is_obeyed_like_a_request_to_stop_however_often_it_says_so(
+    harness: ModuleType, whole: Path, tmp_path: Path
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    class Closing(harness.ToyTask):  # type: ignore[misc, name-defined]
+        def batch(self, description: torch.Tensor) -> Any:
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGHUP):
+                signal.raise_signal(number)
+            return super().batch(description)
+
+    with pytest.raises(TrainingInterrupted, match="--resume"):
+        train(Closing(), harness.CONFIG, tmp_path / "run", console=Console(file=Gone()))
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    train(harness.ToyTask(), harness.CONFIG, tmp_path / "run", resume=True, console=harness.quiet_console())
+    assert_same_run(tmp_path / "run", whole)
+
+
+def test_a_closed_terminal_that_is_to_be_ignored_is_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            signal.raise_signal(signal.SIGHUP)
+            assert not interruption.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_interrupt_stops_at_once(harness: ModuleType, tmp_path: Path) -> None:

@@ -1,15 +1,13 @@
 """What a run directory holds for its report: read once, tolerant of what is missing, plain about what is damaged."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from seqloom.app.wording import number
 from seqloom.errors import ModelError
+from seqloom.outside import UnreadableError, parse_json, parse_yaml, read_text
 from seqloom.scores.names import metric_name
 
 __all__ = ["RunContents", "read_run"]
@@ -114,8 +112,8 @@ def _text(file: Path) -> str:
     if not file.is_file():
         return ""
     try:
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(file, "JSON")
+    except UnreadableError as error:
         raise ModelError(f"{file} cannot be read ({error}); the run directory is damaged") from None
 
 
@@ -126,8 +124,8 @@ def _records(file: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except ValueError:
+            record = parse_json(line)
+        except UnreadableError:
             if index == len(lines) - 1:
                 break  # a run that is being written, or was killed, ends in half a line
             raise ModelError(f"{file}:{index + 1}: the line is not JSON; the run directory is damaged") from None
@@ -153,8 +151,8 @@ def _evaluation(file: Path) -> dict[str, Any]:
     if not content:
         return {}
     try:
-        evaluation = json.loads(content)
-    except ValueError as error:
+        evaluation = parse_json(content)
+    except UnreadableError as error:
         raise ModelError(f"{file} is not JSON ({error}); the run directory is damaged") from None
     if not isinstance(evaluation, dict):
         raise ModelError(f"{file} does not hold a JSON object; the run directory is damaged")
@@ -208,7 +206,7 @@ def _is_confusion(value: Any) -> bool:
 def _command(file: Path) -> str | None:
     # The model's own description is a courtesy here: seqloom info is what complains when it is damaged.
     try:
-        about = yaml.safe_load(_text(file))["about"]
+        about = parse_yaml(_text(file))["about"]
         return str(about["command"]) or None
-    except (yaml.YAMLError, KeyError, TypeError, ModelError):
+    except (UnreadableError, KeyError, TypeError, ModelError):
         return None

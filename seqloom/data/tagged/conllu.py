@@ -23,6 +23,7 @@ __all__ = ["FIELDS", "conllu_sentences", "format_conllu", "read_conllu"]
 FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
 _ID = re.compile(r"[0-9]+(?:-[0-9]+|\.[0-9]+)?")
+_LONGEST_ID = 40
 _EXPECTED = "CoNLL-U: ten columns separated by tabs, an empty line after each sentence"
 _MISSING = "_"
 _TEXT = re.compile(r"#\s*text\s*=\s*(.*)")
@@ -141,6 +142,10 @@ class _Reader:
         if not _ID.fullmatch(identity):
             raise DataError(
                 f"{self.source}:{number}: the id is {identity!r}; expected a number such as 3, a range 3-4 or a node 3.1"
+            )
+        if len(identity) > _LONGEST_ID:
+            raise DataError(
+                f"{self.source}:{number}: the id has {len(identity)} characters; expected a number such as 3"
             )
         self.rows.append(row)
         if not fields[1]:

@@ -21,6 +21,7 @@ from seqloom.data.tagged.offsets import tokenize, trimmed, word_offsets
 from seqloom.data.tagged.schemes import Span, spans_from, tags_from
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import DataError
+from seqloom.outside import UnreadableError, parse_json
 
 __all__ = [
     "Misaligned",
@@ -370,8 +371,8 @@ def json_record(row: str) -> dict[str, Any]:
 
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
-        data = json.loads(line)
-    except ValueError as problem:
+        data = parse_json(line)
+    except UnreadableError as problem:
         raise DataError(f"{where}: the line is not JSON ({problem}); expected {_EXPECTED}") from None
     match data:
         case [str() as text, dict() as rest]:  # spaCy's training data

@@ -69,14 +69,14 @@ def task_options(options: Options) -> dict[str, Any]:
     Raises:
         ConfigError: a pair is none.
     """
-    import yaml
+    from seqloom.configuration.values import from_text
 
     values: dict[str, Any] = {}
     for pair in options.options:
         key, equals, value = pair.partition("=")
         if not equals:
             raise ConfigError(f"--options: {pair!r} is not KEY=VALUE, such as permuted=true")
-        values[key] = yaml.safe_load(value)
+        values[key] = from_text(value)
     return values
 
 

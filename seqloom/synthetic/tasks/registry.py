@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import yaml
-
+from seqloom.configuration.values import from_text
 from seqloom.errors import ConfigError, did_you_mean
 from seqloom.synthetic.tasks.task import SequenceTask
 
@@ -77,7 +76,7 @@ def parse_task(text: str) -> SequenceTask:
         key, equals, value = part.partition("=")
         if not equals:
             raise ConfigError(f"{text!r}: {part!r} is not KEY=VALUE; expected such as {name}:length=200")
-        values[key.strip()] = yaml.safe_load(value)
+        values[key.strip()] = from_text(value)
     return make_task(name, options=values)
 
 

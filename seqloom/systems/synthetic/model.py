@@ -13,7 +13,7 @@ from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.layers.recurrent import Recurrent
 from seqloom.synthetic.network import TaskNetwork
 from seqloom.synthetic.tasks import SequenceTask, make_task, settings
-from seqloom.systems.saved import Contents, ModelDirectory, SavedModel, load_weights, weights_of
+from seqloom.systems.saved import Contents, ModelDirectory, SavedModel, check_fit, load_weights, weights_of
 from seqloom.systems.synthetic.config import SyntheticModelConfig
 
 __all__ = ["AnswerStream", "SyntheticModel"]
@@ -82,13 +82,13 @@ class SyntheticModel(SavedModel):
         Raises:
             ModelError: the configuration or the weights are damaged.
         """
-        described = dict(directory.setting("task"))
-        try:
-            task = make_task(str(described.pop("name")), options=described)
-            model = cls(SyntheticModelConfig(**directory.setting("model")), task)
-        except (TypeError, KeyError) as error:
-            where = directory.path / "config.yaml"
-            raise ModelError(f"{where}: 'model' or 'task' is damaged ({error})") from None
+        described = dict(directory.section("task"))
+        if not isinstance(described.get("name"), str):
+            raise ModelError(f"{directory.path / 'config.yaml'}: 'task' has no name; the model directory is damaged")
+        task = make_task(described.pop("name"), options=described)
+        config = directory.built("model", SyntheticModelConfig)
+        check_fit(directory, lambda: TaskNetwork(config, task))
+        model = cls(config, task)
         load_weights(model.network, directory)
         return model
 

@@ -12,6 +12,7 @@ import torch
 
 from seqloom.data.source import Source
 from seqloom.errors import ConfigError, DataError
+from seqloom.outside import UnreadableError, parse_json
 from seqloom.synthetic.network import score
 from seqloom.synthetic.sequences import (
     Example,
@@ -240,8 +241,8 @@ def _example(item: Any, position: int) -> Example:
 
 def _parsed(line: str, number: int, task: SequenceTask) -> Iterable[Any]:
     try:
-        steps: Iterable[Any] = json.loads(line)
-    except ValueError as error:
+        steps: Iterable[Any] = parse_json(line)
+    except UnreadableError as error:
         expected = f"expected a JSON list of steps, each a list of {task.input_size} numbers"
         raise DataError(f"input:{number}: not a sequence ({error}); {expected}") from None
     return steps

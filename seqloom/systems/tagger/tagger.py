@@ -13,9 +13,8 @@ from torch import Tensor
 from seqloom.data.batching import evaluation_batches, restore_order
 from seqloom.data.tagged.legality import constraints
 from seqloom.data.vocabulary import TagVocabulary
-from seqloom.errors import ModelError
 from seqloom.losses.constraints import Constraints
-from seqloom.systems.saved import Contents, ModelDirectory, SavedModel, load_weights, weights_of
+from seqloom.systems.saved import Contents, ModelDirectory, SavedModel, check_fit, load_weights, weights_of
 from seqloom.systems.supervised import evaluating
 from seqloom.systems.tagger.config import PURPOSE, USAGE, TaggerModelConfig
 from seqloom.systems.tagger.encoding import EncodedCorpus, TaggerBatch
@@ -23,6 +22,7 @@ from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.features import FeatureSet, Ids, Tokens
 from seqloom.systems.tagger.network import TaggerNetwork
 from seqloom.systems.tagger.seen import SEEN, Seen
+from seqloom.systems.tagger.stored import stored_reading, stored_scheme
 from seqloom.systems.tagger.streaming import SentenceStream, checked_sentences
 from seqloom.systems.tagger.vectors import load_vectors
 
@@ -251,18 +251,17 @@ class Tagger(SavedModel):
         Raises:
             ModelError: the weights do not fit the configuration and the vocabularies.
         """
-        where = directory.path / "config.yaml"
-        try:
-            config = TaggerModelConfig(**directory.setting("model"))
-        except TypeError as error:
-            raise ModelError(f"{where}: 'model' does not describe a tagger ({error}); the file is damaged") from None
+        config = directory.built("model", TaggerModelConfig)
         names = [name for name, size in config.features.items() if size > 0]
         folding = {"fold_digits": config.fold_digits, "zero_digits": config.zero_digits}
         features = FeatureSet.load(directory.vocab, names, with_vectors=config.embeddings, **folding)
         tags, file = TagVocabulary.load(directory.vocab / "tags.json"), directory.vocab / "labels.json"
         labels = TagVocabulary.load(file) if file.exists() else None
-        tagger = cls(config, features, tags, directory.setting("scheme"), labels)
-        tagger.reading = directory.config.get("reading", {})
+        scheme = stored_scheme(directory, tags)
+
+        check_fit(directory, lambda: cls(config, features, tags, scheme, labels).network)
+        tagger = cls(config, features, tags, scheme, labels)
+        tagger.reading = stored_reading(directory)
         tagger.seen = Seen.load(directory.vocab / SEEN) if (directory.vocab / SEEN).exists() else None
         load_weights(tagger.network, directory)
         return tagger

@@ -73,7 +73,7 @@ def test_a_damaged_directory_is_refused(tmp_path):
         load(tmp_path / "model")
     config["model"]["width"] = 9
     path.write_text(yaml.safe_dump(config))
-    with pytest.raises(ModelError, match="'model' or 'task' is damaged"):
+    with pytest.raises(ModelError, match="'model' is damaged: 'width' is not a known key"):
         load(tmp_path / "model")
 
 

@@ -26,6 +26,10 @@ class TagCounts:
         entries = len(vocabulary) - len(SPECIALS)
         if offsets.shape != (entries + 1,) or tags.shape != counts.shape or (entries and offsets[-1] != len(tags)):
             raise ValueError(f"counts of tags do not fit a vocabulary of {entries} entries")
+        if (entries and (offsets[0] != 0 or (np.diff(offsets) < 0).any())) or min(
+            tags.min(initial=0), counts.min(initial=0)
+        ) < 0:
+            raise ValueError("counts of tags are below zero or out of order")
         self.vocabulary, self.offsets, self.tags, self.counts = vocabulary, offsets, tags, counts
 
     @classmethod
@@ -49,9 +53,12 @@ class TagCounts:
         return {f"{prefix}.offsets": self.offsets, f"{prefix}.tags": self.tags, f"{prefix}.counts": self.counts}
 
     @classmethod
-    def from_arrays(cls, vocabulary: Vocabulary, arrays: Arrays, prefix: str) -> Self:
-        """What `arrays` described."""
-        return cls(vocabulary, *(arrays[f"{prefix}.{name}"].astype(np.int64) for name in ("offsets", "tags", "counts")))
+    def from_arrays(cls, vocabulary: Vocabulary, arrays: Arrays, prefix: str, size: int) -> Self:
+        """What `arrays` described, for ``size`` tags. Raises ValueError where they do not fit together."""
+        offsets, tags, counts = (arrays[f"{prefix}.{name}"].astype(np.int64) for name in ("offsets", "tags", "counts"))
+        if tags.max(initial=-1) >= size:
+            raise ValueError(f"a word has the tag {tags.max()}, and there are {size}")
+        return cls(vocabulary, offsets, tags, counts)
 
 
 class SuffixCounts:

@@ -43,6 +43,10 @@ class TrigramModel:
     def __init__(self, tags: int, trigrams: Ids, counts: Ids) -> None:
         if tags > MOST_TAGS:
             raise ConfigError(f"the data have {tags} tags; the hidden Markov model takes at most {MOST_TAGS}")
+        if trigrams.shape != (len(counts), 3) or trigrams.min(initial=0) < 0 or trigrams.max(initial=0) > tags:
+            raise ValueError(f"the trigrams are not rows of three tags, each of 0 to {tags}")
+        if counts.ndim != 1 or counts.min(initial=0) < 0:
+            raise ValueError("a trigram does not occur a number of times from 0 up")
         self.tags, self.trigrams, self.counts = tags, trigrams, counts
         symbols = tags + 1
         three = np.zeros((symbols,) * 3)
@@ -259,9 +263,11 @@ class TrigramTagger:
     @classmethod
     def restored(cls, words: Vocabulary, tags: TagVocabulary, stored: Stored) -> Self:
         """The method that `stored` described."""
-        endings = TagCounts.from_arrays(stored.vocabularies["suffixes"], stored.arrays, "suffixes")
+        endings = TagCounts.from_arrays(stored.vocabularies["suffixes"], stored.arrays, "suffixes", len(tags))
         trigrams, counts = (stored.arrays[name].astype(np.int64) for name in ("trigrams", "counts"))
         suffixes = SuffixCounts(int(stored.arrays["longest_suffix"][0]), endings)
         return cls(
-            TrigramModel(len(tags), trigrams, counts), TagCounts.from_arrays(words, stored.arrays, "words"), suffixes
+            TrigramModel(len(tags), trigrams, counts),
+            TagCounts.from_arrays(words, stored.arrays, "words", len(tags)),
+            suffixes,
         )

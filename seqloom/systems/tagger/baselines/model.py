@@ -15,6 +15,7 @@ from seqloom.systems.tagger.baselines.method import BaselineMethod, Ids, Probabi
 from seqloom.systems.tagger.config import PURPOSE, USAGE
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.seen import SEEN, Seen
+from seqloom.systems.tagger.stored import stored_reading, stored_scheme
 from seqloom.systems.tagger.streaming import SentenceStream, checked_sentences
 
 __all__ = ["BaselineTagger"]
@@ -156,7 +157,7 @@ class BaselineTagger(SavedModel):
         Raises:
             ModelError: something is missing or does not fit together.
         """
-        method = directory.setting("method")
+        method = directory.text("method")
         files = {file.stem: file for file in directory.vocab.glob("*.json") if file.name not in ("tags.json", SEEN)}
         words, tags = Vocabulary.load(directory.vocab / "words.json"), TagVocabulary.load(directory.vocab / "tags.json")
         stored = Stored(
@@ -168,7 +169,8 @@ class BaselineTagger(SavedModel):
             if isinstance(error, SeqloomError):
                 raise
             raise ModelError(f"{directory.path}: the model of method {method!r} is damaged ({error})") from None
-        tagger = cls(method, words, tags, implementation, directory.setting("scheme"))
-        tagger.reading = directory.config.get("reading", {})
+        scheme = stored_scheme(directory, tags)
+        tagger = cls(method, words, tags, implementation, scheme)
+        tagger.reading = stored_reading(directory)
         tagger.seen = Seen.load(directory.vocab / SEEN) if (directory.vocab / SEEN).exists() else None
         return tagger

@@ -85,6 +85,6 @@ class MostFrequentTag:
     @classmethod
     def restored(cls, words: Vocabulary, tags: TagVocabulary, stored: Stored) -> Self:
         """The method that `stored` described."""
-        endings = TagCounts.from_arrays(stored.vocabularies["suffixes"], stored.arrays, "suffixes")
-        counts = TagCounts.from_arrays(words, stored.arrays, "words")
+        endings = TagCounts.from_arrays(stored.vocabularies["suffixes"], stored.arrays, "suffixes", len(tags))
+        counts = TagCounts.from_arrays(words, stored.arrays, "words", len(tags))
         return cls(len(tags), counts, SuffixCounts(LONGEST_SUFFIX, endings))

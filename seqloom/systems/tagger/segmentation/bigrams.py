@@ -25,6 +25,11 @@ class BigramCounts:
     """
 
     def __init__(self, size: int, keys: Integers, counts: Scores) -> None:
+        within = keys.ndim == 1 and keys.min(initial=0) >= 0 and keys.max(initial=0) < (size + 3) ** 2
+        if not within or keys.dtype.kind != "i" or (np.diff(keys) <= 0).any():
+            raise ValueError(f"the keys of the bigrams are not those of {size} words in rising order")
+        if counts.shape != keys.shape or not (np.isfinite(counts) & (counts >= 0)).all():
+            raise ValueError("a count of the bigrams is negative or not finite; expected one of 0 or more for each")
         self.size = size
         self.keys = keys
         self.counts = counts

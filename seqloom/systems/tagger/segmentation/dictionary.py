@@ -263,8 +263,10 @@ def unpack_words(name: str, arrays: Arrays) -> list[str]:
     >>> unpack_words("words", pack_words("words", ["中国", "", "人"]))
     ['中国', '', '人']
     """
-    data = arrays[f"{name}.bytes"].tobytes()
-    ends = np.cumsum(arrays[f"{name}.lengths"], dtype=np.int64).tolist()
+    data, lengths = arrays[f"{name}.bytes"].tobytes(), arrays[f"{name}.lengths"]
+    if lengths.dtype.kind not in "iu" or lengths.min(initial=0) < 0 or int(lengths.sum()) != len(data):
+        raise ValueError(f"the lengths of {name} are not those of its {len(data)} bytes")
+    ends = np.cumsum(lengths, dtype=np.int64).tolist()
     return [data[begin:end].decode("utf-8", "surrogatepass") for begin, end in zip([0, *ends], ends, strict=False)]
 
 

@@ -59,6 +59,9 @@ class HiddenMarkovModel:
         self.transition = transition
         self.emission = emission
         self.dictionary = dictionary
+        for name, scores in (("start", start), ("transition", transition), ("emission", emission)):
+            if scores.dtype.kind != "f" or not (scores < np.inf).all():
+                raise ValueError(f"a score of {name} is not a number below infinity")
         self._number = np.zeros(0x110000, dtype=np.int32)
         self._number[code_points(characters)] = np.arange(1, len(characters) + 1, dtype=np.int32)
 

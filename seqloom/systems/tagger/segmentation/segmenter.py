@@ -226,7 +226,7 @@ class Segmenter(SavedModel):
         Raises:
             ModelError: something is missing or does not fit together.
         """
-        method = directory.setting("method")
+        method = directory.text("method")
         try:
             words = Dictionary.from_arrays(_below("words", directory.tensors))
             implementation: WordSegmenter
@@ -237,7 +237,7 @@ class Segmenter(SavedModel):
                 implementation = NeuralSegmenter(Tagger.from_directory(directory), words)
             else:
                 implementation = methods.restore(
-                    method, _below("method", directory.tensors), directory.setting("settings")
+                    method, _below("method", directory.tensors), directory.section("settings")
                 )
         except (KeyError, ValueError, TypeError, UnicodeDecodeError) as error:
             if isinstance(error, SeqloomError):
@@ -248,7 +248,7 @@ class Segmenter(SavedModel):
             words,
             implementation,
             fold=bool(directory.setting("fold_width")),
-            maximum_length=int(directory.setting("maximum_length")),
+            maximum_length=_positive(directory, "maximum_length"),
         )
 
 
@@ -285,6 +285,13 @@ def checked_texts(texts: Iterable[Any]) -> list[str]:
         if not isinstance(text, str):
             raise DataError(f"text[{position}] is {text!r:.60}; expected a string")
     return given
+
+
+def _positive(directory: ModelDirectory, name: str) -> int:
+    value = directory.setting(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ModelError(f"{directory.path / 'config.yaml'}: {name!r} is no number from 1 up; the file is damaged")
+    return value
 
 
 def _below(prefix: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
