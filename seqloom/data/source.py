@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,30 @@ from seqloom.data.files import STDIN, checksum, open_text
 from seqloom.data.live import LiveInput
 from seqloom.errors import DataError
 
-__all__ = ["Source"]
+__all__ = ["Source", "listed"]
+
+
+def listed(inputs: Any, fits: Callable[[Any], bool], expected: str) -> list[Any]:
+    """What a model's ``predict`` was given, as a list.
+
+    Args:
+        fits: whether an input can be predicted.
+        expected: what an input has to be.
+    Raises:
+        DataError: there is no list of inputs, or one of them is another thing; names which.
+
+    >>> listed([[0.5], None], lambda row: isinstance(row, list), "a list of numbers")
+    Traceback (most recent call last):
+    ...
+    seqloom.errors.DataError: input[1] is a NoneType; expected a list of numbers
+    """
+    if isinstance(inputs, str | bytes) or not isinstance(inputs, Iterable):
+        raise DataError(f"the inputs are a {type(inputs).__name__}; expected a list, of which each is {expected}")
+    items = list(inputs)
+    for position, item in enumerate(items):
+        if not fits(item):
+            raise DataError(f"input[{position}] is a {type(item).__name__}; expected {expected}")
+    return items
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seqloom import Recurrent
 from seqloom.configuration import build
 from seqloom.data import TagVocabulary, pad
-from seqloom.data.source import Source
+from seqloom.data.source import Source, listed
 from seqloom.errors import DataError
 from seqloom.systems.config import FilesConfig, PlainOptions
 from seqloom.systems.contract import Dataset, Sample, Splits, System
@@ -84,6 +84,7 @@ class CsvClassifier(SavedModel):
         self.config, self.labels, self.network = config, labels, Classifier(config, len(labels))
 
     def predict(self, rows: Sequence[Sequence[float]]) -> list[str]:
+        rows = listed(rows, lambda row: isinstance(row, list | tuple), "a list of numbers")
         with evaluating(self.network):
             return self.labels.names([int(self.network.scores(Rows([row], [0]).batch([0])).argmax()) for row in rows])
 
