@@ -9,6 +9,8 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 
+from seqloom.outside import limit
+
 __all__ = ["LiveInput"]
 
 _CHUNK = 1 << 16
@@ -74,6 +76,9 @@ class LiveInput:
         self._lines += [line + b"\n" for line in whole]
         if rest:
             self._rest.append(rest)
+        if sum(map(len, self._rest)) > limit("LINE"):  # handed on as it is, to be refused
+            self._lines.append(b"".join(self._rest))
+            self._rest = []
 
     def __enter__(self) -> LiveInput:
         return self

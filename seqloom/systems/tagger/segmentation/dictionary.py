@@ -23,14 +23,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.trie import Trie
 from seqloom.errors import DataError
+from seqloom.outside import limit, raising
 from seqloom.systems.tagger.segmentation.config import Priority
 from seqloom.systems.tagger.segmentation.method import Arrays
 
@@ -356,13 +358,20 @@ def _frequency_and_tag(word: str, fields: list[str]) -> tuple[float | None, str]
 
 
 def _read_text(path: Path) -> str:
-    unpack: Callable[[bytes], bytes] = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(path.suffix, bytes)
     try:
-        data = unpack(path.read_bytes())
+        packed = path.read_bytes()
+        most = max(limit("UNPACKED"), 100 * len(packed))
+        openers: dict[str, Callable[[Any], Any]] = {".gz": gzip.open, ".xz": lzma.open}
+        opener = openers.get(path.suffix, lambda whole: whole)
+        data: bytes = opener(BytesIO(packed)).read(most + 1)
     except OSError as error:
         raise DataError(f"{path}: the word file cannot be read: {error.strerror or error}") from error
     except (lzma.LZMAError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: the word file is not intact {path.suffix[1:]} data: {error}") from error
+    except ValueError as error:  # a NUL in the name
+        raise DataError(f"{path}: the word file cannot be read: {error}") from error
+    if len(data) > most:
+        raise DataError(f"{path}: the word file unpacks to more than {most:,} bytes; {raising('UNPACKED')}")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
