@@ -201,12 +201,12 @@ class _Reader:
 
     def _surface(self) -> tuple[str | None, tuple[tuple[int, int], ...] | None]:
         """The text and the tokens' places in it, where the file says more of them than the tokens and their spaces do."""
-        comments = [found[1] for row in self.rows if (found := _TEXT.fullmatch(row))]
-        if not comments and all(count == 1 for _, _, count in self.units):
+        comments = [match[1] for row in self.rows if row[0:1] == "#" and (match := _TEXT.fullmatch(row))]
+        units = [unit for unit in self.units if unit[2]]
+        text = "".join([form + " " if space else form for form, space, _ in units]).rstrip(" ")
+        if len(units) == len(self.tokens) == len(self.units) and (not comments or comments[0] == text):
             return None, None
-        units = [(form, space, count) for form, space, count in self.units if count]
         forms = [form for form, _, _ in units]
-        text = "".join(form + " " * space for form, space, _ in units).rstrip(" ")
         places = None
         if comments:
             try:
