@@ -24,7 +24,7 @@ class View {
         : name_(name) {
         if (Py_TYPE(object) == tensor_type || PyObject_TypeCheck(object, tensor_type)) {
             tensor = true;
-            open_tensor(object, tensor_float);
+            open_tensor(object, tensor_float, writable);
         } else {
             open_buffer(object, writable);
         }
@@ -56,6 +56,7 @@ class View {
     const char* name_;
     Py_buffer buffer_;
     bool held_ = false;
+    nb::object resolved_;  // of a tensor that is negated when it is read
 
     [[noreturn]] void refuse(const std::string& found) const {
         throw std::invalid_argument(std::string(name_) + " is " + found + "; expected a vector or matrix of float32, as a NumPy array or a tensor on CPU");
@@ -97,17 +98,27 @@ class View {
         set(count, sizes, steps);
     }
 
-    void open_tensor(PyObject* object, PyObject* tensor_float) {
+    void open_tensor(PyObject* object, PyObject* tensor_float, bool writable) {
         static PyObject* const dtype = PyUnicode_InternFromString("dtype");
         static PyObject* const on_cpu = PyUnicode_InternFromString("is_cpu");
         static PyObject* const size = PyUnicode_InternFromString("shape");
         static PyObject* const stride = PyUnicode_InternFromString("stride");
         static PyObject* const data_ptr = PyUnicode_InternFromString("data_ptr");
+        static PyObject* const is_neg = PyUnicode_InternFromString("is_neg");
+        static PyObject* const resolve_neg = PyUnicode_InternFromString("resolve_neg");
         const nb::object type = nb::steal(PyObject_GetAttr(object, dtype));
         const nb::object cpu = nb::steal(PyObject_GetAttr(object, on_cpu));
         if (!type.is_valid() || !cpu.is_valid()) throw nb::python_error();
         if (type.ptr() != tensor_float || cpu.ptr() != Py_True) {
             refuse("a tensor of " + std::string(nb::str(type).c_str()) + (cpu.ptr() == Py_True ? "" : " on another device"));
+        }
+        const nb::object negated = nb::steal(PyObject_CallMethodNoArgs(object, is_neg));
+        if (!negated.is_valid()) throw nb::python_error();
+        if (negated.ptr() != Py_False) {
+            if (writable) refuse("a tensor that is negated when it is read");
+            resolved_ = nb::steal(PyObject_CallMethodNoArgs(object, resolve_neg));
+            if (!resolved_.is_valid()) throw nb::python_error();
+            object = resolved_.ptr();
         }
         const nb::object sizes = nb::steal(PyObject_GetAttr(object, size));
         const nb::object steps = nb::steal(PyObject_CallMethodNoArgs(object, stride));
@@ -121,6 +132,7 @@ class View {
         }
         at = static_cast<char*>(PyLong_AsVoidPtr(address.ptr()));
         set(count, found, apart);
+        if (!at && shape[0] && shape[1]) refuse("a tensor without memory");
     }
 };
 

@@ -65,6 +65,7 @@ nb::dict limits() {
     all["entries"] = kMostEntries;
     all["accumulators"] = kMostAccumulators;
     all["instructions"] = kMostInstructions;
+    all["threads"] = kMostThreads;
     return all;
 }
 

@@ -26,9 +26,10 @@ Weights weights_of(const std::string& name) {
 PackedCell* pack(const Loaded& loaded, const CellWeights& weights, const std::string& kind, int parts, bool plain) {
     check_count("matrices", weights.matrices.size(), loaded.program.matrices.size());
     check_count("vectors", weights.vectors.size(), loaded.program.vectors.size());
-    if (parts < 1 || parts > kMostThreads || weights.features < 1) {
-        throw std::invalid_argument("a packed cell is described wrongly");
+    if (parts < 1 || parts > kMostThreads) {
+        throw std::invalid_argument("parts is " + std::to_string(parts) + "; expected 1 to " + std::to_string(kMostThreads));
     }
+    if (weights.features < 1) throw std::invalid_argument("a packed cell is described wrongly");
     return loaded.kernels->pack(loaded.program, weights, weights_of(kind), parts, plain).release();
 }
 
@@ -186,7 +187,7 @@ void bind_streams(nb::module_& module) {
     nb::class_<NativeStream>(module, "Stream")
         .def(nb::init<const std::vector<nb::object>&, int64_t, bool, int, nb::object, nb::object>(), "cells"_a, "batch"_a,
              "residual"_a, "threads"_a, "array"_a, "tensor"_a)
-        .def("step", &NativeStream::step, "x"_a, "out"_a = nb::none())
+        .def("step", &NativeStream::step, "x"_a.none(), "out"_a = nb::none())
         .def("push", &NativeStream::push, "x"_a, "out"_a, "time"_a)
         .def("read_state", &NativeStream::read_state, "layer"_a, "index"_a, "tensor"_a)
         .def("write_state", &NativeStream::write_state, "layer"_a, "index"_a, "tensor"_a);

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from threading import get_ident
 from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, cast
 
 import torch
@@ -18,6 +19,7 @@ from seqloom.cells.size import Formula, Size
 from seqloom.cells.structure import Structure, as_matrices
 from seqloom.engine.declaring import graph_of
 from seqloom.engine.graph import Graph, StepError, Symbol, current_graph
+from seqloom.engine.operations import as_short
 from seqloom.errors import ConfigError
 
 __all__ = ["Cell", "Vector", "VendorKernel"]
@@ -31,6 +33,23 @@ _MATHEMATICS = ("step", "affine", "matvec", "vector", "structures")
 
 def _constant(name: str, position: int) -> str:
     return f"constant_{name}_{position}"
+
+
+def _kept(constant: Tensor) -> Tensor:
+    return constant.to(torch.get_default_dtype()) if constant.is_floating_point() else constant
+
+
+def _caller() -> int:
+    """Who calls a cell: a thread; a compiler records one call."""
+    return 0 if torch.compiler.is_compiling() else get_ident()
+
+
+@dataclass(frozen=True)
+class _Acting:
+    """What a cell acts with in one call, beside what it holds."""
+
+    replaced: Mapping[str, Tensor] = field(default_factory=dict)
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -84,11 +103,15 @@ class Cell(nn.Module):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"{type(self).__name__}: {argument} is {value!r}; expected an integer of at least 1")
         self.input_size, self.hidden_size, self.use_bias = input_size, hidden_size, bias
-        self._recurrent_mask: Tensor | None = None
-        self._replaced: Mapping[str, Tensor] = {}
+        self._acting: dict[int, _Acting] = {}
         self._structures = dict(self.structures())
+        if any(constant.is_meta for structure in self._structures.values() for constant in structure.constants):
+            with torch.device("cpu"):  # parameters may come later, from a file; what is computed must be there
+                self._structures = dict(self.structures())
         self.graph: Graph = graph_of(self)
         self._products = cast(dict[str, _Product], self.graph.products)
+        self._read = frozenset(self.graph.constants)
+        self._graphs = {self._constants(): self.graph}
         self._register()
         self.reset_parameters()
 
@@ -106,8 +129,53 @@ class Cell(nn.Module):
                 if name not in self._parameters:
                     self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
             for position, value in enumerate(structure.constants if structure else ()):
-                kept = value.to(torch.get_default_dtype()) if value.is_floating_point() else value
-                self.register_buffer(_constant(declared.name, position), kept.clone(), persistent=False)
+                self.register_buffer(_constant(declared.name, position), _kept(value).clone(), persistent=False)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """What moves or converts the module; the constants, which no file holds, are what they were (``to_empty``)."""
+        moved = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for name, structure in self._structures.items():
+                for position, value in enumerate(structure.constants):
+                    buffer = self._buffers[_constant(name, position)]
+                    if buffer is not None and not buffer.is_meta:
+                        buffer.copy_(_kept(value))
+        return moved
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in self.__dict__.get("_read", ()):
+            self._trace_again()
+
+    def _constants(self) -> tuple[str, ...]:
+        return tuple(repr(getattr(self, name, None)) for name in sorted(self._read))
+
+    def look_again(self) -> None:
+        """Where the step reads lists or dictionaries of the cell, see whether they are what they were."""
+        if any(repr(getattr(self, name, None)) != self.graph.constants[name] for name in self.graph.mutable):
+            self._trace_again()
+
+    def _trace_again(self) -> None:
+        """What the step reads of the cell has changed: the graph is that of the present values."""
+        known = self._graphs.get(self._constants())
+        if known is None:
+            known = graph_of(self)
+            foreign = known.declarations.items() - self.graph.declarations.items()
+            if foreign:
+                names = ", ".join(sorted(name for name, _ in foreign))
+                raise StepError(
+                    f"{type(self).__name__}.step uses {names}, which it did not when the cell was built; compute it in every "
+                    "step and choose between the results, by where(condition, a, b)"
+                )
+            if "cpu" in self.graph.lowered:
+                from seqloom.engine.runtime import cpu
+
+                known.lowered.pop("cpu", None)
+                object.__setattr__(self, "graph", known)
+                cpu.prepare(self)
+            self._read |= known.constants.keys()
+            self._graphs[self._constants()] = known
+        self.graph, self._products = known, cast(dict[str, _Product], known.products)
 
     def _stored(self, name: str) -> Mapping[str, tuple[int, ...]]:
         structure = self._structures.get(name)
@@ -168,13 +236,17 @@ class Cell(nn.Module):
         product = self._products.get(key) or self._missing(f"a product with the key '{key}'")
         offset = None if product.bias is None else self.parameter(product.bias)
         terms = [
-            F.linear(self._dropped(vector, recurrent), self.parameter(weight), None if position else offset)
+            self._product(self._dropped(vector, recurrent), weight, None if position else offset)
             for position, (vector, weight, recurrent) in enumerate(
                 zip(vectors, product.weights, product.recurrent, strict=True)
             )
         ]
         result = functools.reduce(torch.add, terms)
         return result if len(gates) < 2 else result.chunk(len(gates), -1)
+
+    def _product(self, vector: Tensor, name: str, bias: Tensor | None) -> Tensor:
+        weight = self.parameter(name)
+        return F.linear(vector if vector.dtype is weight.dtype else as_short(vector, weight), weight, bias)
 
     def matvec(self, vector: Any, *, name: str, size: int | None = None) -> Any:
         """``W v`` without a bias, W (size or H, units of v)."""
@@ -190,8 +262,9 @@ class Cell(nn.Module):
 
     def parameter(self, name: str) -> Tensor:
         """A declared parameter: what :meth:`replaced_parameters` says, or what its structure makes of what is stored."""
-        if name in self._replaced:
-            return self._replaced[name]
+        acting = self._acting.get(_caller()) if self._acting else None
+        if acting is not None and name in acting.replaced:
+            return acting.replaced[name]
         structure = self._structures.get(name)
         if structure is None:
             value: Tensor = getattr(self, name)
@@ -203,21 +276,59 @@ class Cell(nn.Module):
     def replaced_parameters(self, values: Mapping[str, Tensor]) -> Iterator[None]:
         """While it lasts, :meth:`parameter` answers with these tensors: noisy weights, dropped ones, normalised ones.
 
-        Every backend takes its weights there, so they hold on all of them; gradients flow into whatever made them.
+        Every backend takes its weights there, so they hold on all of them; gradients flow into whatever made them. They
+        belong to the call: another thread that uses the cell meanwhile does not see them.
         """
-        before = self._replaced
-        self._replaced = {**before, **values}
+        with self._act(lambda before: replace(before, replaced={**before.replaced, **values})):
+            yield
+
+    @contextmanager
+    def _act(self, change: Callable[[_Acting], _Acting]) -> Iterator[None]:
+        caller = _caller()
+        before = self._acting.get(caller)
+        self._acting[caller] = change(before or _Acting())
         try:
             yield
         finally:
-            self._replaced = before
+            if before is None:
+                del self._acting[caller]
+            else:
+                self._acting[caller] = before
 
     acting = replaced_parameters
     """The former name of :meth:`replaced_parameters`."""
 
     def cached_parameters(self) -> AbstractContextManager[None]:
         """While it lasts, parameters that are computed from others are not computed again in every step."""
-        return self.replaced_parameters({name: self.parameter(name) for name in self._structures})
+        parametrised: Iterable[str] = self._modules.get("parametrizations") or ()  # type: ignore[assignment]
+        return self.replaced_parameters({name: self.parameter(name) for name in (*self._structures, *parametrised)})
+
+    def call_hooks(self, x: Tensor | None) -> None:
+        """Run what was registered to run before a module: pruning, weight norm and spectral norm make the weights there.
+
+        A layer calls it before it runs the cell, once for a sequence.
+
+        Raises:
+            ConfigError: a hook would change the input.
+        """
+        for number, hook in tuple(self._forward_pre_hooks.items()):
+            named = number in self._forward_pre_hooks_with_kwargs
+            call: Callable[..., Any] = hook
+            changed = call(self, (x,), {}) if named else call(self, (x,))
+            if changed is not None:
+                raise ConfigError(
+                    f"a hook on {type(self).__name__} changes its input, of which a cell has one in each step; register it on "
+                    "the layer"
+                )
+
+    def _refuse_hook(self, *arguments: Any, **named: Any) -> NoReturn:
+        raise ConfigError(
+            f"a {type(self).__name__} is no module that is called, and a hook on it would never run; register it on the layer, "
+            "or as a forward pre-hook, which runs before each sequence"
+        )
+
+    register_forward_hook = register_backward_hook = _refuse_hook
+    register_full_backward_hook = register_full_backward_pre_hook = _refuse_hook
 
     def _missing(self, what: str) -> NoReturn:
         raise StepError(
@@ -257,14 +368,12 @@ class Cell(nn.Module):
         The mask acts inside the products only: a state that is carried elementwise (an LSTM's c, the kept part of a
         GRU's h) would otherwise be scaled at every step and explode.
         """
-        self._recurrent_mask = mask
-        try:
+        with self._act(lambda before: replace(before, mask=mask)):
             yield
-        finally:
-            self._recurrent_mask = None
 
     def _dropped(self, vector: Tensor, recurrent: bool) -> Tensor:
-        mask = self._recurrent_mask
+        acting = self._acting.get(_caller()) if self._acting else None
+        mask = None if acting is None else acting.mask
         return vector * mask if recurrent and mask is not None and mask.shape == vector.shape else vector
 
     @torch.no_grad()

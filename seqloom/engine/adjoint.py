@@ -21,11 +21,16 @@ class Rule:
 
 
 def _take_smaller(gradient: Tensor, chosen: Any, other: Any) -> Any:
-    return gradient * ((chosen < other) + 0.5 * (chosen == other))  # ties share, as in torch
+    return gradient * _share(chosen < other, chosen == other, gradient)
 
 
 def _take_larger(gradient: Tensor, chosen: Any, other: Any) -> Any:
-    return gradient * ((chosen > other) + 0.5 * (chosen == other))
+    return gradient * _share(chosen > other, chosen == other, gradient)
+
+
+def _share(taken: Any, equal: Any, gradient: Tensor) -> Any:
+    """1 where an operand was taken; ties share, as in torch. In the gradient's own type, however short."""
+    return taken.to(gradient.dtype) + 0.5 * equal.to(gradient.dtype)
 
 
 def _layer_norm(eps: float, gradient: Tensor, vector: Tensor) -> Tensor:
@@ -53,7 +58,7 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "less_equal": (None, None),
     "sigmoid": (Rule(_sigmoid, ("gradient", "result")),),
     "tanh": (Rule(_tanh, ("gradient", "result")),),
-    "relu": (Rule(lambda gradient, result: gradient * (result > 0), ("gradient", "result")),),
+    "relu": (Rule(lambda gradient, result: torch.where(result <= 0, 0.0, gradient), ("gradient", "result")),),
     "exp": (Rule(torch.mul, ("gradient", "result")),),
     "log": (Rule(torch.div, ("gradient", 0)),),
     "softplus": (Rule(lambda gradient, vector: gradient * torch.sigmoid(vector), ("gradient", 0)),),

@@ -139,6 +139,9 @@ def _run_on_tensors(cell: Traceable, rows: int, value: float) -> Graph:
         graph.changing = {id(state): state for state in states}
         with tracing(graph), _Following(graph.changing):
             returned = cell.step(x, *states)
+        for name, given in zip(("x", *cell.state), (x, *states), strict=True):
+            if given._version:
+                raise StepError(f"the step overwrites {name} in place, which belongs to the caller; make a new value")
     outputs = returned if isinstance(returned, tuple) else (returned,)
     fits = [isinstance(output, Tensor) and output.dim() == 2 and len(output) == rows for output in outputs]
     check_returned(cell, tuple(out.shape[-1] if fit else None for out, fit in zip(outputs, fits, strict=True)))

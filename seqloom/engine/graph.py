@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
+from weakref import WeakKeyDictionary
 
 from seqloom.engine.vocabulary import VOCABULARY, StepError, VocabularyError, instead_of, located
 
@@ -31,6 +32,9 @@ __all__ = [
 ]
 
 SOURCES = frozenset({"input", "state", "constant", "parameter"})
+_OVERWRITABLE = frozenset({"add", "sub", "mul", "div", "neg", "product"})  # no gradient needs what they gave
+_FIXED = (bool, int, float, str, bytes, tuple, frozenset, type(None))
+_CHANGING = (list, dict, set, bytearray)
 _FREE = SOURCES | {"block"}  # nodes that cost no arithmetic
 
 
@@ -72,6 +76,16 @@ def _reflected(operation: str) -> Any:
     return method
 
 
+_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+
+
+def _in_place(operation: str) -> Any:
+    def method(self: Symbol, other: object) -> Symbol:
+        return self.graph.overwrite(operation, self, other)
+
+    return method
+
+
 def _refused(sentence: str) -> Any:
     def method(self: Symbol, *others: object) -> Any:
         raise VocabularyError(sentence)
@@ -99,6 +113,21 @@ class Symbol:
     __truediv__, __rtruediv__ = _binary("div"), _reflected("div")
     __lt__, __le__ = _binary("less"), _binary("less_equal")
     __gt__, __ge__ = _reflected("less"), _reflected("less_equal")
+
+    __iadd__, __isub__, __imul__, __itruediv__ = _in_place("add"), _in_place("sub"), _in_place("mul"), _in_place("div")
+
+    def __eq__(self, other: object) -> bool:
+        """Identity, for those who look at a graph; a step would take it for a comparison of units."""
+        if current_graph() is self.graph and self is not other:
+            raise VocabularyError("== is not in a step's vocabulary; write (a <= b) * (b <= a)")
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        if current_graph() is self.graph:
+            raise VocabularyError("!= is not in a step's vocabulary; write (a < b) + (b < a)")
+        return self is not other
+
+    __hash__ = object.__hash__
 
     def __neg__(self) -> Symbol:
         return self.graph.elementwise("neg", self)
@@ -142,6 +171,12 @@ class Graph:
     """What a backend lowered the graph to; kept here so that all cells that share a graph share it."""
     lowered: dict[str, Any] = field(default_factory=dict, repr=False)
     """The same, by backend."""
+    constants: dict[str, str] = field(default_factory=dict)
+    """What the step read of its cell, by name, as it was then: the graph holds for these values alone."""
+    mutable: tuple[str, ...] = ()
+    """Those among them that may change without being set: lists and dictionaries, which are looked at in each call."""
+    overwritten: set[int] = field(default_factory=set, repr=False)
+    """Nodes whose value the step has overwritten in place."""
     untraceable: str | None = None
     """Why there are declarations only, for a step that leaves the vocabulary: begins with the line that does."""
     _known: dict[tuple[Any, ...], Symbol] = field(default_factory=dict, repr=False)
@@ -155,7 +190,11 @@ class Graph:
 
     def node(self, operation: str, inputs: Sequence[Symbol], size: int, attributes: tuple[Any, ...] = ()) -> Symbol:
         """The node with these contents: the existing one, or a new one at the end."""
-        key = (operation, tuple(symbol.index for symbol in inputs), size, attributes)
+        # 0.0 and -0.0 are equal numbers and are not the same.
+        told_apart = tuple(map(repr, attributes)) if operation == "constant" else attributes
+        key = (operation, tuple(symbol.index for symbol in inputs), size, told_apart)
+        for symbol in inputs if self.overwritten else ():
+            self._refuse_overwritten(symbol)
         if key not in self._known:
             symbol = Symbol(self, len(self.nodes), operation, tuple(inputs), size, attributes)
             self.nodes.append(symbol)
@@ -163,6 +202,48 @@ class Graph:
             if operation == "state" or any(part.index in self._recurrent for part in inputs):
                 self._recurrent.add(symbol.index)
         return self._known[key]
+
+    def overwrite(self, operation: str, symbol: Symbol, other: object) -> Symbol:
+        """``symbol += other`` and its like: on tensors it changes a value in place, which a graph cannot.
+
+        Raises:
+            StepError: the value belongs to the caller, or is a parameter.
+            VocabularyError: it has been used already, or may be needed by a gradient.
+        """
+        sign, whole = f"{_SIGNS[operation]}=", symbol
+        while whole.operation == "block":
+            whole = whole.inputs[0]
+        if whole.operation in SOURCES:
+            what = {"input": "the input", "state": "a state", "parameter": "a parameter"}[whole.operation]
+            raise StepError(f"{sign} overwrites {what} in place; write v = v {sign[0]} ..., which makes a new value")
+        used = any(part.index == symbol.index for node in self.nodes for part in node.inputs)
+        if used or symbol.operation not in _OVERWRITABLE:
+            raise VocabularyError(
+                f"{sign} overwrites a value in place; write v = v {sign[0]} ..., which makes a new one"
+            )
+        result = self.elementwise(operation, symbol, other)
+        if result.size != symbol.size:
+            raise VocabularyError(f"{sign} of {symbol.size} and {result.size} units; write v = v {sign[0]} ...")
+        self.overwritten.add(symbol.index)
+        return result
+
+    def _refuse_overwritten(self, symbol: Symbol) -> None:
+        while symbol.operation == "block":
+            symbol = symbol.inputs[0]
+        if symbol.index in self.overwritten:
+            raise VocabularyError(
+                "a value is used that was overwritten in place; write v = v + ... instead of v += ..."
+            )
+
+    def note(self, name: str, value: object) -> None:
+        """The step reads an attribute of its cell."""
+        if isinstance(value, _CHANGING):
+            parts = (*value, *value.values()) if isinstance(value, dict) else tuple(value)
+            if all(isinstance(part, _FIXED) for part in parts):
+                self.constants[name] = repr(value)
+                self.mutable = (*self.mutable, name)
+        elif isinstance(value, _FIXED):
+            self.constants[name] = repr(value)
 
     def depends_on_state(self, symbol: Symbol) -> bool:
         """Whether the value changes with the state; what does not is computed for all time steps at once."""
@@ -275,6 +356,40 @@ def tracing(graph: Graph) -> Iterator[None]:
         _tracing.reset(token)
 
 
+# Attributes that are what they are from the construction on.
+_GIVEN = frozenset({"input_size", "hidden_size", "use_bias", "state", "graph", "positive"})
+_OWN = frozenset({"_products", "_structures", "_acting", "_graphs", "_read"})
+_watching: WeakKeyDictionary[type, type] = WeakKeyDictionary()
+
+
+@contextmanager
+def watching(cell: Traceable) -> Iterator[None]:
+    """While it lasts, the graph that is traced is told which attributes of the cell are read."""
+    kind = type(cell)
+    try:
+        cell.__class__ = _watching.get(kind) or _watching.setdefault(kind, _watched(kind))
+    except TypeError:  # an object without attributes of its own
+        yield
+        return
+    try:
+        yield
+    finally:
+        cell.__class__ = kind
+
+
+def _watched(kind: Any) -> type:
+    def read(self: object, name: str) -> Any:
+        value = kind.__getattribute__(self, name)
+        graph = current_graph()
+        if graph is not None and name not in _GIVEN and name not in _OWN and not name.startswith("__"):
+            graph.note(name, value)
+        return value
+
+    own = {"__getattribute__": read, "__slots__": (), "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    watched: type = type(kind)(kind.__name__, (kind,), own)
+    return watched
+
+
 def trace(cell: Traceable) -> Graph:
     """The graph of ``cell.step``, by running it once on symbols.
 
@@ -284,9 +399,12 @@ def trace(cell: Traceable) -> Graph:
     graph = Graph()
     arguments = [graph.node("input", (), cell.input_size, ("x",))]
     arguments += [graph.node("state", (), n, (name,)) for name, n in zip(cell.state, cell.state_sizes, strict=True)]
-    with located(type(cell)), tracing(graph):
+    with located(type(cell)), tracing(graph), watching(cell):
         returned = cell.step(*arguments)
-    graph.outputs = returned if isinstance(returned, tuple) else (returned,)
+        graph.outputs = returned if isinstance(returned, tuple) else (returned,)
+        for value in graph.outputs:
+            if isinstance(value, Symbol):
+                graph._refuse_overwritten(value)
     check_returned(cell, tuple(value.size if isinstance(value, Symbol) else None for value in graph.outputs))
     return graph
 

@@ -59,6 +59,12 @@ def _as_tensors(*values: Any) -> list[Tensor]:
     return [torch.as_tensor(value, dtype=like.dtype, device=like.device) for value in values]
 
 
+def as_short(vector: Tensor, weight: Tensor) -> Tensor:
+    """A vector as a product with a weight of 16 bits takes it: torch makes a truth times a number float32."""
+    short = weight.dtype in (torch.bfloat16, torch.float16) and vector.dtype is torch.float32
+    return vector.to(weight.dtype) if short and not torch.is_autocast_enabled(vector.device.type) else vector
+
+
 def minimum(first: Any, second: Any) -> Any:
     """The smaller of two values, element by element; one of them may be a number."""
     graph = _graph_of(first, second)
@@ -76,7 +82,11 @@ def where(condition: Any, chosen: Any, otherwise: Any) -> Any:
     graph = _graph_of(condition, chosen, otherwise)
     if graph:
         return graph.elementwise("where", condition, chosen, otherwise)
-    return torch.where(condition, chosen, otherwise)
+    if isinstance(condition, Tensor):
+        # A bool tensor as it is; numbers hold where they are not zero.
+        return torch.where(condition if condition.dtype == torch.bool else condition != 0, chosen, otherwise)
+    tensors = _as_tensors(chosen, otherwise)
+    return torch.where(torch.as_tensor(bool(condition), device=tensors[0].device), *tensors)
 
 
 def split(vector: Any, parts: int) -> tuple[Any, ...]:

@@ -55,9 +55,39 @@ class CellStack(nn.Module):
 
     def initial_state(self, batch: int, *, like: Tensor | None = None) -> State:
         """Zeros for ``batch`` rows, of the type and on the device of ``like`` or else of the parameters."""
-        source = next(self.parameters()) if like is None else like
+        source = self.sample if like is None else like
         count = len(self.cells)
         return make_state(self.first_cell.state, [source.new_zeros(batch, count, size) for size in self._state_sizes()])
+
+    @property
+    def sample(self) -> Tensor:
+        """A tensor of the type and on the device that the layer computes with."""
+        for cell in self._all_cells():
+            for name in cell.graph.declarations:
+                return cell.parameter(name)
+        return torch.empty(0)
+
+    def as_computed(self, values: Tensor, name: str) -> Tensor:
+        """Numbers in the type that the layer computes with, where that holds all of them.
+
+        Raises:
+            ValueError: it does not, or they are no numbers of the floating-point types; says what it is.
+        """
+        own = self.sample.dtype
+        if values.layout is not torch.strided:
+            raise ValueError(
+                f"{name} is a tensor of layout {values.layout}; expected a dense one, as {name}.to_dense()"
+            )
+        if values.dtype is own or torch.is_autocast_enabled(values.device.type):
+            return values
+        if not values.is_floating_point():
+            raise ValueError(f"{name} is {values.dtype}; expected floating-point numbers, as {name}.to({own})")
+        if torch.promote_types(values.dtype, own) is not own:
+            raise ValueError(
+                f"{name} is {values.dtype}, but the layer computes in {own}; pass {name}.to({own}), or call "
+                f"layer.to({values.dtype})"
+            )
+        return values.to(own)
 
     def step(self, x: Tensor, state: Sequence[Tensor] | None = None) -> tuple[Tensor, State]:
         """One time step of a stream: x (B, D) to output (B, output_size), and the state to pass with the next step.
@@ -70,6 +100,8 @@ class CellStack(nn.Module):
             raise ConfigError("a bidirectional layer cannot run step by step: it needs the end of the sequence first")
         if x.dim() != 2 or x.shape[-1] != self.input_size:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (B, D) with D = {self.input_size} features")
+        if x.dtype is not torch.float32 or x.layout is not torch.strided:
+            x = self.as_computed(x, "x")
         initial = self.split_state(self.initial_state(x.shape[0], like=x) if state is None else state, x.shape[0])
         final: list[States] = []
         noise = self.noise
@@ -100,7 +132,9 @@ class CellStack(nn.Module):
         self, layer: int, x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None
     ) -> tuple[Tensor, list[States]]:
         if not self._reweighted:
-            return run_layer(self.cells_of(layer), x, ragged, initial, noise=self.noise, backend=self.backend)
+            cells = self.cells_of(layer)
+            _call_hooks(cells, x)
+            return run_layer(cells, x, ragged, initial, noise=self.noise, backend=self.backend)
         with self.effective_weights(layer, x, ragged):
             return run_layer(self.cells_of(layer), x, ragged, initial, noise=self.noise, backend=self.backend)
 
@@ -114,6 +148,7 @@ class CellStack(nn.Module):
         """While it lasts, the cells of a layer have the weights that they run x with; without x, those of evaluation."""
         training = self.training and x is not None
         cells, first = self.cells_of(layer), layer * self.directions
+        _call_hooks(cells, x)
         with ExitStack() as stack:
             if training and (self.weight_drop or self.weight_noise):
                 for cell in cells:
@@ -184,8 +219,14 @@ class CellStack(nn.Module):
         if isinstance(state, Tensor) or len(state) != len(names):
             raise ValueError(f"state has {len(state)} fields; expected {len(names)}: {', '.join(names)}")
         for name, size, field in zip(names, sizes, state, strict=True):
+            if not isinstance(field, Tensor):
+                raise ValueError(
+                    f"state.{name} is a {type(field).__name__}; expected a tensor {(batch, len(cells), size)}"
+                )
             if field.shape != (batch, len(cells), size):
                 raise ValueError(f"state.{name} has shape {tuple(field.shape)}; expected {(batch, len(cells), size)}")
+        if any(field.dtype is not torch.float32 for field in state):
+            state = [self.as_computed(field, f"state.{name}") for name, field in zip(names, state, strict=True)]
         return [
             tuple(field[:, position, :size] for field, size in zip(state, cell.state_sizes, strict=True))
             for position, cell in enumerate(cells)
@@ -202,3 +243,10 @@ class CellStack(nn.Module):
 
 def _widened(state: Tensor, size: int) -> Tensor:
     return state if state.shape[-1] == size else F.pad(state, (0, size - state.shape[-1]))
+
+
+def _call_hooks(cells: Sequence[object], x: Tensor | None) -> None:
+    """Run the hooks on cells; what a cell was compressed to has none."""
+    for cell in cells:
+        if isinstance(cell, Cell):
+            cell.call_hooks(x)

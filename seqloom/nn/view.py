@@ -68,7 +68,10 @@ class View:
         """A parameter as the registered cell declares it, differentiable where gradients are recorded."""
         # Sums are taken anew each time: nothing that changes a weight in place, ``.data`` included, goes unnoticed.
         parts = self._parts[name]
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        if len(parts) == 1:
+            return parts[0]
+        # Times one, so that the second term's gradient is a tensor of its own: people change gradients in place.
+        return parts[0] + (parts[1] * 1.0 if torch.is_grad_enabled() else parts[1])
 
     def vendor_weights(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Torch's own tensors."""
@@ -79,6 +82,9 @@ class View:
         """One step, as the registered cell's graph says."""
         parameters = {name: self.parameter(name) for name in self.graph.declarations}
         return evaluate(self.graph, x, dict(zip(self.state, states, strict=True)), parameters)
+
+    def look_again(self) -> None:
+        """No step of torch's layers reads what may change."""
 
     def cached_parameters(self) -> AbstractContextManager[None]:
         """Nothing is computed from other parameters."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from seqloom.engine.codegen.emit import code_key, epilogue_source, function_name
 from seqloom.engine.lowering.form import Stage
+from seqloom.errors import ConfigError
 
 __all__ = ["Compilation", "Toolchain", "find", "library_source"]
 
@@ -103,11 +104,19 @@ class Compilation:
 
 
 def find() -> Toolchain | None:
-    """The compiler that ``CXX`` names, else the system's; none where there is none, or no headers."""
+    """The compiler that ``CXX`` names, else the system's; none where there is none, or no headers.
+
+    Raises:
+        ConfigError: ``CXX`` is no command.
+    """
     headers = _headers()
     if headers is None or os.name != "posix":
         return None
-    named = shlex.split(os.environ.get("CXX", ""))
+    wanted = os.environ.get("CXX", "")
+    try:
+        named = shlex.split(wanted)
+    except ValueError as error:
+        raise ConfigError(f"CXX is {wanted!r}; expected a command, as 'g++' or 'ccache g++' ({error})") from error
     for candidate in (named, ["c++"], ["g++"], ["clang++"]):
         path = shutil.which(candidate[0]) if candidate else None
         if path:

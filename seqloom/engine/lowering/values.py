@@ -78,6 +78,9 @@ class Value:
         return isinstance(self.operation, Op) and self.operation is not Op.CONSTANT
 
 
+_LARGEST = 3.4028235677973366e38
+"""From here on a number rounds to infinity in float32."""
+
 Source: TypeAlias = tuple[int, ...]
 """What products read: ``(-1, state)`` for a whole state before the step, or the indices of the pieces of a vector."""
 
@@ -93,7 +96,9 @@ class Values:
 
     def make(self, operation: Op | Node, inputs: Sequence[Value], width: int, *attributes: Any) -> Value:
         """The value with these contents: the existing one, or a new one at the end."""
-        key = (operation, tuple(value.index for value in inputs), width, attributes)
+        # 0.0 and -0.0 are equal numbers and are not the same.
+        told_apart = tuple(map(repr, attributes)) if operation is Op.CONSTANT else attributes
+        key = (operation, tuple(value.index for value in inputs), width, told_apart)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = Value(len(self.everything), operation, tuple(inputs), width, attributes)
@@ -101,7 +106,7 @@ class Values:
         return known
 
     def constant(self, number: float) -> Value:
-        return self.make(Op.CONSTANT, (), 1, float(number))
+        return self.make(Op.CONSTANT, (), 1, number if abs(number) < _LARGEST else number * math.inf)
 
     def apply(self, operation: Op, *inputs: Value) -> Value:
         """An operation unit by unit."""

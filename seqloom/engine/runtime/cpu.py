@@ -19,6 +19,7 @@ from seqloom.engine.interpreter import apply
 from seqloom.engine.lowering.form import KernelProgram
 from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import native
+from seqloom.engine.runtime.entrance import hides_operators
 
 if TYPE_CHECKING:
     from seqloom.engine.runtime.loaded import Inputs
@@ -93,6 +94,9 @@ def _prepare(graph: Graph) -> Prepared:
 
 def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
+    for cell in cells:
+        if cell.graph.mutable:
+            cell.look_again()
     if noise.active:
         return "the compiled engine has no dropout_state and no zoneout"
     prepared = prepare(cells[0])
@@ -106,13 +110,17 @@ def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
                     f"the compiled engine computes in float32 on CPU, {name} is {parameter.dtype} on {parameter.device}"
                 )
             break
-    if not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None:
-        return "torch.func transforms see through the plain loop only"
+    if hides_operators():
+        return "torch.func, forward-mode derivatives and torch.jit.trace see through torch's operators only"
+    if len(cells) == 2 and cells[0].graph.constants != cells[1].graph.constants:
+        return "the steps of the two directions differ"
     return None
 
 
 def drawback(cells: Sequence[SequenceCell], work: Work) -> str | None:
     """Why another backend that can run the layer would run this work faster, or none."""
+    if torch.compiler.is_compiling():  # one graph for all lengths
+        return None
     if work.steps < _LEAST_STEPS and not work.ragged and cells[0].vendor is not None:
         return "calling torch's kernel costs less than so few steps save"
     return None
@@ -182,7 +190,7 @@ def _as_rows(value: Any, size: int, packed: Tensor) -> Tensor:
 def _total(parts: Sequence[Tensor]) -> Tensor:
     total = parts[0]
     for part in parts[1:]:
-        total = total + part
+        total = total + (part * 1.0 if part.requires_grad else part)  # so that each term's gradient has its own memory
     return total
 
 

@@ -58,10 +58,21 @@ def _run_direction(
     return torch.stack(outputs, 1) if outputs else empty, states
 
 
+def _promoted(value: Tensor, old: Tensor) -> bool:
+    """Whether a state of a shorter type has grown; any other change of type is the cell's own, and its mistake."""
+    return value.dtype is not old.dtype and old.dtype in (torch.bfloat16, torch.float16)
+
+
 def advance(cell: SequenceCell, x: Tensor, states: States, noise: Noise) -> States:
     """One step of a batch, with zoneout: x (B, D) and states (B, H) to new states."""
     returned = cell.step(x, *states)
     new: States = returned if isinstance(returned, tuple) else (returned,)
+    if any(value.dim() != 2 or _promoted(value, old) for value, old in zip(new, states, strict=True)):
+        # What is the same for all rows; and a truth times a number, which torch makes float32 beside any shorter type.
+        new = tuple(
+            (value.to(old.dtype) if _promoted(value, old) else value).expand_as(old)
+            for value, old in zip(new, states, strict=True)
+        )
     if not noise.zones:
         return new
     return tuple(
