@@ -178,7 +178,8 @@ MEGABYTE = 2**20
 @needs_proc
 @pytest.mark.parametrize(("count", "cell"), [(1000, "rnn"), pytest.param(10_000, "lstm", marks=pytest.mark.slow)])
 def test_layers_that_come_and_go_leave_no_memory_behind(count, cell, compiled):
-    assert grows(lambda number: live_and_die(compiled, number, cell=cell), 200, count) < 4 * MEGABYTE
+    # The allocator's pools take some 2,000 layers to reach the size that they then keep.
+    assert grows(lambda number: live_and_die(compiled, number, cell=cell), count // 4, count) < 4 * MEGABYTE
 
 
 @needs_proc
