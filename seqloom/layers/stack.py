@@ -245,8 +245,8 @@ def _widened(state: Tensor, size: int) -> Tensor:
     return state if state.shape[-1] == size else F.pad(state, (0, size - state.shape[-1]))
 
 
-def _call_hooks(cells: Sequence[object], x: Tensor | None) -> None:
-    """Run the hooks on cells; what a cell was compressed to has none."""
+def _call_hooks(cells: Sequence[Cell], x: Tensor | None) -> None:
+    """Run the hooks on cells, which few have."""
     for cell in cells:
-        if isinstance(cell, Cell):
+        if cell._forward_pre_hooks:
             cell.call_hooks(x)
