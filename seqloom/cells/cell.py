@@ -20,6 +20,7 @@ from seqloom.cells.structure import Structure, as_matrices
 from seqloom.engine.declaring import graph_of
 from seqloom.engine.graph import Graph, StepError, Symbol, current_graph
 from seqloom.engine.operations import as_short
+from seqloom.engine.runtime.cpu import prepare
 from seqloom.errors import ConfigError
 
 __all__ = ["Cell", "Vector", "VendorKernel"]
@@ -29,6 +30,10 @@ Vector: TypeAlias = Tensor
 
 VendorKernel = Literal["lstm", "gru", "rnn_tanh", "rnn_relu"]
 _MATHEMATICS = ("step", "affine", "matvec", "vector", "structures")
+
+
+_MOST_GRAPHS = 16
+"""How many graphs a cell remembers whose step reads what changes."""
 
 
 def _constant(name: str, position: int) -> str:
@@ -61,6 +66,13 @@ class _Product:
     bias: str | None
     gates: str
     rows: int
+
+
+class _PresentGraph:
+    """Where a graph may change unseen, a cell has none in its dictionary, and this looks at it whenever it is asked for."""
+
+    def __get__(self, cell: Cell | None, kind: type[Cell]) -> Any:
+        return self if cell is None else cell._present_graph()
 
 
 class Cell(nn.Module):
@@ -97,6 +109,9 @@ class Cell(nn.Module):
     vendor: ClassVar[VendorKernel | None] = None
     """The vendors' fused kernel that computes exactly this step, if there is one; see :meth:`vendor_weights`."""
 
+    graph: Graph = cast(Graph, _PresentGraph())
+    """The graph of the step, of what the step reads besides its arguments now."""
+
     def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True) -> None:
         super().__init__()
         for argument, value in (("input_size", input_size), ("hidden_size", hidden_size)):
@@ -108,10 +123,8 @@ class Cell(nn.Module):
         if any(constant.is_meta for structure in self._structures.values() for constant in structure.constants):
             with torch.device("cpu"):  # parameters may come later, from a file; what is computed must be there
                 self._structures = dict(self.structures())
-        self.graph: Graph = graph_of(self)
-        self._products = cast(dict[str, _Product], self.graph.products)
-        self._read = frozenset(self.graph.constants)
-        self._graphs = {self._constants(): self.graph}
+        self._graphs: list[Graph] = []
+        self._take(graph_of(self))
         self._register()
         self.reset_parameters()
 
@@ -146,38 +159,60 @@ class Cell(nn.Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name in self.__dict__.get("_read", ()):
+        self._look_at(name)
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._look_at(name)
+
+    def _look_at(self, name: str) -> None:
+        read = any(f"self.{name}" in graph.surroundings.seen for graph in self.__dict__.get("_graphs", ()))
+        if read and current_graph() is None:
             self._trace_again()
 
-    def _constants(self) -> tuple[str, ...]:
-        return tuple(repr(getattr(self, name, None)) for name in sorted(self._read))
+    def _present_graph(self) -> Graph:
+        graph = self._graphs[0]
+        surroundings = graph.surroundings
+        if not torch.compiler.is_compiling() and not surroundings.hold(self, surroundings.changing):
+            return self._trace_again()
+        return graph
 
-    def look_again(self) -> None:
-        """Where the step reads lists or dictionaries of the cell, see whether they are what they were."""
-        if any(repr(getattr(self, name, None)) != self.graph.constants[name] for name in self.graph.mutable):
-            self._trace_again()
-
-    def _trace_again(self) -> None:
-        """What the step reads of the cell has changed: the graph is that of the present values."""
-        known = self._graphs.get(self._constants())
+    def _trace_again(self) -> Graph:
+        """What the step reads besides its arguments has changed: the graph is that of what is there now."""
+        known = next((graph for graph in self._graphs if graph.surroundings.hold(self)), None)
         if known is None:
-            known = graph_of(self)
-            foreign = known.declarations.items() - self.graph.declarations.items()
+            known, last = graph_of(self), self._graphs[0]
+            foreign = known.declarations.items() - last.declarations.items()
             if foreign:
                 names = ", ".join(sorted(name for name, _ in foreign))
                 raise StepError(
                     f"{type(self).__name__}.step uses {names}, which it did not when the cell was built; compute it in every "
                     "step and choose between the results, by where(condition, a, b)"
                 )
-            if "cpu" in self.graph.lowered:
-                from seqloom.engine.runtime import cpu
+            self._take(known)
+            if "cpu" in last.lowered:
+                prepare(self)
+        else:
+            self._take(known)
+        return known
 
-                known.lowered.pop("cpu", None)
-                object.__setattr__(self, "graph", known)
-                cpu.prepare(self)
-            self._read |= known.constants.keys()
-            self._graphs[self._constants()] = known
-        self.graph, self._products = known, cast(dict[str, _Product], known.products)
+    def _take(self, graph: Graph) -> None:
+        self._graphs = [graph, *(other for other in self._graphs if other is not graph)][:_MOST_GRAPHS]
+        self._products = cast(dict[str, _Product], graph.products)
+        if graph.surroundings.changing:
+            self.__dict__.pop("graph", None)
+        else:
+            self.__dict__["graph"] = graph
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what calls that go on in other threads act with."""
+        return {**self.__dict__, "_acting": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        if "_graphs" not in state or self._graphs[0].surroundings.lost:
+            self._graphs = []
+            self._take(graph_of(self))
 
     def _stored(self, name: str) -> Mapping[str, tuple[int, ...]]:
         structure = self._structures.get(name)

@@ -15,8 +15,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, Literal, Protocol, TypeAlias
-from weakref import WeakKeyDictionary
 
+from seqloom.engine.surroundings import Surroundings, watching
 from seqloom.engine.vocabulary import VOCABULARY, StepError, VocabularyError, instead_of, located
 
 __all__ = [
@@ -36,8 +36,6 @@ __all__ = [
 
 SOURCES = frozenset({"input", "state", "constant", "parameter"})
 _OVERWRITABLE = frozenset({"add", "sub", "mul", "div", "neg", "product"})  # no gradient needs what they gave
-_FIXED = (bool, int, float, str, bytes, tuple, frozenset, type(None))
-_CHANGING = (list, dict, set, bytearray)
 _FREE = SOURCES | {"block"}  # nodes that cost no arithmetic
 
 
@@ -184,10 +182,8 @@ class Graph:
     """What a backend lowered the graph to; kept here so that all cells that share a graph share it."""
     lowered: dict[str, Any] = field(default_factory=dict, repr=False)
     """The same, by backend."""
-    constants: dict[str, str] = field(default_factory=dict)
-    """What the step read of its cell, by name, as it was then: the graph holds for these values alone."""
-    mutable: tuple[str, ...] = ()
-    """Those among them that may change without being set: lists and dictionaries, which are looked at in each call."""
+    surroundings: Surroundings = field(default_factory=Surroundings, repr=False)
+    """What the step read besides its arguments: the graph holds as long as it is what it was."""
     overwritten: set[int] = field(default_factory=set, repr=False)
     """Nodes whose value the step has overwritten in place."""
     untraceable: str | None = None
@@ -291,16 +287,6 @@ class Graph:
             raise VocabularyError(
                 "a value is used that was overwritten in place; write v = v + ... instead of v += ..."
             )
-
-    def note(self, name: str, value: object) -> None:
-        """The step reads an attribute of its cell."""
-        if isinstance(value, _CHANGING):
-            parts = (*value, *value.values()) if isinstance(value, dict) else tuple(value)
-            if all(isinstance(part, _FIXED) for part in parts):
-                self.constants[name] = repr(value)
-                self.mutable = (*self.mutable, name)
-        elif isinstance(value, _FIXED):
-            self.constants[name] = repr(value)
 
     def depends_on_state(self, symbol: Symbol) -> bool:
         """Whether the value changes with the state; what does not is computed for all time steps at once."""
@@ -420,50 +406,16 @@ def tracing(graph: Graph) -> Iterator[None]:
         _tracing.reset(token)
 
 
-# Attributes that are what they are from the construction on.
-_GIVEN = frozenset({"input_size", "hidden_size", "use_bias", "state", "graph", "positive"})
-_OWN = frozenset({"_products", "_structures", "_acting", "_graphs", "_read"})
-_watching: WeakKeyDictionary[type, type] = WeakKeyDictionary()
-
-
-@contextmanager
-def watching(cell: Traceable) -> Iterator[None]:
-    """While it lasts, the graph that is traced is told which attributes of the cell are read."""
-    kind = type(cell)
-    try:
-        cell.__class__ = _watching.get(kind) or _watching.setdefault(kind, _watched(kind))
-    except TypeError:  # an object without attributes of its own
-        yield
-        return
-    try:
-        yield
-    finally:
-        cell.__class__ = kind
-
-
-def _watched(kind: Any) -> type:
-    def read(self: object, name: str) -> Any:
-        value = kind.__getattribute__(self, name)
-        graph = current_graph()
-        if graph is not None and name not in _GIVEN and name not in _OWN and not name.startswith("__"):
-            graph.note(name, value)
-        return value
-
-    own = {"__getattribute__": read, "__slots__": (), "__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    watched: type = type(kind)(kind.__name__, (kind,), own)
-    return watched
-
-
-def trace(cell: Traceable) -> Graph:
+def trace(cell: Traceable, surroundings: Surroundings | None = None) -> Graph:
     """The graph of ``cell.step``, by running it once on symbols.
 
     Raises:
         StepError: the step leaves the vocabulary, or returns something else than its states; names the line.
     """
-    graph = Graph()
+    graph = Graph(surroundings=Surroundings() if surroundings is None else surroundings)
     arguments = [graph.node("input", (), cell.input_size, ("x",))]
     arguments += [graph.node("state", (), n, (name,)) for name, n in zip(cell.state, cell.state_sizes, strict=True)]
-    with located(type(cell)), tracing(graph), watching(cell):
+    with located(type(cell)), tracing(graph), watching(cell, graph.surroundings):
         returned = cell.step(*arguments)
         graph.outputs = returned if isinstance(returned, tuple) else (returned,)
         for value in graph.outputs:

@@ -61,9 +61,6 @@ class CompressedCell(nn.Module):
         parameters = {name: self.parameter(name) for name in self.graph.declarations}
         return evaluate(self.graph, x, dict(zip(self.state, states, strict=True)), parameters)
 
-    def look_again(self) -> None:
-        """The graph is that of the cell when it was compressed."""
-
     def cached_parameters(self) -> AbstractContextManager[None]:
         return nullcontext()
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqloom.cells.cell import Cell
-from seqloom.engine.contract import Noise, Ragged, States
+from seqloom.engine.contract import Noise, Ragged, States, zero_states
 from seqloom.engine.runtime.backend import run_layer
 from seqloom.engine.runtime.reference import advance
 from seqloom.errors import ConfigError
@@ -103,7 +103,8 @@ class CellStack(nn.Module):
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (B, D) with D = {self.input_size} features")
         if x.dtype is not torch.float32 or x.layout is not torch.strided:
             x = self.as_computed(x, "x")
-        initial = self.split_state(self.initial_state(x.shape[0], like=x) if state is None else state, x.shape[0])
+        initial = None if state is None else self.split_state(state, x.shape[0])
+        initial = [zero_states(cell, x) for cell in self._all_cells()] if initial is None else initial
         final: list[States] = []
         noise = self.noise
         if self.training and (noise.active or self._reweighted):
@@ -196,7 +197,7 @@ class CellStack(nn.Module):
     @property
     def first_cell(self) -> Cell:
         """The lowest layer's, forward; the others are of its kind."""
-        return self.cells[0]  # type: ignore[return-value]
+        return self._all_cells()[0]
 
     def cells_of(self, layer: int) -> list[Cell]:
         """The cells of a layer, numbered from 0: forward, then backward where there is one."""
@@ -208,7 +209,10 @@ class CellStack(nn.Module):
 
     def _state_sizes(self) -> tuple[int, ...]:
         """Of each field; a state whose size is the input's, unlike in each layer, has the largest, with zeros behind."""
-        return tuple(max(sizes) for sizes in zip(*(cell.state_sizes for cell in self._all_cells()), strict=True))
+        first, *others = [cell.state_sizes for cell in self._all_cells()]
+        if all(sizes == first for sizes in others):
+            return first
+        return tuple(map(max, first, *others))
 
     def split_state(self, state: Sequence[Tensor], batch: int) -> list[States]:
         """A layer's state, as it is passed and returned, to the states (B, size) of each of the ``cells``.
@@ -246,8 +250,8 @@ def _widened(state: Tensor, size: int) -> Tensor:
     return state if state.shape[-1] == size else F.pad(state, (0, size - state.shape[-1]))
 
 
-def _call_hooks(cells: Sequence[object], x: Tensor | None) -> None:
-    """Run the hooks on cells; what a cell was compressed to has none."""
+def _call_hooks(cells: Sequence[Cell], x: Tensor | None) -> None:
+    """Run the hooks on cells, which few have."""
     for cell in cells:
-        if isinstance(cell, Cell):
+        if cell._forward_pre_hooks:
             cell.call_hooks(x)

@@ -32,7 +32,9 @@ class TorchStream(Stream):
         super().refresh()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Stream, (self._layer, self.batch), {"state": None}
+        """A stream of its own: the layer of torch stays where it is."""
+        again, (_, *rest) = super().__reduce__()
+        return again, (Stream, *rest)
 
 
 class QuantizedLayer(nn.Module):

@@ -83,9 +83,6 @@ class View:
         parameters = {name: self.parameter(name) for name in self.graph.declarations}
         return evaluate(self.graph, x, dict(zip(self.state, states, strict=True)), parameters)
 
-    def look_again(self) -> None:
-        """No step of torch's layers reads what may change."""
-
     def cached_parameters(self) -> AbstractContextManager[None]:
         """Nothing is computed from other parameters."""
         return nullcontext()

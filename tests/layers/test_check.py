@@ -31,7 +31,7 @@ class ComparesWithTheBatch(Cell):
 class TracesSomethingElse(Cell):
     def step(self, x, h):
         h = self.affine(x, h)
-        return sigmoid(h) if isinstance(h, Tensor) else tanh(h)
+        return sigmoid(h) if isinstance(h, Tensor) and h.requires_grad else tanh(h)
 
 
 class RemembersBetweenCalls(Cell):
@@ -94,8 +94,8 @@ class KeepsANumberBeside(Cell):
     """One that no state dictionary holds."""
 
     def __init__(self, input_size, hidden_size, *, bias=True):
-        super().__init__(input_size, hidden_size, bias=bias)
         self.beside = torch.rand(1, dtype=torch.float64)
+        super().__init__(input_size, hidden_size, bias=bias)
 
     def step(self, x, h):
         h = self.affine(x, h)

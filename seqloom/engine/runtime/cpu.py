@@ -94,9 +94,6 @@ def _prepare(graph: Graph) -> Prepared:
 
 def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
-    for cell in cells:
-        if cell.graph.mutable:
-            cell.look_again()
     if noise.active:
         return "the compiled engine has no dropout_state and no zoneout"
     prepared = prepare(cells[0])
@@ -109,7 +106,7 @@ def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
             return f"the compiled engine computes in float32 on CPU, {name} is {sample.dtype} on {sample.device}"
     if hides_operators():
         return "torch.func, forward-mode derivatives and torch.jit.trace see through torch's operators only"
-    if len(cells) == 2 and cells[0].graph.constants != cells[1].graph.constants:
+    if len(cells) == 2 and cells[0].graph.surroundings.seen != cells[1].graph.surroundings.seen:
         return "the steps of the two directions differ"
     return None
 

@@ -26,9 +26,6 @@ __all__ = ["drawback", "limitation", "run"]
 
 def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     """Why this backend cannot run a layer, or none where it can."""
-    for cell in cells:
-        if cell.graph.mutable:
-            cell.look_again()
     if noise.active:
         return "a derived program has no dropout_state and no zoneout"
     if cells[0].graph.untraceable:

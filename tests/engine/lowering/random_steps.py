@@ -82,40 +82,51 @@ class RandomStep(Cell):
         return self.hidden_size, 3, 1
 
     def step(self, x, a, b, c):
-        self.random = random.Random(self.seed)
-        sizes = (self.hidden_size, 3, 1)
-        self.known = {size: [] for size in sizes}
-        for size, value in ((self.input_size, x), (self.hidden_size, a), (3, b), (1, c)):
+        return _Drawing(self, x, (a, b, c)).new_states()
+
+
+class _Drawing:
+    """One way through the words, the same for the same seed."""
+
+    def __init__(self, cell, x, states):
+        self.cell, self.states, self.random = cell, states, random.Random(cell.seed)
+        self.known = {size: [] for size in cell.state_sizes}
+        for size, value in zip((cell.input_size, *cell.state_sizes), (x, *states), strict=True):
             self.known.setdefault(size, []).append(value)
-        self.sources = [x, a, b, c]
+        self.sources = [x, *states]
+
+    def new_states(self):
+        sizes = self.cell.state_sizes
         for number in range(self.random.randint(3, 9)):
-            size = self.random.choice((*sizes, self.hidden_size))
+            size = self.random.choice((*sizes, self.cell.hidden_size))
             self.known[size].append(self.grow(size, str(number)))
-        new = tuple(self.become(size, old) for size, old in zip(sizes, (a, b, c), strict=True))
-        del self.known, self.sources  # a cell keeps no values
-        return new
+        return tuple(self.become(size, old) for size, old in zip(sizes, self.states, strict=True))
 
     def become(self, size, old):
         """A new state; among odd ones, one that stays, or is the same for all rows."""
-        if self.odd and self.random.random() < 0.2:
-            return old if self.random.random() < 0.5 else self.vector(f"new{size}", size)
+        if self.cell.odd and self.random.random() < 0.2:
+            return old if self.random.random() < 0.5 else self.cell.vector(f"new{size}", size)
         return tanh(self.random.choice(self.known[size][-3:])) + 0.0
+
+    def words(self, plain, odd):
+        return self.random.choice(odd if self.cell.odd and self.random.random() < 0.7 else plain)
 
     def grow(self, size, name):
         choice, known = self.random.random(), self.known[size]
         if choice < 0.35:
-            value = self.affine(*self.pick_sources(), name=name, size=size, bias=self.random.random() < 0.7)
+            bias = self.random.random() < 0.7
+            value = self.cell.affine(*self.pick_sources(), name=name, size=size, bias=bias)
         elif choice < 0.45 and size > 1:
-            parts = split(self.affine(*self.pick_sources(), name=name, size=2 * size), 2)
+            parts = split(self.cell.affine(*self.pick_sources(), name=name, size=2 * size), 2)
             value = parts[0] * tanh(parts[1]) if self.random.random() < 0.7 else parts[1]
         elif choice < 0.55:
-            value = self.random.choice(known) * self.vector(name, self.random.choice((1, size)))
+            value = self.random.choice(known) * self.cell.vector(name, self.random.choice((1, size)))
         elif choice < 0.75:
-            words = ODD_UNARY if self.odd and self.random.random() < 0.7 else UNARY
-            value = self.random.choice(words)(self.random.choice(known))
+            value = self.words(UNARY, ODD_UNARY)(self.random.choice(known))
         else:
-            words = ODD_BINARY if self.odd and self.random.random() < 0.7 else BINARY
-            value = self.random.choice(words)(self.random.choice(known), self.random.choice((*known, *self.known[1])))
+            value = self.words(BINARY, ODD_BINARY)(
+                self.random.choice(known), self.random.choice((*known, *self.known[1]))
+            )
         self.sources.append(value)
         return value
 

@@ -337,7 +337,9 @@ def test_states_may_be_each_other(kind):
 
 def hold(seed):
     torch.manual_seed(seed)
-    check_ways(Subject(RandomStep, {"seed": seed, "odd": True}))
+    subject = Subject(RandomStep, {"seed": seed, "odd": True})
+    assert subject.cell().graph.untraceable is None
+    check_ways(subject)
 
 
 @pytest.mark.parametrize("seed", range(25))
