@@ -9,6 +9,8 @@ import torch
 
 from seqloom.cells import Cell
 from seqloom.engine import StepError, operations
+from seqloom.engine.codegen import toolchain
+from seqloom.engine.runtime import native
 from seqloom.layers.check_subject import HIDDEN, INPUT, CellCheckError, Subject
 from seqloom.layers.check_ways import UNUSUAL, check_ways, compare_ways
 from seqloom.layers.recurrent import Recurrent
@@ -107,6 +109,39 @@ def test_every_way_gives_the_plain_loops_numbers(text):
     layer, traced = built(cell_of(text))
     assert traced
     assert disagreement(layer) is None
+
+
+COMPILED = """
+h + 0.0; h - 0.0; h + -0.0; 0.0 - h; -0.0 - h; -(-h); h * 0.0; h / -0.0; 0.0 / h; 3 / h; 1 / (h * -0.0); 1 / -(-h); h * 1e39
+h / 1e-46; h + nan; relu(h); 1 / relu(h); minimum(h, x); maximum(h, 0.0); maximum(h, nan); where(nan, h, x)
+where(h, x, 0.5); where(h * 0.0, x, 0.5); ((h > 0) + (x > 0)) * h; minimum(h > 0, 0.5) * h; where(h > 0, 1, 0) * 3 / 4 + h
+"""
+
+
+@pytest.mark.skipif(toolchain.find() is None, reason="there is no C++ compiler on this machine")
+def test_compiled_code_gives_the_same_numbers(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEQLOOM_COMPILE", "wait")
+    monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path))
+    texts = expressions(COMPILED)
+    steps = [eval(f"lambda x, h: {text}", dict(KNOWN)) for text in texts]
+
+    class Many(Cell):
+        state = tuple(f"h{number}" for number in range(len(texts)))
+
+        def step(self, x, *states):
+            self.vector("v")
+            return tuple(step(x, h) for step, h in zip(steps, states, strict=True))
+
+    layer, traced = built(Many)
+    assert traced
+    numbers, rows = torch.tensor(EXTREME), len(EXTREME)
+    ordinary = torch.linspace(-1.5, 1.5, 4 * rows).view(rows, 1, 4)
+    wide = numbers[:, None, None].expand(rows, 1, 4).contiguous()
+    for x, h in ((ordinary, wide), (wide, ordinary), (wide, wide.flip(0))):
+        assert compare_ways(layer, x, [h] * len(texts)) is None
+        assert compare_ways(layer, x.expand(rows, 2, 4).contiguous(), [h] * len(texts)) is None
+    kernel = layer.cells[0].graph.lowered["cpu"].loaded
+    assert {path for stages in native.paths(kernel.program, kernel.machine) for path in stages} == {"compiled here"}
 
 
 @pytest.mark.parametrize("text", expressions(STATES))
