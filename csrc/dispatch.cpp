@@ -80,6 +80,15 @@ std::vector<const char*> instruction_sets() {
     return found;
 }
 
+bool has_byte_products() {
+#if defined(SEQLOOM_X86)
+    static const bool found = std::strcmp(instruction_sets().front(), "avx512") == 0 && has(cpuid(7).c, bit(11));  // VNNI
+    return found;
+#else
+    return false;
+#endif
+}
+
 const Kernels* kernels(const char* name) {
     for (const char* known : instruction_sets()) {
         if (std::strcmp(known, name) != 0) continue;

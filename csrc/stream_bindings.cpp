@@ -84,6 +84,9 @@ class NativeStream {
         const View view(array.ptr(), tensor_type_, tensor_float_.ptr(), "the output", true);
         view.expect(batch, stack_.units);
         if (view.dimensions != 2) throw std::invalid_argument("the output is no matrix");
+        if (!view.contiguous() || (batch > 1 && view.strides[0] != 4 * stack_.units)) {
+            throw std::invalid_argument("the output has gaps between its units or rows");
+        }
         output_ = reinterpret_cast<float*>(view.at);
     }
 
@@ -110,17 +113,18 @@ class NativeStream {
         return nb::steal(result);
     }
 
-    // Steps over arrays that the caller has checked.
+    // Some steps at once.
     void push(nb::handle x, nb::handle out, int64_t time) {
         const Use use(*this);
-        const RowsOverTime from = rows_over_time(x), to = rows_over_time(out);
+        const RowsOverTime from = rows_over_time(x, stack_.batch, time, stack_.features, false);
+        const RowsOverTime to = rows_over_time(out, stack_.batch, time, stack_.units, true);
         nb::gil_scoped_release unlocked;
         stack_.run(from, to, time);
     }
 
     void read_state(int layer, int index, nb::handle tensor) const {
         check(layer, index);
-        const Place to = place_of(tensor);
+        const Place to = place_of(tensor, 0, 0, true);
         stack_.layers[layer]->read_state(index, to.at, to.stride);
     }
     void write_state(int layer, int index, nb::handle tensor) {

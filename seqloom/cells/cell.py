@@ -136,6 +136,8 @@ class Cell(nn.Module):
             raise StepError(
                 f"{type(self).__name__}.structures names {', '.join(sorted(foreign))}; the step has {known}"
             )
+        if not self.graph.declarations:
+            self.register_buffer("sample", torch.zeros(0), persistent=False)  # has the type, where no parameter has it
         for declared in self.graph.declarations.values():
             structure = self._structures.get(declared.name)
             for name, shape in self._stored(declared.name).items():

@@ -17,7 +17,17 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from seqloom.engine.graph import Declaration, Graph, Role, StepError, Traceable, check_returned, trace, tracing
+from seqloom.engine.graph import (
+    Declaration,
+    Graph,
+    Role,
+    StepError,
+    Traceable,
+    check_real,
+    check_returned,
+    trace,
+    tracing,
+)
 from seqloom.engine.interpreter import apply
 from seqloom.engine.surroundings import Surroundings
 from seqloom.engine.vocabulary import VocabularyError, located
@@ -224,4 +234,5 @@ def _run_on_tensors(cell: Traceable, rows: int, value: float) -> Graph:
     outputs = returned if isinstance(returned, tuple) else (returned,)
     fits = [isinstance(output, Tensor) and output.dim() == 2 and len(output) == rows for output in outputs]
     check_returned(cell, tuple(out.shape[-1] if fit else None for out, fit in zip(outputs, fits, strict=True)))
+    check_real(cell, [output.is_floating_point() for output in outputs])
     return graph

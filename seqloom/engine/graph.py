@@ -7,11 +7,13 @@ cell's parameters, says in ``explain`` what a step costs, and is what a compiled
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Literal, Protocol, TypeAlias
 
 from seqloom.engine.surroundings import Surroundings, watching
@@ -25,6 +27,7 @@ __all__ = [
     "StepError",
     "Symbol",
     "Traceable",
+    "check_real",
     "check_returned",
     "current_graph",
     "trace",
@@ -37,6 +40,15 @@ _FREE = SOURCES | {"block"}  # nodes that cost no arithmetic
 
 
 Role: TypeAlias = Literal["input", "recurrent", "vector"]
+Kind: TypeAlias = Literal["real", "whole", "truth"]
+"""What numbers a value has on tensors: those of the layer, int64, or bool, which torch computes with in ways of their own."""
+
+_LARGEST_WHOLE = 2**24  # the largest up to which float32 has every whole number
+_LARGEST_INTEGER = 2**63
+_COMPARISONS = frozenset({"less", "less_equal"})
+_ALIKE = frozenset({"add", "sub", "mul", "minimum", "maximum", "neg", "abs", "relu", "block"})
+_NO_TRUTHS = {"sub": "-", "neg": "-", **{name: name for name in ("abs", "relu", "softplus", "layer_norm", "product")}}
+_NO_WHOLE = frozenset({"softplus", "layer_norm", "product"})
 
 
 class Traceable(Protocol):
@@ -126,6 +138,7 @@ class Symbol:
         return self is not other
 
     __hash__ = object.__hash__
+    __array_ufunc__ = None  # NumPy leaves arithmetic to the symbol
 
     def __neg__(self) -> Symbol:
         return self.graph.elementwise("neg", self)
@@ -177,6 +190,8 @@ class Graph:
     """Why there are declarations only, for a step that leaves the vocabulary: begins with the line that does."""
     _known: dict[tuple[Any, ...], Symbol] = field(default_factory=dict, repr=False)
     _recurrent: set[int] = field(default_factory=set, repr=False)
+    _kinds: dict[int, tuple[Kind, float]] = field(default_factory=dict, repr=False)
+    """Of the values that are not real, with a bound of their size."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "program": None, "lowered": {}}  # made again where it is wanted
@@ -187,17 +202,59 @@ class Graph:
     def node(self, operation: str, inputs: Sequence[Symbol], size: int, attributes: tuple[Any, ...] = ()) -> Symbol:
         """The node with these contents: the existing one, or a new one at the end."""
         # 0.0 and -0.0 are equal numbers and are not the same.
-        told_apart = tuple(map(repr, attributes)) if operation == "constant" else attributes
+        told_apart: tuple[Any, ...] = tuple(map(repr, attributes)) if operation == "constant" else attributes
         key = (operation, tuple(symbol.index for symbol in inputs), size, told_apart)
         for symbol in inputs if self.overwritten else ():
             self._refuse_overwritten(symbol)
         if key not in self._known:
+            kind, bound = self._kind_of(operation, inputs, attributes)
             symbol = Symbol(self, len(self.nodes), operation, tuple(inputs), size, attributes)
             self.nodes.append(symbol)
             self._known[key] = symbol
+            if kind != "real":
+                self._kinds[symbol.index] = kind, bound
             if operation == "state" or any(part.index in self._recurrent for part in inputs):
                 self._recurrent.add(symbol.index)
         return self._known[key]
+
+    def kind(self, symbol: Symbol) -> Kind:
+        """What numbers a value has on tensors."""
+        return self._kinds.get(symbol.index, ("real", math.inf))[0]
+
+    def _kind_of(self, operation: str, inputs: Sequence[Symbol], attributes: tuple[Any, ...]) -> tuple[Kind, float]:
+        """What torch would make of a node, and how large it may be.
+
+        Raises:
+            VocabularyError: torch refuses it, or would count further than float32 can.
+        """
+        if operation == "constant" and isinstance(attributes[0], int):
+            return "whole", abs(attributes[0])
+        if operation in _COMPARISONS:
+            return "truth", 1
+        known = [self._kinds.get(part.index, ("real", math.inf)) for part in inputs]
+        kinds = {kind for kind, _ in known}
+        if operation in _NO_TRUTHS and "truth" in kinds:
+            raise VocabularyError(
+                f"{_NO_TRUTHS[operation]} of a comparison, which is true or false and no number; "
+                "write where(condition, 1.0, 0.0)"
+            )
+        if operation in _NO_WHOLE and "whole" in kinds:
+            raise VocabularyError(f"{operation} of whole numbers; write them with a decimal point, as 1.0")
+        if operation == "where":
+            known = known[1:]
+        elif operation not in _ALIKE:
+            return "real", math.inf
+        if not known or any(kind == "real" for kind, _ in known):
+            return "real", math.inf
+        if all(kind == "truth" for kind, _ in known):
+            return "truth", 1
+        sizes = [size for _, size in known]
+        bound = math.prod(sizes) if operation == "mul" else sum(sizes) if operation in ("add", "sub") else max(sizes)
+        if bound > _LARGEST_WHOLE:
+            raise VocabularyError(
+                f"whole numbers up to {bound}, more than float32 can count; write them with a decimal point, as 1.0"
+            )
+        return "whole", bound
 
     def overwrite(self, operation: str, symbol: Symbol, other: object) -> Symbol:
         """``symbol += other`` and its like: on tensors it changes a value in place, which a graph cannot.
@@ -254,8 +311,9 @@ class Graph:
         """What a vector of a product is called: ``x``, the name of a state, or where it stands among the vectors."""
         return str(vector.attributes[0]) if vector.operation in ("input", "state") else f"v{position}"
 
-    def constant(self, value: object) -> Symbol:
-        """A number; anything else that meets a symbol is refused."""
+    def constant(self, value: object, *, whole: bool = False) -> Symbol:
+        """A number, an integer as such only among whole numbers; anything else that meets a symbol is refused."""
+        value = as_number(value)
         if isinstance(value, Symbol):
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -263,11 +321,17 @@ class Graph:
                 f"a {type(value).__name__} meets a value of the step; expected a number or a value of the step "
                 "(declare a learned vector with self.vector(name))"
             )
-        return self.node("constant", (), 1, (float(value),))
+        if isinstance(value, int) and (abs(value) >= _LARGEST_INTEGER or int(float(value)) != value):
+            # torch takes none of more than 64 bits, and rounds others once, which two roundings are not.
+            raise VocabularyError(f"the integer {_shortened(value)} is no float; write one, as 1e20")
+        return self.node("constant", (), 1, (value if whole and isinstance(value, int) else float(value),))
 
     def elementwise(self, operation: str, *operands: object, attributes: tuple[Any, ...] = ()) -> Symbol:
         """An operation unit by unit; operands have one common size, or size 1."""
-        symbols = [self.constant(operand) for operand in operands]
+        operands = tuple(map(as_number, operands))
+        numbers = operands[1:] if operation == "where" else operands
+        whole = all(not isinstance(v, float) and (not isinstance(v, Symbol) or self.kind(v) != "real") for v in numbers)
+        symbols = [self.constant(operand, whole=whole) for operand in operands]
         sizes = {symbol.size for symbol in symbols} - {1}
         if len(sizes) > 1:
             units = " and ".join(str(symbol.size) for symbol in symbols)
@@ -358,6 +422,7 @@ def trace(cell: Traceable, surroundings: Surroundings | None = None) -> Graph:
             if isinstance(value, Symbol):
                 graph._refuse_overwritten(value)
     check_returned(cell, tuple(value.size if isinstance(value, Symbol) else None for value in graph.outputs))
+    check_real(cell, [graph.kind(value) == "real" for value in graph.outputs])
     return graph
 
 
@@ -373,6 +438,31 @@ def check_returned(cell: Traceable, sizes: tuple[int | None, ...]) -> None:
             f"{type(cell).__name__}.step returned {len(sizes)} values of sizes {sizes}; expected the new states "
             f"in the order of `state`: {wanted} units"
         )
+
+
+def check_real(cell: Traceable, real: Sequence[bool]) -> None:
+    """Refuse new states that are no real numbers.
+
+    Raises:
+        StepError: one is a comparison or a whole number.
+    """
+    for name, right in zip(cell.state, real, strict=True):
+        if not right:
+            raise StepError(
+                f"{type(cell).__name__}.step: the new {name} is no real number but a comparison, a whole or a complex one; write "
+                "where(condition, 1.0, 0.0), or numbers with a decimal point"
+            )
+
+
+def as_number(value: Any) -> Any:
+    """A number of NumPy as Python's own, as torch takes it in arithmetic; anything else as it is."""
+    return value.item() if isinstance(value, Real) and hasattr(value, "item") else value
+
+
+def _shortened(value: int) -> str:
+    """An integer, whatever its length (Python refuses to print thousands of digits)."""
+    bits = value.bit_length()
+    return str(value) if bits <= 256 else f"of {bits} bits"
 
 
 APPLY: dict[str, Callable[..., Any]] = {

@@ -65,7 +65,8 @@ class CellStack(nn.Module):
         for cell in self._all_cells():
             for name in cell.graph.declarations:
                 return cell.parameter(name)
-        return torch.empty(0)
+        sample = self._all_cells()[0]._buffers.get("sample")
+        return torch.empty(0) if sample is None else sample
 
     def as_computed(self, values: Tensor, name: str) -> Tensor:
         """Numbers in the type that the layer computes with, where that holds all of them.

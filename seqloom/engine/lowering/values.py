@@ -81,6 +81,9 @@ class Value:
 _LARGEST = 3.4028235677973366e38
 """From here on a number rounds to infinity in float32."""
 
+_NORMAL = 126
+"""2 to plus and minus this have all their digits in float32, and so have their inverses."""
+
 Source: TypeAlias = tuple[int, ...]
 """What products read: ``(-1, state)`` for a whole state before the step, or the indices of the pieces of a vector."""
 
@@ -147,10 +150,14 @@ class Values:
         return self.make(Node.ROW_SUM, (value,), 1)
 
 
+def _is_negative_zero(value: Value) -> bool:
+    return value.number == 0.0 and math.copysign(1.0, value.number) < 0.0
+
+
 def _simpler_add(values: Values, a: Value, b: Value) -> Value | None:
-    if a.number == 0.0:
+    if _is_negative_zero(a):  # 0.0 is not as good: it changes the sign of -0.0
         return b
-    if b.number == 0.0:
+    if _is_negative_zero(b):
         return a
     if b.operation is Op.NEG:
         return values.sub(a, b.inputs[0])
@@ -158,9 +165,9 @@ def _simpler_add(values: Values, a: Value, b: Value) -> Value | None:
 
 
 def _simpler_sub(values: Values, a: Value, b: Value) -> Value | None:
-    if b.number == 0.0:
+    if b.number == 0.0 and not _is_negative_zero(b):
         return a
-    if a.number == 0.0:
+    if _is_negative_zero(a):
         return values.apply(Op.NEG, b)
     return values.add(a, b.inputs[0]) if b.operation is Op.NEG else None
 
@@ -177,9 +184,9 @@ def _simpler_mul(values: Values, a: Value, b: Value) -> Value | None:
 
 
 def _simpler_div(values: Values, a: Value, b: Value) -> Value | None:
-    if b.number is not None and b.number != 0.0 and math.frexp(b.number)[0] in (0.5, -0.5):
+    if b.number is not None and math.frexp(b.number)[0] in (0.5, -0.5) and abs(math.log2(abs(b.number))) <= _NORMAL:
         return values.scaled(a, 1.0 / b.number)  # exact for powers of two
-    return values.apply(Op.RECIPROCAL, b) if a.number == 1.0 else None
+    return None if a.number is None else values.scaled(values.apply(Op.RECIPROCAL, b), a.number)  # as torch does
 
 
 def _simpler_neg(values: Values, a: Value) -> Value | None:

@@ -100,13 +100,10 @@ def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     if prepared.objection is not None:
         return prepared.objection
     for cell in cells:
-        for name in cell.graph.declarations:
-            parameter = cell.parameter(name)
-            if parameter.dtype != torch.float32 or parameter.device.type != "cpu":
-                return (
-                    f"the compiled engine computes in float32 on CPU, {name} is {parameter.dtype} on {parameter.device}"
-                )
-            break
+        name = next(iter(cell.graph.declarations), "the layer")
+        sample = cell.parameter(name) if cell.graph.declarations else getattr(cell, "sample", None)
+        if sample is not None and (sample.dtype != torch.float32 or sample.device.type != "cpu"):
+            return f"the compiled engine computes in float32 on CPU, {name} is {sample.dtype} on {sample.device}"
     if hides_operators():
         return "torch.func, forward-mode derivatives and torch.jit.trace see through torch's operators only"
     if len(cells) == 2 and cells[0].graph.surroundings.seen != cells[1].graph.surroundings.seen:

@@ -93,7 +93,7 @@ def _leaves(cell: SequenceCell, program: TensorProgram, packed: Tensor) -> list[
 
 
 def _feeds_one_bias(program: TensorProgram, index: int, needed: set[int]) -> bool:
-    if index in program.rows:
+    if index in program.rows or index in program.vectors:
         return False
     users = [node for node in program.graph.nodes if node.index in needed and index in [p.index for p in node.inputs]]
     return all(n.operation == "add" and [p.operation for p in n.inputs] == ["product", "parameter"] for n in users)
