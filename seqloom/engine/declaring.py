@@ -112,8 +112,18 @@ class _Following(TorchFunctionMode):
         return result
 
 
+@dataclass(eq=False)
 class _Trial(_Declaring):
-    """Takes the place of the graph while a step runs on tensors. Results of products depend on their vector and their name."""
+    """Takes the place of the graph while a step runs on tensors. A product depends on its vector and on its name."""
+
+    given: dict[str, Tensor] = field(default_factory=dict)
+    """The input and the states, by name; what shares their memory (``h.detach()``) goes by their name, too."""
+
+    def label(self, vector: Any, position: int) -> str:
+        for name, tensor in self.given.items():
+            if vector.data_ptr() == tensor.data_ptr() and vector.shape == tensor.shape:
+                return name
+        return f"v{position}"
 
     def product(self, vector: Any, parameter: str, rows: int) -> Any:
         return _drawn(parameter, rows) + vector.mean(-1, keepdim=True)
@@ -148,7 +158,7 @@ def _confirm(cell: Traceable, graph: Graph) -> None:
         names = ("x", *cell.state)
         given = [_drawn(name, 2, size) for name, size in zip(names, (cell.input_size, *cell.state_sizes), strict=True)]
         arguments = [value.clone() for value in given]
-        trial.names = {id(value): name for value, name in zip(arguments, names, strict=True)}
+        trial.given = dict(zip(names, arguments, strict=True))
         with tracing(trial):
             found = cell.step(*arguments)
         wanted = _evaluate(graph, trial, given[0], dict(zip(cell.state, given[1:], strict=True)))

@@ -125,6 +125,9 @@ class Surroundings:
             self._look(cell, name, attributes, partial(_entry, outside, name))
         for name, around in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             self._look(cell, name, attributes, partial(_contents, around))
+        for number, default in enumerate((*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())):
+            if not _is_fixed(default):
+                self._look(cell, f"default {number} of {function.__name__}", attributes, partial(_itself, default))
         self._look(cell, type(cell).__name__, attributes, type)
 
     def _look(self, cell: object, name: str, attributes: set[str], read: Read) -> None:
@@ -132,9 +135,10 @@ class Surroundings:
         if isinstance(value, FunctionType):
             self.scan(cell, value)
         elif isinstance(value, (type, ModuleType)):
-            for inner in () if _is_known(value) else attributes & vars(value).keys() - _GIVEN:
-                if not isinstance(vars(value)[inner], (property, type, ModuleType)):
-                    self._look(cell, f"{name}.{inner}", attributes, partial(_attribute, value, inner))
+            for owner in getattr(value, "__mro__", (value,)):
+                for inner in () if _is_known(owner) else attributes & vars(owner).keys() - _GIVEN:
+                    if not isinstance(vars(owner)[inner], (property, type, ModuleType)):
+                        self._look(cell, f"{name}.{inner}", attributes, partial(_attribute, value, inner))
         elif isinstance(value, _DATA) or (hasattr(value, "__dict__") and _fingerprint(value) is not None):
             self._keep(cell, name, read, changing=True)
 
@@ -200,6 +204,10 @@ def _globals_of(code: CodeType) -> Iterator[str]:
 
 def _entry(outside: dict[str, Any], name: str, cell: object) -> Any:
     return outside.get(name, _MISSING)
+
+
+def _itself(value: Any, cell: object) -> Any:
+    return value
 
 
 def _attribute(owner: object, name: str, cell: object) -> Any:

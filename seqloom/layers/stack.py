@@ -74,21 +74,24 @@ class CellStack(nn.Module):
         Raises:
             ValueError: it does not, or they are no numbers of the floating-point types; says what it is.
         """
-        own = self.sample.dtype
+        bound = any(cell.graph.declarations for cell in self._all_cells())
+        own = self.sample.dtype if bound else values.dtype
         if values.layout is not torch.strided:
             raise ValueError(
                 f"{name} is a tensor of layout {values.layout}; expected a dense one, as {name}.to_dense()"
             )
-        if values.dtype is own or torch.is_autocast_enabled(values.device.type):
+        if torch.is_autocast_enabled(values.device.type):
             return values
         if not values.is_floating_point():
-            raise ValueError(f"{name} is {values.dtype}; expected floating-point numbers, as {name}.to({own})")
+            raise ValueError(
+                f"{name} is {values.dtype}; expected floating-point numbers, as {name}.to({self.sample.dtype})"
+            )
         if torch.promote_types(values.dtype, own) is not own:
             raise ValueError(
                 f"{name} is {values.dtype}, but the layer computes in {own}; pass {name}.to({own}), or call "
                 f"layer.to({values.dtype})"
             )
-        return values.to(own)
+        return values if values.dtype is own else values.to(own)
 
     def step(self, x: Tensor, state: Sequence[Tensor] | None = None) -> tuple[Tensor, State]:
         """One time step of a stream: x (B, D) to output (B, output_size), and the state to pass with the next step.

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,7 +12,10 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.nn.utils import prune, spectral_norm, weight_norm
+from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
+from torch.testing._internal.logging_tensor import LoggingTensor
+from torch.testing._internal.two_tensor import TwoTensor
+from torch.utils.flop_counter import FlopCounterMode
 
 import seqloom
 from seqloom.cells import Cell, registry
@@ -37,6 +42,109 @@ def test_a_trace_gives_what_the_layer_gives(cell):
         torch.testing.assert_close(make_fx(model)(x)(x), model(x))
         small = _Outputs(seqloom.quantize(model.layer))
         torch.testing.assert_close(make_fx(small)(x)(x), small(x), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("cell", ["gru", "mgu"])
+def test_a_layer_is_mapped_over_batches_and_over_its_parameters(cell):
+    layer, x = seqloom.Recurrent(cell, 4, 6, layers=2, bidirectional=True), torch.randn(3, 2, 9, 4)
+    wanted = torch.stack([layer(each)[0] for each in x])
+    torch.testing.assert_close(torch.vmap(lambda each: layer(each)[0])(x), wanted)
+    small = seqloom.quantize(layer)
+    torch.testing.assert_close(torch.vmap(lambda each: small(each)[0])(x), wanted, atol=0.05, rtol=0)
+    many = {name: torch.stack([value, 0.5 * value]) for name, value in layer.named_parameters()}
+    found = torch.vmap(lambda parameters: torch.func.functional_call(layer, parameters, (x[0],))[0])(many)
+    halved = {name: value[1] for name, value in many.items()}
+    torch.testing.assert_close(found[1], torch.func.functional_call(layer, halved, (x[0],))[0])
+
+
+@pytest.mark.parametrize("kind", [LoggingTensor, lambda x: TwoTensor(x, x)], ids=["logging", "two"])
+def test_tensors_that_wrap_others_are_computed_with(kind):
+    model, x = _Outputs(seqloom.Recurrent("gru", 4, 6)).eval(), torch.randn(2, 9, 4)
+    with torch.no_grad():
+        found = model(kind(x))
+        found = getattr(found, "elem", getattr(found, "a", found))
+        torch.testing.assert_close(found, model(x))
+
+
+def test_a_mode_that_counts_operations_changes_nothing():
+    model, x = _Outputs(seqloom.Recurrent("lstm", 4, 6)).eval(), torch.randn(2, 9, 4)
+    with torch.no_grad():
+        wanted = model(x)
+        with FlopCounterMode(display=False):
+            torch.testing.assert_close(model(x), wanted)
+
+
+OPTIONS = (
+    {}, {"layers": 2, "bidirectional": True}, {"layers": 2, "residual": True}, {"layers": 2, "highway": True},
+    {"layers": 2, "variational": True, "dropout": 0.3}, {"zoneout": 0.1}, {"batch_norm": "sequence"}, {"weight_drop": 0.2},
+    {"weight_noise": 0.1}, {"dropout_state": 0.2}, {"dropout_input": 0.2}, {"dropout_output": 0.2}, {"batch_first": False},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("cell", ["lstm", "slstm"])
+def test_a_call_with_other_parameters_is_that_of_a_layer_that_has_them(cell, options, training):
+    layer, x = seqloom.Recurrent(cell, 6, 6, **options).train(training), torch.randn(3, 7, 6)
+    other = copy.deepcopy(layer)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(1.3)
+    values = {**dict(layer.named_buffers()), **{name: value.detach() for name, value in other.named_parameters()}}
+    values = {name: value.clone() for name, value in values.items()}
+    torch.manual_seed(3)
+    found = torch.func.functional_call(layer, values, (x,))[0]
+    torch.manual_seed(3)
+    torch.testing.assert_close(found, other(x)[0])
+
+
+def test_a_step_may_keep_a_state_that_is_the_same_for_all_rows():
+    class Fixed(Cell):
+        state = ("h", "c")
+
+        def step(self, x, h, c):
+            return tanh(self.affine(x, h) + c), self.vector("c0")
+
+    x = torch.randn(5, 6, 3)
+    for backend in ("cpu", "reference"):
+        assert seqloom.Recurrent(Fixed, 3, 4, backend=backend)(x)[1].c.shape == (5, 1, 4)
+
+
+def test_a_copy_of_a_cell_that_is_acting_does_not_act():
+    layer = seqloom.Recurrent("rnn", 4, 6)
+    with layer.cells[0].replaced_parameters({"weight_h": torch.zeros(6, 6)}):
+        copies = copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))
+    for other in copies:
+        assert torch.equal(other.cells[0].parameter("weight_h"), layer.cells[0].weight_h)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "mgu"])
+def test_one_graph_serves_all_lengths_and_batch_sizes(cell):
+    layer, graphs = seqloom.Recurrent(cell, 4, 6, layers=2).eval(), []
+
+    def backend(module, examples):
+        graphs.append(module)
+        return module.forward
+
+    quick = torch.compile(layer, fullgraph=True, dynamic=True, backend=backend)
+    with torch.no_grad():
+        for batch, steps in ((2, 9), (3, 11), (5, 40), (17, 8), (32, 100), (2, 6)):
+            x = torch.randn(batch, steps, 4)
+            torch.testing.assert_close(quick(x)[0], layer(x)[0])
+    assert len(graphs) == 1
+
+
+def test_an_exported_layer_is_read_in_another_process(tmp_path):
+    layer, x = seqloom.Recurrent("lstm", 4, 6).eval(), torch.randn(3, 9, 4)
+    torch.export.save(torch.export.export(layer, (x,)), tmp_path / "layer.pt2")
+    torch.save((x, layer(x)[0].detach()), tmp_path / "right.pt")
+    script = (
+        "import sys, torch, seqloom.layers.state, seqloom.engine.runtime.torch_library\n"
+        "layer = torch.export.load(sys.argv[1] + '/layer.pt2').module()\n"
+        "x, right = torch.load(sys.argv[1] + '/right.pt')\n"
+        "torch.testing.assert_close(layer(x)[0], right)\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=120)
 
 
 def test_fake_tensors_get_shapes():
@@ -143,12 +251,20 @@ def test_every_cell_trains_and_streams_in_sixteen_bits(name, dtype):
         assert stream.step(given).dtype == given.dtype
 
 
-@pytest.mark.parametrize("norm", [spectral_norm, weight_norm, lambda m, n: prune.l1_unstructured(m, n, 0.3)])
+@pytest.mark.parametrize(
+    "norm",
+    [
+        spectral_norm, weight_norm, parametrizations.weight_norm, parametrizations.spectral_norm, parametrizations.orthogonal,
+        lambda m, n: prune.l1_unstructured(m, n, 0.3), lambda m, n: prune.ln_structured(m, n, 0.5, n=2, dim=0),
+    ],
+)  # fmt: skip
 @pytest.mark.filterwarnings("ignore")
 def test_what_makes_weights_before_a_call_acts_and_trains(norm):
     layer, x = seqloom.Recurrent("rnn", 5, 6), torch.randn(4, 8, 5)
     norm(layer.cells[0], "weight_h")
-    stored = [value for name, value in layer.named_parameters() if name.endswith(("_orig", "_v"))]
+    stored = [
+        value for name, value in layer.named_parameters() if name.endswith(("_orig", "_v", "original0", "original"))
+    ]
     for _ in range(2):
         layer(x)[0].sum().backward()
     assert stored
@@ -156,7 +272,12 @@ def test_what_makes_weights_before_a_call_acts_and_trains(norm):
     before = layer(x)[0]
     with torch.no_grad():
         stored[0].normal_(std=3.0)
-    assert not torch.equal(layer(x)[0], before)
+    layer.eval()
+    wanted = layer(x)[0].detach()
+    assert not torch.equal(wanted, before)
+    torch.testing.assert_close(layer.stream(4).push(x), wanted)
+    torch.testing.assert_close(layer.step(x[:, 0])[0], wanted[:, 0])
+    torch.testing.assert_close(seqloom.quantize(layer, "bf16")(x)[0][:, 0], wanted[:, 0], atol=0.1, rtol=0)
     with pytest.raises(seqloom.errors.ConfigError, match="register it on the layer"):
         layer.cells[0].register_forward_hook(print)
 
@@ -183,25 +304,6 @@ def test_streams_branch_and_are_copied_and_pickled():
     wanted = first.push(x[3:])
     for other in others:
         assert torch.equal(other.push(x[3:]), wanted)
-
-
-class Warm(Cell):
-    temperature = 1.0
-
-    def step(self, x, h):
-        new = tanh(self.affine(x, h) / self.temperature)
-        return 0.5 * new if self.training else new
-
-
-def test_what_a_step_reads_of_its_cell_acts_when_it_changes():
-    layer, x = seqloom.Recurrent(Warm, 4, 4), torch.randn(2, 8, 4)
-    for training, temperature in ((True, 1.0), (False, 1.0), (False, 4.0), (True, 4.0), (True, 1.0)):
-        layer.train(training).cells[0].temperature = temperature
-        layer.backend = None
-        assert seqloom.explain(layer) is not None
-        found = layer(x)[0]
-        layer.backend = "reference"
-        torch.testing.assert_close(found, layer(x)[0])
 
 
 class Signs(Cell):
