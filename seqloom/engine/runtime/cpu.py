@@ -184,8 +184,16 @@ def _as_rows(value: Any, size: int, packed: Tensor) -> Tensor:
 def _total(parts: Sequence[Tensor]) -> Tensor:
     total = parts[0]
     for part in parts[1:]:
-        total = total + (part * 1.0 if part.requires_grad else part)  # so that each term's gradient has its own memory
+        total = added(total, part)
     return total
+
+
+def added(first: Tensor, second: Tensor) -> Tensor:
+    """The sum of two tensors whose gradients have memory of their own: people change gradients in place.
+
+    Those of ``first + second`` are one tensor.
+    """
+    return torch.addcmul(first, second, first.new_ones(())) if second.requires_grad else first + second
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
