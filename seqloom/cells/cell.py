@@ -21,6 +21,7 @@ from seqloom.engine.declaring import graph_of
 from seqloom.engine.graph import Graph, StepError, Symbol, current_graph
 from seqloom.engine.operations import as_short
 from seqloom.engine.runtime.cpu import prepare
+from seqloom.engine.surroundings import TRACING
 from seqloom.errors import ConfigError
 
 __all__ = ["Cell", "Vector", "VendorKernel"]
@@ -158,17 +159,29 @@ class Cell(nn.Module):
         return moved
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        self._look_at(name)
+        if not self._is_read(name):
+            super().__setattr__(name, value)
+            return
+        with TRACING:
+            before = dict(self.__dict__)
+            super().__setattr__(name, value)
+            try:
+                self._trace_again()
+            except StepError:
+                self.__dict__.clear()
+                self.__dict__.update(before)
+                raise
 
     def __delattr__(self, name: str) -> None:
-        super().__delattr__(name)
-        self._look_at(name)
+        with TRACING:
+            super().__delattr__(name)
+            if self._is_read(name):
+                self._trace_again()
 
-    def _look_at(self, name: str) -> None:
-        read = any(f"self.{name}" in graph.surroundings.seen for graph in self.__dict__.get("_graphs", ()))
-        if read and current_graph() is None:
-            self._trace_again()
+    def _is_read(self, name: str) -> bool:
+        """Whether a step that is not being traced reads an attribute."""
+        graphs = self.__dict__.get("_graphs", ())
+        return any(f"self.{name}" in graph.surroundings.seen for graph in graphs) and current_graph() is None
 
     def _present_graph(self) -> Graph:
         graph = self._graphs[0]

@@ -29,7 +29,7 @@ from seqloom.engine.graph import (
     tracing,
 )
 from seqloom.engine.interpreter import apply
-from seqloom.engine.surroundings import Surroundings
+from seqloom.engine.surroundings import TRACING, Surroundings
 from seqloom.engine.vocabulary import VocabularyError, located
 
 __all__ = ["graph_of"]
@@ -51,7 +51,8 @@ def graph_of(cell: Traceable) -> Graph:
         StepError: the step contradicts itself, or fails on tensors as well; names the line.
     """
     surroundings = Surroundings()
-    with torch.random.fork_rng(devices=[]):  # a step that draws must not change how its parameters are drawn
+    # A step that draws must not change how its parameters are drawn; nor does another thread change what it reads.
+    with TRACING, torch.random.fork_rng(devices=[]):
         try:
             graph = trace(cell, surroundings)
             with located(type(cell)):

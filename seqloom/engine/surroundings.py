@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
+from threading import RLock
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
@@ -23,7 +24,10 @@ from torch import Tensor, nn
 
 from seqloom.engine.vocabulary import VocabularyError
 
-__all__ = ["Surroundings", "watching"]
+__all__ = ["TRACING", "Surroundings", "watching"]
+
+TRACING = RLock()
+"""Held while a step is traced, and while something is set that a step reads."""
 
 Read: TypeAlias = Callable[[Any], Any]
 """From the cell to the present value of something that its step read."""

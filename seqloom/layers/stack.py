@@ -65,8 +65,8 @@ class CellStack(nn.Module):
         for cell in self._all_cells():
             for name in cell.graph.declarations:
                 return cell.parameter(name)
-        sample = self._all_cells()[0]._buffers.get("sample")
-        return torch.empty(0) if sample is None else sample
+        sample: Tensor = getattr(self._all_cells()[0], "sample", torch.empty(0))
+        return sample
 
     def as_computed(self, values: Tensor, name: str) -> Tensor:
         """Numbers in the type that the layer computes with, where that holds all of them.
@@ -74,8 +74,7 @@ class CellStack(nn.Module):
         Raises:
             ValueError: it does not, or they are no numbers of the floating-point types; says what it is.
         """
-        bound = any(cell.graph.declarations for cell in self._all_cells())
-        own = self.sample.dtype if bound else values.dtype
+        own = self.sample.dtype
         if values.layout is not torch.strided:
             raise ValueError(
                 f"{name} is a tensor of layout {values.layout}; expected a dense one, as {name}.to_dense()"
@@ -83,9 +82,7 @@ class CellStack(nn.Module):
         if torch.is_autocast_enabled(values.device.type):
             return values
         if not values.is_floating_point():
-            raise ValueError(
-                f"{name} is {values.dtype}; expected floating-point numbers, as {name}.to({self.sample.dtype})"
-            )
+            raise ValueError(f"{name} is {values.dtype}; expected floating-point numbers, as {name}.to({own})")
         if torch.promote_types(values.dtype, own) is not own:
             raise ValueError(
                 f"{name} is {values.dtype}, but the layer computes in {own}; pass {name}.to({own}), or call "

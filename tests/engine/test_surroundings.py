@@ -293,6 +293,19 @@ def test_threads_that_build_and_call_do_not_disturb_each_other():
         assert all(pool.map(call, range(80)))
 
 
+def test_threads_may_set_what_a_step_reads():
+    layer, x = seqloom.Recurrent(OfAttribute, 4, 4).eval(), torch.randn(1, 8, 4)
+
+    def call(number):
+        layer.cells[0].held = float(number % 3)
+        return bool(layer(x)[0].isfinite().all())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(call, range(200)))
+    assert not layer.cells[0].graph.untraceable
+    outputs_of_all_paths(layer)
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_no_registered_cell_is_looked_at_in_every_call(name):
     """They read numbers of their own only, of which the cell is told when they are set."""
@@ -396,6 +409,8 @@ def test_a_change_that_wants_other_parameters_is_refused():
     layer = seqloom.Recurrent(GrowsALayer, 4, 4)
     with pytest.raises(StepError, match="uses bias_more, weight_more_v1, which it did not when the cell was built"):
         layer.cells[0].held = True
+    assert layer.cells[0].held is False, "it is as it was"
+    outputs_of_all_paths(layer)
 
 
 def test_the_numbers_of_torch_are_drawn_as_before():
