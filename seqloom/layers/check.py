@@ -14,6 +14,14 @@ from seqloom.engine.contract import NO_NOISE
 from seqloom.engine.interpreter import evaluate
 from seqloom.engine.runtime.backend import BACKENDS
 from seqloom.errors import ConfigError
+from seqloom.layers.check_calls import (
+    check_gradient_memory,
+    check_mapped,
+    check_memory_later,
+    check_nothing,
+    check_sixteen_bits,
+    check_threads,
+)
 from seqloom.layers.check_kernels import check_compiled, check_golden, check_state_dict, check_stream
 from seqloom.layers.check_subject import (
     GARBAGE,
@@ -38,8 +46,9 @@ def check_cell(cell: str | type[Cell], **arguments: Any) -> None:
 
     Gradients against finite differences, one call against two, padding that changes nothing, rows that do not mix, the
     size formula, shapes and types, streams, state dictionaries, the trace against the tensors, every backend against the
-    reference, the compiled one in float32 too, all ways of running a step on zeros of both signs, infinities and NaN, and
-    the golden vectors of the cells that have some.
+    reference, the compiled one in float32 too, all ways of running a step on zeros of both signs, infinities and NaN, calls
+    that are mapped, shared by threads, in 16 bits, of no step, or of a layer whose memory came later, and the golden vectors
+    of the cells that have some.
 
     Args:
         cell: a registered name or a class.
@@ -225,5 +234,11 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_stream,
     check_ways,
     check_state_dict,
+    check_memory_later,
+    check_mapped,
+    check_threads,
+    check_sixteen_bits,
+    check_nothing,
+    check_gradient_memory,
     check_golden,
 )
