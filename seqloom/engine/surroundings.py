@@ -39,7 +39,7 @@ _DATA = (*_FIXED, list, tuple, dict, set, frozenset, np.ndarray, Tensor)
 _MOST_ENTRIES, _MOST_LEVELS = 64, 4
 # Attributes of a cell that are what they are from its construction on, and its own records.
 _GIVEN = frozenset({"input_size", "hidden_size", "use_bias", "state", "state_sizes", "graph", "positive", "step"})
-_OWN = frozenset({"_products", "_structures", "_acting", "_graphs", "_read"})
+_OWN = frozenset({"_products", "_structures", "_acting", "_graphs"})
 _KNOWN = frozenset({"seqloom", "torch", "numpy"}) | sys.stdlib_module_names
 
 
@@ -242,7 +242,7 @@ def watching(cell: Any, surroundings: Surroundings) -> Iterator[None]:
     Raises:
         VocabularyError: it reads what cannot be looked at again, or changes what it reads.
     """
-    kind = type(cell)
+    kind, before = type(cell), dict(vars(cell))
     try:
         cell.__class__ = _watched.get(kind) or _watched.setdefault(kind, _watched_kind(kind))
     except TypeError:  # an object without attributes of its own
@@ -257,6 +257,7 @@ def watching(cell: Any, surroundings: Surroundings) -> Iterator[None]:
         cell.__class__ = kind
         for name in surroundings._scratch:
             vars(cell).pop(name, None)
+        vars(cell).update({name: before[name] for name in surroundings._scratch if name in before})
     surroundings.close(cell)
 
 

@@ -384,10 +384,13 @@ def test_what_cannot_be_followed_runs_on_the_plain_loop_and_says_why(cell, says)
     assert layer(torch.randn(2, 8, 4))[0].shape == (2, 8, 4)
 
 
-class HasScratchPaper(Cell):
+class HasScratchPaper(Plain):
+    def made(self):
+        return "blank"
+
     def step(self, x, h):
-        self.parts = [tanh(self.affine(x, h)), h]
-        return 0.5 * self.parts[0] + 0.5 * self.parts[1]
+        self.held = [tanh(self.affine(x, h)), h]
+        return 0.5 * self.held[0] + 0.5 * self.held[1]
 
 
 def test_a_step_may_keep_something_for_itself():
