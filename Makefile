@@ -51,7 +51,7 @@ fuzz: $(VENV)/test-installed ## hostile input at every door for FUZZ_SECONDS (60
 sanitize: $(VENV)/test-installed ## the engine's tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(INSTALL) --no-deps --config-settings=cmake.define.SEQLOOM_SANITIZE=ON --editable .
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 \
-		SEQLOOM_COMPILE=0 OMP_NUM_THREADS=2 $(BIN)/python -m pytest tests/engine tests/layers; \
+		SEQLOOM_COMPILE=0 OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest tests/engine tests/layers; \
 		status=$$?; $(INSTALL) --no-deps --editable .; exit $$status
 
 clean: ## remove what the targets made

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tensors.h"
+
 namespace seqloom {
 
 namespace nb = nanobind;
@@ -24,7 +26,7 @@ class View {
         : name_(name) {
         if (Py_TYPE(object) == tensor_type || PyObject_TypeCheck(object, tensor_type)) {
             tensor = true;
-            open_tensor(object, tensor_float);
+            open_tensor(object, tensor_float, writable);
         } else {
             open_buffer(object, writable);
         }
@@ -56,6 +58,7 @@ class View {
     const char* name_;
     Py_buffer buffer_;
     bool held_ = false;
+    nb::object resolved_;  // of a tensor that is negated when it is read
 
     [[noreturn]] void refuse(const std::string& found) const {
         throw std::invalid_argument(std::string(name_) + " is " + found + "; expected a vector or matrix of float32, as a NumPy array or a tensor on CPU");
@@ -97,29 +100,29 @@ class View {
         set(count, sizes, steps);
     }
 
-    void open_tensor(PyObject* object, PyObject* tensor_float) {
-        static PyObject* const dtype = PyUnicode_InternFromString("dtype");
-        static PyObject* const on_cpu = PyUnicode_InternFromString("is_cpu");
+    void open_tensor(PyObject* object, PyObject* tensor_float, bool writable) {
         static PyObject* const size = PyUnicode_InternFromString("shape");
         static PyObject* const stride = PyUnicode_InternFromString("stride");
-        static PyObject* const data_ptr = PyUnicode_InternFromString("data_ptr");
-        const nb::object type = nb::steal(PyObject_GetAttr(object, dtype));
-        const nb::object cpu = nb::steal(PyObject_GetAttr(object, on_cpu));
-        if (!type.is_valid() || !cpu.is_valid()) throw nb::python_error();
-        if (type.ptr() != tensor_float || cpu.ptr() != Py_True) {
-            refuse("a tensor of " + std::string(nb::str(type).c_str()) + (cpu.ptr() == Py_True ? "" : " on another device"));
+        static PyObject* const resolve_neg = PyUnicode_InternFromString("resolve_neg");
+        const nb::object type = type_of(object);
+        const bool cpu = is_on_cpu(object);
+        if (type.ptr() != tensor_float || !cpu) {
+            refuse("a tensor of " + std::string(nb::str(type).c_str()) + (cpu ? "" : " on another device"));
         }
-        const nb::object sizes = nb::steal(PyObject_GetAttr(object, size));
-        const nb::object steps = nb::steal(PyObject_CallMethodNoArgs(object, stride));
-        const nb::object address = nb::steal(PyObject_CallMethodNoArgs(object, data_ptr));
-        if (!sizes.is_valid() || !steps.is_valid() || !address.is_valid()) throw nb::python_error();
+        if (is_negated(object)) {
+            if (writable) refuse("a tensor that is negated when it is read");
+            resolved_ = ask(object, resolve_neg);
+            object = resolved_.ptr();
+        }
+        void* const memory = memory_of(object);
+        const nb::object sizes = attribute_of(object, size), steps = ask(object, stride);
         const int count = static_cast<int>(PyTuple_GET_SIZE(sizes.ptr()));
         int64_t found[2] = {0, 0}, apart[2] = {0, 0};
         for (int i = 0; i < count && i < 2; i++) {
-            found[i] = PyLong_AsLongLong(PyTuple_GET_ITEM(sizes.ptr(), i));
-            apart[i] = 4 * PyLong_AsLongLong(PyTuple_GET_ITEM(steps.ptr(), i));
+            found[i] = integer_of(PyTuple_GET_ITEM(sizes.ptr(), i));
+            apart[i] = 4 * integer_of(PyTuple_GET_ITEM(steps.ptr(), i));
         }
-        at = static_cast<char*>(PyLong_AsVoidPtr(address.ptr()));
+        at = static_cast<char*>(memory);
         set(count, found, apart);
     }
 };

@@ -65,6 +65,7 @@ nb::dict limits() {
     all["entries"] = kMostEntries;
     all["accumulators"] = kMostAccumulators;
     all["instructions"] = kMostInstructions;
+    all["threads"] = kMostThreads;
     return all;
 }
 
@@ -109,6 +110,7 @@ NB_MODULE(_kernels, module) {
         for (const char* name : instruction_sets()) names.emplace_back(name);
         return names;
     });
+    module.def("has_byte_products", &has_byte_products);
     module.def("built_in", [](const std::string& instruction_set) {
         std::vector<std::pair<uint64_t, uintptr_t>> found;
         const Kernels* known = kernels(instruction_set.c_str());

@@ -10,7 +10,7 @@ const Format& format_for(Weights weights, [[maybe_unused]] bool plain) {
     if (weights == Weights::bfloat16) return halves;
 #if defined(SEQLOOM_AVX512)
     static constexpr Format bytes = format_of<Int8Bytes>(quantize_bytes);
-    if (!plain && __builtin_cpu_supports("avx512vnni")) return bytes;
+    if (!plain && has_byte_products()) return bytes;
 #endif
 #if defined(SEQLOOM_AVX512) || defined(SEQLOOM_AVX2)
     static constexpr Format pairs = format_of<Int8Pairs>(quantize_signed);

@@ -65,5 +65,6 @@ struct Kernels {
 };
 const Kernels* kernels(const char* name);          // null where this machine or this build has none of that name
 std::vector<const char*> instruction_sets();       // those that this machine can run, best first
+bool has_byte_products();                          // beside avx512, instructions made for products of bytes
 
 }  // namespace seqloom

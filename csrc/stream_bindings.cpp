@@ -26,9 +26,10 @@ Weights weights_of(const std::string& name) {
 PackedCell* pack(const Loaded& loaded, const CellWeights& weights, const std::string& kind, int parts, bool plain) {
     check_count("matrices", weights.matrices.size(), loaded.program.matrices.size());
     check_count("vectors", weights.vectors.size(), loaded.program.vectors.size());
-    if (parts < 1 || parts > kMostThreads || weights.features < 1) {
-        throw std::invalid_argument("a packed cell is described wrongly");
+    if (parts < 1 || parts > kMostThreads) {
+        throw std::invalid_argument("parts is " + std::to_string(parts) + "; expected 1 to " + std::to_string(kMostThreads));
     }
+    if (weights.features < 1) throw std::invalid_argument("a packed cell is described wrongly");
     return loaded.kernels->pack(loaded.program, weights, weights_of(kind), parts, plain).release();
 }
 
@@ -83,6 +84,9 @@ class NativeStream {
         const View view(array.ptr(), tensor_type_, tensor_float_.ptr(), "the output", true);
         view.expect(batch, stack_.units);
         if (view.dimensions != 2) throw std::invalid_argument("the output is no matrix");
+        if (!view.contiguous() || (batch > 1 && view.strides[0] != 4 * stack_.units)) {
+            throw std::invalid_argument("the output has gaps between its units or rows");
+        }
         output_ = reinterpret_cast<float*>(view.at);
     }
 
@@ -109,17 +113,18 @@ class NativeStream {
         return nb::steal(result);
     }
 
-    // Steps over arrays that the caller has checked.
+    // Some steps at once.
     void push(nb::handle x, nb::handle out, int64_t time) {
         const Use use(*this);
-        const RowsOverTime from = rows_over_time(x), to = rows_over_time(out);
+        const RowsOverTime from = rows_over_time(x, stack_.batch, time, stack_.features, false);
+        const RowsOverTime to = rows_over_time(out, stack_.batch, time, stack_.units, true);
         nb::gil_scoped_release unlocked;
         stack_.run(from, to, time);
     }
 
     void read_state(int layer, int index, nb::handle tensor) const {
         check(layer, index);
-        const Place to = place_of(tensor);
+        const Place to = place_of(tensor, 0, 0, true);
         stack_.layers[layer]->read_state(index, to.at, to.stride);
     }
     void write_state(int layer, int index, nb::handle tensor) {
@@ -186,7 +191,7 @@ void bind_streams(nb::module_& module) {
     nb::class_<NativeStream>(module, "Stream")
         .def(nb::init<const std::vector<nb::object>&, int64_t, bool, int, nb::object, nb::object>(), "cells"_a, "batch"_a,
              "residual"_a, "threads"_a, "array"_a, "tensor"_a)
-        .def("step", &NativeStream::step, "x"_a, "out"_a = nb::none())
+        .def("step", &NativeStream::step, "x"_a.none(), "out"_a = nb::none())
         .def("push", &NativeStream::push, "x"_a, "out"_a, "time"_a)
         .def("read_state", &NativeStream::read_state, "layer"_a, "index"_a, "tensor"_a)
         .def("write_state", &NativeStream::write_state, "layer"_a, "index"_a, "tensor"_a);

@@ -22,7 +22,7 @@ void bind_structs(nb::module_& module) {
              "groups"_a, "parts"_a);
     nb::class_<StateMemory>(module, "StateMemory")
         .def("__init__", [](StateMemory* self, nb::handle tensor, int64_t column, bool history, nb::handle initial, nb::handle final) {
-            new (self) StateMemory{place_of(tensor, 0, column), history, address_of<const float>(initial), address_of<float>(final)};
+            new (self) StateMemory{place_of(tensor, 0, column, true), history, address_of<const float>(initial), address_of<float>(final)};
         }, "tensor"_a, "column"_a, "history"_a, "initial"_a, "final"_a = nb::none());
     nb::class_<Direction>(module, "Direction")
         .def("__init__", [](Direction* self, bool turned, const Place& linear, const Place& x, const Place& weight, const Place& bias,

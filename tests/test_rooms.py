@@ -14,6 +14,7 @@ NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
 FOREIGN = {
     "_kernels": "the extension module, private to the engine's runtime",
     "_version": "torch has no other way to say that a tensor was changed in place",
+    "_forward_pre_hooks": "torch has no other way to say that a module has hooks",
     "_modules": "slicing a torch ModuleList builds a module",
 }
 LIBRARIES = {"forward_ad", "os", "torch"}

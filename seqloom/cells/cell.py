@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from threading import get_ident
 from typing import Any, ClassVar, Literal, NoReturn, TypeAlias, cast
 
 import torch
@@ -18,6 +19,9 @@ from seqloom.cells.size import Formula, Size
 from seqloom.cells.structure import Structure, as_matrices
 from seqloom.engine.declaring import graph_of
 from seqloom.engine.graph import Graph, StepError, Symbol, current_graph
+from seqloom.engine.operations import as_short
+from seqloom.engine.runtime.cpu import prepare
+from seqloom.engine.surroundings import TRACING
 from seqloom.errors import ConfigError
 
 __all__ = ["Cell", "Vector", "VendorKernel"]
@@ -29,8 +33,29 @@ VendorKernel = Literal["lstm", "gru", "rnn_tanh", "rnn_relu"]
 _MATHEMATICS = ("step", "affine", "matvec", "vector", "structures")
 
 
+_MOST_GRAPHS = 16
+"""How many graphs a cell remembers whose step reads what changes."""
+
+
 def _constant(name: str, position: int) -> str:
     return f"constant_{name}_{position}"
+
+
+def _kept(constant: Tensor) -> Tensor:
+    return constant.to(torch.get_default_dtype()) if constant.is_floating_point() else constant
+
+
+def _caller() -> int:
+    """Who calls a cell: a thread; a compiler records one call."""
+    return 0 if torch.compiler.is_compiling() else get_ident()
+
+
+@dataclass(frozen=True)
+class _Acting:
+    """What a cell acts with in one call, beside what it holds."""
+
+    replaced: Mapping[str, Tensor] = field(default_factory=dict)
+    mask: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +67,13 @@ class _Product:
     bias: str | None
     gates: str
     rows: int
+
+
+class _PresentGraph:
+    """Where a graph may change unseen, a cell has none in its dictionary, and this looks at it whenever it is asked for."""
+
+    def __get__(self, cell: Cell | None, kind: type[Cell]) -> Any:
+        return self if cell is None else cell._present_graph()
 
 
 class Cell(nn.Module):
@@ -78,17 +110,22 @@ class Cell(nn.Module):
     vendor: ClassVar[VendorKernel | None] = None
     """The vendors' fused kernel that computes exactly this step, if there is one; see :meth:`vendor_weights`."""
 
+    graph: Graph = cast(Graph, _PresentGraph())
+    """The graph of the step, of what the step reads besides its arguments now."""
+
     def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True) -> None:
         super().__init__()
         for argument, value in (("input_size", input_size), ("hidden_size", hidden_size)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"{type(self).__name__}: {argument} is {value!r}; expected an integer of at least 1")
         self.input_size, self.hidden_size, self.use_bias = input_size, hidden_size, bias
-        self._recurrent_mask: Tensor | None = None
-        self._replaced: Mapping[str, Tensor] = {}
+        self._acting: dict[int, _Acting] = {}
         self._structures = dict(self.structures())
-        self.graph: Graph = graph_of(self)
-        self._products = cast(dict[str, _Product], self.graph.products)
+        if any(constant.is_meta for structure in self._structures.values() for constant in structure.constants):
+            with torch.device("cpu"):  # parameters may come later, from a file; what is computed must be there
+                self._structures = dict(self.structures())
+        self._graphs: list[Graph] = []
+        self._take(graph_of(self))
         self._register()
         self.reset_parameters()
 
@@ -100,14 +137,95 @@ class Cell(nn.Module):
             raise StepError(
                 f"{type(self).__name__}.structures names {', '.join(sorted(foreign))}; the step has {known}"
             )
+        if not self.graph.declarations:
+            self.register_buffer("sample", torch.zeros(0), persistent=False)  # has the type, where no parameter has it
         for declared in self.graph.declarations.values():
             structure = self._structures.get(declared.name)
             for name, shape in self._stored(declared.name).items():
                 if name not in self._parameters:
                     self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
             for position, value in enumerate(structure.constants if structure else ()):
-                kept = value.to(torch.get_default_dtype()) if value.is_floating_point() else value
-                self.register_buffer(_constant(declared.name, position), kept.clone(), persistent=False)
+                self.register_buffer(_constant(declared.name, position), _kept(value).clone(), persistent=False)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """What moves or converts the module; the constants, which no file holds, are what they were (``to_empty``)."""
+        moved = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            for name, structure in self._structures.items():
+                for position, value in enumerate(structure.constants):
+                    buffer = self._buffers[_constant(name, position)]
+                    if buffer is not None and not buffer.is_meta:
+                        buffer.copy_(_kept(value))
+        return moved
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not self._is_read(name):
+            super().__setattr__(name, value)
+            return
+        with TRACING:
+            before = dict(self.__dict__)
+            super().__setattr__(name, value)
+            try:
+                self._trace_again()
+            except StepError:
+                self.__dict__.clear()
+                self.__dict__.update(before)
+                raise
+
+    def __delattr__(self, name: str) -> None:
+        with TRACING:
+            super().__delattr__(name)
+            if self._is_read(name):
+                self._trace_again()
+
+    def _is_read(self, name: str) -> bool:
+        """Whether a step that is not being traced reads an attribute."""
+        graphs = self.__dict__.get("_graphs", ())
+        return any(f"self.{name}" in graph.surroundings.seen for graph in graphs) and current_graph() is None
+
+    def _present_graph(self) -> Graph:
+        graph = self._graphs[0]
+        surroundings = graph.surroundings
+        if not torch.compiler.is_compiling() and not surroundings.hold(self, surroundings.changing):
+            return self._trace_again()
+        return graph
+
+    def _trace_again(self) -> Graph:
+        """What the step reads besides its arguments has changed: the graph is that of what is there now."""
+        known = next((graph for graph in self._graphs if graph.surroundings.hold(self)), None)
+        if known is None:
+            known, last = graph_of(self), self._graphs[0]
+            foreign = known.declarations.items() - last.declarations.items()
+            if foreign:
+                names = ", ".join(sorted(name for name, _ in foreign))
+                raise StepError(
+                    f"{type(self).__name__}.step uses {names}, which it did not when the cell was built; compute it in every "
+                    "step and choose between the results, by where(condition, a, b)"
+                )
+            self._take(known)
+            if "cpu" in last.lowered:
+                prepare(self)
+        else:
+            self._take(known)
+        return known
+
+    def _take(self, graph: Graph) -> None:
+        self._graphs = [graph, *(other for other in self._graphs if other is not graph)][:_MOST_GRAPHS]
+        self._products = cast(dict[str, _Product], graph.products)
+        if graph.surroundings.changing:
+            self.__dict__.pop("graph", None)
+        else:
+            self.__dict__["graph"] = graph
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what calls that go on in other threads act with."""
+        return {**self.__dict__, "_acting": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        if "_graphs" not in state or self._graphs[0].surroundings.lost:
+            self._graphs = []
+            self._take(graph_of(self))
 
     def _stored(self, name: str) -> Mapping[str, tuple[int, ...]]:
         structure = self._structures.get(name)
@@ -168,13 +286,17 @@ class Cell(nn.Module):
         product = self._products.get(key) or self._missing(f"a product with the key '{key}'")
         offset = None if product.bias is None else self.parameter(product.bias)
         terms = [
-            F.linear(self._dropped(vector, recurrent), self.parameter(weight), None if position else offset)
+            self._product(self._dropped(vector, recurrent), weight, None if position else offset)
             for position, (vector, weight, recurrent) in enumerate(
                 zip(vectors, product.weights, product.recurrent, strict=True)
             )
         ]
         result = functools.reduce(torch.add, terms)
         return result if len(gates) < 2 else result.chunk(len(gates), -1)
+
+    def _product(self, vector: Tensor, name: str, bias: Tensor | None) -> Tensor:
+        weight = self.parameter(name)
+        return F.linear(vector if vector.dtype is weight.dtype else as_short(vector, weight), weight, bias)
 
     def matvec(self, vector: Any, *, name: str, size: int | None = None) -> Any:
         """``W v`` without a bias, W (size or H, units of v)."""
@@ -190,8 +312,9 @@ class Cell(nn.Module):
 
     def parameter(self, name: str) -> Tensor:
         """A declared parameter: what :meth:`replaced_parameters` says, or what its structure makes of what is stored."""
-        if name in self._replaced:
-            return self._replaced[name]
+        acting = self._acting.get(_caller()) if self._acting else None
+        if acting is not None and name in acting.replaced:
+            return acting.replaced[name]
         structure = self._structures.get(name)
         if structure is None:
             value: Tensor = getattr(self, name)
@@ -203,21 +326,59 @@ class Cell(nn.Module):
     def replaced_parameters(self, values: Mapping[str, Tensor]) -> Iterator[None]:
         """While it lasts, :meth:`parameter` answers with these tensors: noisy weights, dropped ones, normalised ones.
 
-        Every backend takes its weights there, so they hold on all of them; gradients flow into whatever made them.
+        Every backend takes its weights there, so they hold on all of them; gradients flow into whatever made them. They
+        belong to the call: another thread that uses the cell meanwhile does not see them.
         """
-        before = self._replaced
-        self._replaced = {**before, **values}
+        with self._act(lambda before: replace(before, replaced={**before.replaced, **values})):
+            yield
+
+    @contextmanager
+    def _act(self, change: Callable[[_Acting], _Acting]) -> Iterator[None]:
+        caller = _caller()
+        before = self._acting.get(caller)
+        self._acting[caller] = change(before or _Acting())
         try:
             yield
         finally:
-            self._replaced = before
+            if before is None:
+                del self._acting[caller]
+            else:
+                self._acting[caller] = before
 
     acting = replaced_parameters
     """The former name of :meth:`replaced_parameters`."""
 
     def cached_parameters(self) -> AbstractContextManager[None]:
         """While it lasts, parameters that are computed from others are not computed again in every step."""
-        return self.replaced_parameters({name: self.parameter(name) for name in self._structures})
+        parametrised: Iterable[str] = self._modules.get("parametrizations") or ()  # type: ignore[assignment]
+        return self.replaced_parameters({name: self.parameter(name) for name in (*self._structures, *parametrised)})
+
+    def call_hooks(self, x: Tensor | None) -> None:
+        """Run what was registered to run before a module: pruning, weight norm and spectral norm make the weights there.
+
+        A layer calls it before it runs the cell, once for a sequence.
+
+        Raises:
+            ConfigError: a hook would change the input.
+        """
+        for number, hook in tuple(self._forward_pre_hooks.items()):
+            named = number in self._forward_pre_hooks_with_kwargs
+            call: Callable[..., Any] = hook
+            changed = call(self, (x,), {}) if named else call(self, (x,))
+            if changed is not None:
+                raise ConfigError(
+                    f"a hook on {type(self).__name__} changes its input, of which a cell has one in each step; register it on "
+                    "the layer"
+                )
+
+    def _refuse_hook(self, *arguments: Any, **named: Any) -> NoReturn:
+        raise ConfigError(
+            f"a {type(self).__name__} is no module that is called, and a hook on it would never run; register it on the layer, "
+            "or as a forward pre-hook, which runs before each sequence"
+        )
+
+    register_forward_hook = register_backward_hook = _refuse_hook
+    register_full_backward_hook = register_full_backward_pre_hook = _refuse_hook
 
     def _missing(self, what: str) -> NoReturn:
         raise StepError(
@@ -257,14 +418,12 @@ class Cell(nn.Module):
         The mask acts inside the products only: a state that is carried elementwise (an LSTM's c, the kept part of a
         GRU's h) would otherwise be scaled at every step and explode.
         """
-        self._recurrent_mask = mask
-        try:
+        with self._act(lambda before: replace(before, mask=mask)):
             yield
-        finally:
-            self._recurrent_mask = None
 
     def _dropped(self, vector: Tensor, recurrent: bool) -> Tensor:
-        mask = self._recurrent_mask
+        acting = self._acting.get(_caller()) if self._acting else None
+        mask = None if acting is None else acting.mask
         return vector * mask if recurrent and mask is not None and mask.shape == vector.shape else vector
 
     @torch.no_grad()

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from seqloom.engine.operations import holds
+
 __all__ = ["RULES", "Rule"]
 
 
@@ -21,15 +23,38 @@ class Rule:
 
 
 def _take_smaller(gradient: Tensor, chosen: Any, other: Any) -> Any:
-    return gradient * ((chosen < other) + 0.5 * (chosen == other))  # ties share, as in torch
+    return _share(gradient, chosen == other, chosen > other)
 
 
 def _take_larger(gradient: Tensor, chosen: Any, other: Any) -> Any:
-    return gradient * ((chosen > other) + 0.5 * (chosen == other))
+    return _share(gradient, chosen == other, chosen < other)
+
+
+def _share(gradient: Tensor, equal: Tensor, left: Tensor) -> Tensor:
+    """What an operand gets: ties share, the one that was left gets nothing, and beside NaN both get all, as in torch."""
+    return torch.where(left, 0.0, torch.where(equal, gradient / 2, gradient))
+
+
+def _reach_divisor(gradient: Tensor, dividend: Any, result: Tensor, divisor: Tensor) -> Tensor:
+    if isinstance(dividend, float):  # torch computes number / v as number * reciprocal(v)
+        inverse = divisor.reciprocal()
+        return -(gradient * dividend) * (inverse * inverse)
+    return -gradient * (result / divisor)
+
+
+def _where_held(gradient: Tensor, condition: Any) -> Tensor:
+    held = holds(condition)
+    return torch.where(held, gradient, 0.0) if isinstance(held, Tensor) else gradient * float(held)
+
+
+def _where_not_held(gradient: Tensor, condition: Any) -> Tensor:
+    held = holds(condition)
+    return torch.where(held, 0.0, gradient) if isinstance(held, Tensor) else gradient * float(not held)
 
 
 def _layer_norm(eps: float, gradient: Tensor, vector: Tensor) -> Tensor:
     shape = list(vector.shape[-1:])
+    vector = vector.to(gradient.dtype)
     _, mean, deviation = torch.native_layer_norm(vector, shape, None, None, eps)
     result: Tensor = torch.ops.aten.native_layer_norm_backward(
         gradient.contiguous(), vector, shape, mean, deviation, None, None, [True, False, False]
@@ -46,14 +71,14 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "mul": (Rule(torch.mul, ("gradient", 1)), Rule(torch.mul, ("gradient", 0))),
     "div": (
         Rule(torch.div, ("gradient", 1)),
-        Rule(lambda gradient, result, divisor: -gradient * result / divisor, ("gradient", "result", 1)),
+        Rule(_reach_divisor, ("gradient", 0, "result", 1)),
     ),
     "neg": (Rule(torch.neg),),
     "less": (None, None),
     "less_equal": (None, None),
     "sigmoid": (Rule(_sigmoid, ("gradient", "result")),),
     "tanh": (Rule(_tanh, ("gradient", "result")),),
-    "relu": (Rule(lambda gradient, result: gradient * (result > 0), ("gradient", "result")),),
+    "relu": (Rule(lambda gradient, result: torch.where(result <= 0, 0.0, gradient), ("gradient", "result")),),
     "exp": (Rule(torch.mul, ("gradient", "result")),),
     "log": (Rule(torch.div, ("gradient", 0)),),
     "softplus": (Rule(lambda gradient, vector: gradient * torch.sigmoid(vector), ("gradient", 0)),),
@@ -63,8 +88,8 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "maximum": (Rule(_take_larger, ("gradient", 0, 1)), Rule(_take_larger, ("gradient", 1, 0))),
     "where": (
         None,
-        Rule(lambda gradient, condition: torch.where(condition, gradient, 0.0), ("gradient", 0)),
-        Rule(lambda gradient, condition: torch.where(condition, 0.0, gradient), ("gradient", 0)),
+        Rule(_where_held, ("gradient", 0)),
+        Rule(_where_not_held, ("gradient", 0)),
     ),
     "layer_norm": (Rule(_layer_norm, ("gradient", 0)),),
 }

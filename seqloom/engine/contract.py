@@ -88,7 +88,7 @@ class Work:
     @classmethod
     def of(cls, x: Tensor, ragged: Ragged | None) -> Work:
         """The work of a batch x (B, T, D), now."""
-        return cls(len(x), x.shape[1], ragged is not None, torch.is_grad_enabled(), x.device.type)
+        return cls(x.shape[0], x.shape[1], ragged is not None, torch.is_grad_enabled(), x.device.type)
 
 
 def concatenate_directions(outputs: Sequence[Tensor]) -> Tensor:

@@ -1,8 +1,12 @@
-"""The parameters of a step that symbols cannot follow: it is run on tensors instead, and they declare themselves."""
+"""The graph of a step, confirmed; and the parameters of a step that symbols cannot follow.
+
+Such a step is run on tensors instead, and they declare themselves.
+"""
 
 from __future__ import annotations
 
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +17,19 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from seqloom.engine.graph import Declaration, Graph, Role, StepError, Traceable, check_returned, trace, tracing
+from seqloom.engine.graph import (
+    Declaration,
+    Graph,
+    Role,
+    StepError,
+    Traceable,
+    check_real,
+    check_returned,
+    trace,
+    tracing,
+)
+from seqloom.engine.interpreter import apply
+from seqloom.engine.surroundings import TRACING, Surroundings
 from seqloom.engine.vocabulary import VocabularyError, located
 
 __all__ = ["graph_of"]
@@ -28,16 +44,23 @@ _warned: WeakSet[type] = WeakSet()
 def graph_of(cell: Traceable) -> Graph:
     """The graph of a cell's step; where the step leaves the vocabulary, its declarations alone, and why.
 
+    A graph is confirmed before it counts: a second trace gives the same one, and on tensors the step gives its numbers.
     Warns once per class of the latter, which run on the plain loop only.
 
     Raises:
         StepError: the step contradicts itself, or fails on tensors as well; names the line.
     """
-    with torch.random.fork_rng(devices=[]):  # a step that draws must not change how its parameters are drawn
+    surroundings = Surroundings()
+    # A step that draws must not change how its parameters are drawn; nor does another thread change what it reads.
+    with TRACING, torch.random.fork_rng(devices=[]):
         try:
-            return trace(cell)
+            graph = trace(cell, surroundings)
+            with located(type(cell)):
+                _confirm(cell, graph)
+            return graph
         except VocabularyError as error:
             reason, graph = str(error), _declared(cell, error)
+            graph.surroundings = surroundings
     if type(cell) not in _warned:
         _warned.add(type(cell))
         warnings.warn(f"{reason}. The cell runs on the plain loop, many times slower.", RuntimeWarning, stacklevel=3)
@@ -90,6 +113,73 @@ class _Following(TorchFunctionMode):
         return result
 
 
+@dataclass(eq=False)
+class _Trial(_Declaring):
+    """Takes the place of the graph while a step runs on tensors. A product depends on its vector and on its name."""
+
+    given: dict[str, Tensor] = field(default_factory=dict)
+    """The input and the states, by name; what shares their memory (``h.detach()``) goes by their name, too."""
+
+    def label(self, vector: Any, position: int) -> str:
+        for name, tensor in self.given.items():
+            if vector.data_ptr() == tensor.data_ptr() and vector.shape == tensor.shape:
+                return name
+        return f"v{position}"
+
+    def product(self, vector: Any, parameter: str, rows: int) -> Any:
+        return _drawn(parameter, rows) + vector.mean(-1, keepdim=True)
+
+    def parameter(self, name: str, size: int) -> Any:
+        return _drawn(name, size)
+
+
+def _drawn(name: str, *shape: int) -> Tensor:
+    chance = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+    return torch.randn(shape, dtype=torch.float64, generator=chance)
+
+
+def _confirm(cell: Traceable, graph: Graph) -> None:
+    """Refuse a trace that is one of several, or that means something else than the step on tensors.
+
+    Raises:
+        VocabularyError: says which.
+    """
+    with torch.set_grad_enabled(not torch.is_grad_enabled()):
+        again = trace(cell)
+    if [*map(repr, again.nodes)] != [*map(repr, graph.nodes)] or [*map(repr, again.outputs)] != [
+        *map(repr, graph.outputs)
+    ]:
+        raise graph.surroundings.refuse(
+            "two traces of the step differ: it draws numbers, or asks whether gradients are recorded"
+        )
+    if torch._C._len_torch_dispatch_stack():  # tensors have no numbers there
+        return
+    trial = _Trial()
+    with torch.device("cpu"), torch.inference_mode(False), torch.no_grad():
+        names = ("x", *cell.state)
+        given = [_drawn(name, 2, size) for name, size in zip(names, (cell.input_size, *cell.state_sizes), strict=True)]
+        arguments = [value.clone() for value in given]
+        trial.given = dict(zip(names, arguments, strict=True))
+        with tracing(trial):
+            found = cell.step(*arguments)
+        wanted = _evaluate(graph, trial, given[0], dict(zip(cell.state, given[1:], strict=True)))
+        for name, one, other in zip(cell.state, found if isinstance(found, tuple) else (found,), wanted, strict=True):
+            if not torch.allclose(torch.as_tensor(one).double(), other, rtol=1e-6, atol=1e-9, equal_nan=True):
+                raise VocabularyError(f"on tensors the step gives another {name} than its trace does")
+
+
+def _evaluate(graph: Graph, trial: _Trial, x: Tensor, states: dict[str, Tensor]) -> list[Tensor]:
+    values: dict[int, Any] = {}
+    for node in graph.nodes:
+        if node.operation == "product":
+            values[node.index] = trial.product(values[node.inputs[0].index], node.attributes[0], node.size)
+        elif node.operation == "parameter":
+            values[node.index] = trial.parameter(node.attributes[0], node.size)
+        else:
+            values[node.index] = apply(node, values, x, states, lambda name: torch.empty(0))
+    return [torch.as_tensor(values[symbol.index], dtype=torch.float64) for symbol in graph.outputs]
+
+
 def _tensors(values: Any) -> Iterator[Tensor]:
     if isinstance(values, Tensor):
         yield values
@@ -139,7 +229,11 @@ def _run_on_tensors(cell: Traceable, rows: int, value: float) -> Graph:
         graph.changing = {id(state): state for state in states}
         with tracing(graph), _Following(graph.changing):
             returned = cell.step(x, *states)
+        for name, given in zip(("x", *cell.state), (x, *states), strict=True):
+            if given._version:
+                raise StepError(f"the step overwrites {name} in place, which belongs to the caller; make a new value")
     outputs = returned if isinstance(returned, tuple) else (returned,)
     fits = [isinstance(output, Tensor) and output.dim() == 2 and len(output) == rows for output in outputs]
     check_returned(cell, tuple(out.shape[-1] if fit else None for out, fit in zip(outputs, fits, strict=True)))
+    check_real(cell, [output.is_floating_point() for output in outputs])
     return graph

@@ -7,13 +7,16 @@ cell's parameters, says in ``explain`` what a step costs, and is what a compiled
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Literal, Protocol, TypeAlias
 
+from seqloom.engine.surroundings import Surroundings, watching
 from seqloom.engine.vocabulary import VOCABULARY, StepError, VocabularyError, instead_of, located
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "StepError",
     "Symbol",
     "Traceable",
+    "check_real",
     "check_returned",
     "current_graph",
     "trace",
@@ -31,10 +35,20 @@ __all__ = [
 ]
 
 SOURCES = frozenset({"input", "state", "constant", "parameter"})
+_OVERWRITABLE = frozenset({"add", "sub", "mul", "div", "neg", "product"})  # no gradient needs what they gave
 _FREE = SOURCES | {"block"}  # nodes that cost no arithmetic
 
 
 Role: TypeAlias = Literal["input", "recurrent", "vector"]
+Kind: TypeAlias = Literal["real", "whole", "truth"]
+"""What numbers a value has on tensors: those of the layer, int64, or bool, which torch computes with in ways of their own."""
+
+_LARGEST_WHOLE = 2**24  # the largest up to which float32 has every whole number
+_LARGEST_INTEGER = 2**63
+_COMPARISONS = frozenset({"less", "less_equal"})
+_ALIKE = frozenset({"add", "sub", "mul", "minimum", "maximum", "neg", "abs", "relu", "block"})
+_NO_TRUTHS = {"sub": "-", "neg": "-", **{name: name for name in ("abs", "relu", "softplus", "layer_norm", "product")}}
+_NO_WHOLE = frozenset({"softplus", "layer_norm", "product"})
 
 
 class Traceable(Protocol):
@@ -72,6 +86,16 @@ def _reflected(operation: str) -> Any:
     return method
 
 
+_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+
+
+def _in_place(operation: str) -> Any:
+    def method(self: Symbol, other: object) -> Symbol:
+        return self.graph.overwrite(operation, self, other)
+
+    return method
+
+
 def _refused(sentence: str) -> Any:
     def method(self: Symbol, *others: object) -> Any:
         raise VocabularyError(sentence)
@@ -99,6 +123,22 @@ class Symbol:
     __truediv__, __rtruediv__ = _binary("div"), _reflected("div")
     __lt__, __le__ = _binary("less"), _binary("less_equal")
     __gt__, __ge__ = _reflected("less"), _reflected("less_equal")
+
+    __iadd__, __isub__, __imul__, __itruediv__ = _in_place("add"), _in_place("sub"), _in_place("mul"), _in_place("div")
+
+    def __eq__(self, other: object) -> bool:
+        """Identity, for those who look at a graph; a step would take it for a comparison of units."""
+        if current_graph() is self.graph and self is not other:
+            raise VocabularyError("== is not in a step's vocabulary; write (a <= b) * (b <= a)")
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        if current_graph() is self.graph:
+            raise VocabularyError("!= is not in a step's vocabulary; write (a < b) + (b < a)")
+        return self is not other
+
+    __hash__ = object.__hash__
+    __array_ufunc__ = None  # NumPy leaves arithmetic to the symbol
 
     def __neg__(self) -> Symbol:
         return self.graph.elementwise("neg", self)
@@ -142,10 +182,16 @@ class Graph:
     """What a backend lowered the graph to; kept here so that all cells that share a graph share it."""
     lowered: dict[str, Any] = field(default_factory=dict, repr=False)
     """The same, by backend."""
+    surroundings: Surroundings = field(default_factory=Surroundings, repr=False)
+    """What the step read besides its arguments: the graph holds as long as it is what it was."""
+    overwritten: set[int] = field(default_factory=set, repr=False)
+    """Nodes whose value the step has overwritten in place."""
     untraceable: str | None = None
     """Why there are declarations only, for a step that leaves the vocabulary: begins with the line that does."""
     _known: dict[tuple[Any, ...], Symbol] = field(default_factory=dict, repr=False)
     _recurrent: set[int] = field(default_factory=set, repr=False)
+    _kinds: dict[int, tuple[Kind, float]] = field(default_factory=dict, repr=False)
+    """Of the values that are not real, with a bound of their size."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "program": None, "lowered": {}}  # made again where it is wanted
@@ -155,14 +201,92 @@ class Graph:
 
     def node(self, operation: str, inputs: Sequence[Symbol], size: int, attributes: tuple[Any, ...] = ()) -> Symbol:
         """The node with these contents: the existing one, or a new one at the end."""
-        key = (operation, tuple(symbol.index for symbol in inputs), size, attributes)
+        # 0.0 and -0.0 are equal numbers and are not the same.
+        told_apart: tuple[Any, ...] = tuple(map(repr, attributes)) if operation == "constant" else attributes
+        key = (operation, tuple(symbol.index for symbol in inputs), size, told_apart)
+        for symbol in inputs if self.overwritten else ():
+            self._refuse_overwritten(symbol)
         if key not in self._known:
+            kind, bound = self._kind_of(operation, inputs, attributes)
             symbol = Symbol(self, len(self.nodes), operation, tuple(inputs), size, attributes)
             self.nodes.append(symbol)
             self._known[key] = symbol
+            if kind != "real":
+                self._kinds[symbol.index] = kind, bound
             if operation == "state" or any(part.index in self._recurrent for part in inputs):
                 self._recurrent.add(symbol.index)
         return self._known[key]
+
+    def kind(self, symbol: Symbol) -> Kind:
+        """What numbers a value has on tensors."""
+        return self._kinds.get(symbol.index, ("real", math.inf))[0]
+
+    def _kind_of(self, operation: str, inputs: Sequence[Symbol], attributes: tuple[Any, ...]) -> tuple[Kind, float]:
+        """What torch would make of a node, and how large it may be.
+
+        Raises:
+            VocabularyError: torch refuses it, or would count further than float32 can.
+        """
+        if operation == "constant" and isinstance(attributes[0], int):
+            return "whole", abs(attributes[0])
+        if operation in _COMPARISONS:
+            return "truth", 1
+        known = [self._kinds.get(part.index, ("real", math.inf)) for part in inputs]
+        kinds = {kind for kind, _ in known}
+        if operation in _NO_TRUTHS and "truth" in kinds:
+            raise VocabularyError(
+                f"{_NO_TRUTHS[operation]} of a comparison, which is true or false and no number; "
+                "write where(condition, 1.0, 0.0)"
+            )
+        if operation in _NO_WHOLE and "whole" in kinds:
+            raise VocabularyError(f"{operation} of whole numbers; write them with a decimal point, as 1.0")
+        if operation == "where":
+            known = known[1:]
+        elif operation not in _ALIKE:
+            return "real", math.inf
+        if not known or any(kind == "real" for kind, _ in known):
+            return "real", math.inf
+        if all(kind == "truth" for kind, _ in known):
+            return "truth", 1
+        sizes = [size for _, size in known]
+        bound = math.prod(sizes) if operation == "mul" else sum(sizes) if operation in ("add", "sub") else max(sizes)
+        if bound > _LARGEST_WHOLE:
+            raise VocabularyError(
+                f"whole numbers up to {bound}, more than float32 can count; write them with a decimal point, as 1.0"
+            )
+        return "whole", bound
+
+    def overwrite(self, operation: str, symbol: Symbol, other: object) -> Symbol:
+        """``symbol += other`` and its like: on tensors it changes a value in place, which a graph cannot.
+
+        Raises:
+            StepError: the value belongs to the caller, or is a parameter.
+            VocabularyError: it has been used already, or may be needed by a gradient.
+        """
+        sign, whole = f"{_SIGNS[operation]}=", symbol
+        while whole.operation == "block":
+            whole = whole.inputs[0]
+        if whole.operation in SOURCES:
+            what = {"input": "the input", "state": "a state", "parameter": "a parameter"}[whole.operation]
+            raise StepError(f"{sign} overwrites {what} in place; write v = v {sign[0]} ..., which makes a new value")
+        used = any(part.index == symbol.index for node in self.nodes for part in node.inputs)
+        if used or symbol.operation not in _OVERWRITABLE:
+            raise VocabularyError(
+                f"{sign} overwrites a value in place; write v = v {sign[0]} ..., which makes a new one"
+            )
+        result = self.elementwise(operation, symbol, other)
+        if result.size != symbol.size:
+            raise VocabularyError(f"{sign} of {symbol.size} and {result.size} units; write v = v {sign[0]} ...")
+        self.overwritten.add(symbol.index)
+        return result
+
+    def _refuse_overwritten(self, symbol: Symbol) -> None:
+        while symbol.operation == "block":
+            symbol = symbol.inputs[0]
+        if symbol.index in self.overwritten:
+            raise VocabularyError(
+                "a value is used that was overwritten in place; write v = v + ... instead of v += ..."
+            )
 
     def depends_on_state(self, symbol: Symbol) -> bool:
         """Whether the value changes with the state; what does not is computed for all time steps at once."""
@@ -187,8 +311,9 @@ class Graph:
         """What a vector of a product is called: ``x``, the name of a state, or where it stands among the vectors."""
         return str(vector.attributes[0]) if vector.operation in ("input", "state") else f"v{position}"
 
-    def constant(self, value: object) -> Symbol:
-        """A number; anything else that meets a symbol is refused."""
+    def constant(self, value: object, *, whole: bool = False) -> Symbol:
+        """A number, an integer as such only among whole numbers; anything else that meets a symbol is refused."""
+        value = as_number(value)
         if isinstance(value, Symbol):
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -196,11 +321,17 @@ class Graph:
                 f"a {type(value).__name__} meets a value of the step; expected a number or a value of the step "
                 "(declare a learned vector with self.vector(name))"
             )
-        return self.node("constant", (), 1, (float(value),))
+        if isinstance(value, int) and (abs(value) >= _LARGEST_INTEGER or int(float(value)) != value):
+            # torch takes none of more than 64 bits, and rounds others once, which two roundings are not.
+            raise VocabularyError(f"the integer {_shortened(value)} is no float; write one, as 1e20")
+        return self.node("constant", (), 1, (value if whole and isinstance(value, int) else float(value),))
 
     def elementwise(self, operation: str, *operands: object, attributes: tuple[Any, ...] = ()) -> Symbol:
         """An operation unit by unit; operands have one common size, or size 1."""
-        symbols = [self.constant(operand) for operand in operands]
+        operands = tuple(map(as_number, operands))
+        numbers = operands[1:] if operation == "where" else operands
+        whole = all(not isinstance(v, float) and (not isinstance(v, Symbol) or self.kind(v) != "real") for v in numbers)
+        symbols = [self.constant(operand, whole=whole) for operand in operands]
         sizes = {symbol.size for symbol in symbols} - {1}
         if len(sizes) > 1:
             units = " and ".join(str(symbol.size) for symbol in symbols)
@@ -275,19 +406,23 @@ def tracing(graph: Graph) -> Iterator[None]:
         _tracing.reset(token)
 
 
-def trace(cell: Traceable) -> Graph:
+def trace(cell: Traceable, surroundings: Surroundings | None = None) -> Graph:
     """The graph of ``cell.step``, by running it once on symbols.
 
     Raises:
         StepError: the step leaves the vocabulary, or returns something else than its states; names the line.
     """
-    graph = Graph()
+    graph = Graph(surroundings=Surroundings() if surroundings is None else surroundings)
     arguments = [graph.node("input", (), cell.input_size, ("x",))]
     arguments += [graph.node("state", (), n, (name,)) for name, n in zip(cell.state, cell.state_sizes, strict=True)]
-    with located(type(cell)), tracing(graph):
+    with located(type(cell)), tracing(graph), watching(cell, graph.surroundings):
         returned = cell.step(*arguments)
-    graph.outputs = returned if isinstance(returned, tuple) else (returned,)
+        graph.outputs = returned if isinstance(returned, tuple) else (returned,)
+        for value in graph.outputs:
+            if isinstance(value, Symbol):
+                graph._refuse_overwritten(value)
     check_returned(cell, tuple(value.size if isinstance(value, Symbol) else None for value in graph.outputs))
+    check_real(cell, [graph.kind(value) == "real" for value in graph.outputs])
     return graph
 
 
@@ -303,6 +438,31 @@ def check_returned(cell: Traceable, sizes: tuple[int | None, ...]) -> None:
             f"{type(cell).__name__}.step returned {len(sizes)} values of sizes {sizes}; expected the new states "
             f"in the order of `state`: {wanted} units"
         )
+
+
+def check_real(cell: Traceable, real: Sequence[bool]) -> None:
+    """Refuse new states that are no real numbers.
+
+    Raises:
+        StepError: one is a comparison or a whole number.
+    """
+    for name, right in zip(cell.state, real, strict=True):
+        if not right:
+            raise StepError(
+                f"{type(cell).__name__}.step: the new {name} is no real number but a comparison, a whole or a complex one; write "
+                "where(condition, 1.0, 0.0), or numbers with a decimal point"
+            )
+
+
+def as_number(value: Any) -> Any:
+    """A number of NumPy as Python's own, as torch takes it in arithmetic; anything else as it is."""
+    return value.item() if isinstance(value, Real) and hasattr(value, "item") else value
+
+
+def _shortened(value: int) -> str:
+    """An integer, whatever its length (Python refuses to print thousands of digits)."""
+    bits = value.bit_length()
+    return str(value) if bits <= 256 else f"of {bits} bits"
 
 
 APPLY: dict[str, Callable[..., Any]] = {

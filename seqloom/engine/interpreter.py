@@ -55,7 +55,8 @@ def apply(
         case "parameter":
             return parameter(node.attributes[0])
         case "product":
-            return F.linear(_tensor(operands[0]), parameter(node.attributes[0]))
+            vector, matrix = _tensor(operands[0]), parameter(node.attributes[0])
+            return F.linear(operations.as_short(vector, matrix), matrix)
         case "block":
             return _tensor(operands[0]).narrow(-1, node.attributes[0] * node.size, node.size)
         case "layer_norm":

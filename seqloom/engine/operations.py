@@ -10,6 +10,7 @@ tensor([[0.5000, 0.5000]])
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from seqloom.engine.graph import StepError, Symbol
+from seqloom.engine.graph import StepError, Symbol, as_number
 
 __all__ = [
     "abs", "exp", "layer_norm", "log", "maximum", "minimum", "relu", "sigmoid", "softplus", "split", "sqrt", "tanh",
@@ -55,20 +56,44 @@ def _graph_of(*values: object) -> Any:
 
 
 def _as_tensors(*values: Any) -> list[Tensor]:
+    """Of values among which is a tensor; a number takes part as in arithmetic, which makes numbers of truths."""
+    values = tuple(map(as_number, values))
     like = next(value for value in values if isinstance(value, Tensor))
-    return [torch.as_tensor(value, dtype=like.dtype, device=like.device) for value in values]
+    dtype = functools.reduce(torch.promote_types, (torch.result_type(like, value) for value in values))
+    return [torch.as_tensor(value, dtype=dtype, device=like.device) for value in values]
+
+
+def _are_numbers(*values: object) -> bool:
+    return not any(isinstance(value, Tensor) for value in values)
+
+
+def holds(condition: Any) -> Any:
+    """Where a condition holds: a truth as it is; numbers where they are not zero."""
+    if isinstance(condition, Tensor):
+        return condition if condition.dtype == torch.bool else condition != 0
+    return bool(condition)
+
+
+def as_short(vector: Tensor, weight: Tensor) -> Tensor:
+    """A vector as a product with a weight of another type takes it: torch makes a truth times a number float32."""
+    short = weight.dtype in (torch.bfloat16, torch.float16, torch.float64) and vector.dtype is torch.float32
+    return vector.to(weight.dtype) if short and not torch.is_autocast_enabled(vector.device.type) else vector
 
 
 def minimum(first: Any, second: Any) -> Any:
     """The smaller of two values, element by element; one of them may be a number."""
     graph = _graph_of(first, second)
-    return graph.elementwise("minimum", first, second) if graph else torch.minimum(*_as_tensors(first, second))
+    if graph:
+        return graph.elementwise("minimum", first, second)
+    return min(first, second) if _are_numbers(first, second) else torch.minimum(*_as_tensors(first, second))
 
 
 def maximum(first: Any, second: Any) -> Any:
     """The larger of two values, element by element; one of them may be a number."""
     graph = _graph_of(first, second)
-    return graph.elementwise("maximum", first, second) if graph else torch.maximum(*_as_tensors(first, second))
+    if graph:
+        return graph.elementwise("maximum", first, second)
+    return max(first, second) if _are_numbers(first, second) else torch.maximum(*_as_tensors(first, second))
 
 
 def where(condition: Any, chosen: Any, otherwise: Any) -> Any:
@@ -76,7 +101,13 @@ def where(condition: Any, chosen: Any, otherwise: Any) -> Any:
     graph = _graph_of(condition, chosen, otherwise)
     if graph:
         return graph.elementwise("where", condition, chosen, otherwise)
-    return torch.where(condition, chosen, otherwise)
+    held = holds(condition)
+    if isinstance(held, Tensor):
+        return torch.where(held, chosen, otherwise)
+    if _are_numbers(chosen, otherwise):
+        return chosen if held else otherwise
+    tensors = _as_tensors(chosen, otherwise)
+    return torch.where(torch.as_tensor(held, device=tensors[0].device), *tensors)
 
 
 def split(vector: Any, parts: int) -> tuple[Any, ...]:

@@ -14,6 +14,14 @@ from seqloom.engine.contract import NO_NOISE
 from seqloom.engine.interpreter import evaluate
 from seqloom.engine.runtime.backend import BACKENDS
 from seqloom.errors import ConfigError
+from seqloom.layers.check_calls import (
+    check_gradient_memory,
+    check_mapped,
+    check_memory_later,
+    check_nothing,
+    check_sixteen_bits,
+    check_threads,
+)
 from seqloom.layers.check_kernels import check_compiled, check_golden, check_state_dict, check_stream
 from seqloom.layers.check_subject import (
     GARBAGE,
@@ -22,10 +30,12 @@ from seqloom.layers.check_subject import (
     CellCheckError,
     Subject,
     batch,
+    gradients,
     random_state,
     require,
     require_near,
 )
+from seqloom.layers.check_ways import check_ways
 from seqloom.layers.recurrent import Recurrent
 
 __all__ = ["CHECKS", "CellCheckError", "check_cell"]
@@ -36,7 +46,9 @@ def check_cell(cell: str | type[Cell], **arguments: Any) -> None:
 
     Gradients against finite differences, one call against two, padding that changes nothing, rows that do not mix, the
     size formula, shapes and types, streams, state dictionaries, the trace against the tensors, every backend against the
-    reference, the compiled one in float32 too, and the golden vectors of the cells that have some.
+    reference, the compiled one in float32 too, all ways of running a step on zeros of both signs, infinities and NaN, calls
+    that are mapped, shared by threads, in 16 bits, of no step, or of a layer whose memory came later, and the golden vectors
+    of the cells that have some.
 
     Args:
         cell: a registered name or a class.
@@ -115,7 +127,7 @@ def check_padding(subject: Subject) -> None:
             )
             for name, value, wanted in zip(end._fields, final.select(rows), end, strict=True):
                 require_near(subject, value, wanted, f"final {name} of a row of length {length} in a batch and alone")
-        (gradient,) = torch.autograd.grad(outputs.sum() + sum(field.sum() for field in final), x)
+        (gradient,) = gradients(outputs.sum() + sum(field.sum() for field in final), [x])
         require(subject, bool((gradient[padded] == 0).all()), "a gradient reaches the padding")
 
 
@@ -195,8 +207,8 @@ def _compare_backends(subject: Subject, layer: Recurrent, able: list[str], argum
         yield from ((f"final {name}", field) for name, field in zip(final._fields, final, strict=True))
         loss = outputs.sin().sum() + sum((field.cos()).sum() for field in final)
         leaves = {"x": arguments[0], **dict(layer.named_parameters())}
-        gradients = torch.autograd.grad(loss, list(leaves.values()))
-        yield from ((f"gradient of {name}", gradient) for name, gradient in zip(leaves, gradients, strict=True))
+        found = gradients(loss, list(leaves.values()))
+        yield from ((f"gradient of {name}", gradient) for name, gradient in zip(leaves, found, strict=True))
 
     wanted = dict(outcome("reference"))
     for backend in able:
@@ -220,6 +232,13 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_backends,
     check_compiled,
     check_stream,
+    check_ways,
     check_state_dict,
+    check_memory_later,
+    check_mapped,
+    check_threads,
+    check_sixteen_bits,
+    check_nothing,
+    check_gradient_memory,
     check_golden,
 )

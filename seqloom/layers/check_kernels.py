@@ -9,7 +9,16 @@ from torch import Tensor
 
 from seqloom.cells import registry
 from seqloom.cells.golden import GOLDEN, golden_cell, golden_input
-from seqloom.layers.check_subject import INPUT, Subject, batch, random_state, require, require_close, require_near
+from seqloom.layers.check_subject import (
+    INPUT,
+    Subject,
+    batch,
+    gradients,
+    random_state,
+    require,
+    require_close,
+    require_near,
+)
 from seqloom.layers.recurrent import Recurrent
 
 __all__ = ["check_compiled", "check_golden", "check_state_dict", "check_stream"]
@@ -57,7 +66,7 @@ def _compare_compiled(subject: Subject, steps: tuple[int, ...]) -> None:
 
     def outcome(layer: Recurrent, backend: str | None) -> dict[str, Tensor]:
         layer.backend = backend
-        dtype = next(layer.parameters()).dtype
+        dtype = layer.sample.dtype
         given = x.to(dtype).requires_grad_()
         outputs, final = layer(given, [field.to(dtype) for field in state], lengths)
         values = {
@@ -66,8 +75,8 @@ def _compare_compiled(subject: Subject, steps: tuple[int, ...]) -> None:
         }
         leaves = {"x": given, **dict(layer.named_parameters())}
         loss = sum((value.sin().sum() for value in values.values()), outputs.new_zeros(()))
-        gradients = torch.autograd.grad(loss, list(leaves.values()))
-        return {**values, **{f"gradient of {name}": g for name, g in zip(leaves, gradients, strict=True)}}
+        found = gradients(loss, list(leaves.values()))
+        return {**values, **{f"gradient of {name}": g for name, g in zip(leaves, found, strict=True)}}
 
     wanted, plain, compiled = outcome(exact, "reference"), outcome(layer, "reference"), outcome(layer, None)
     for what, value in compiled.items():

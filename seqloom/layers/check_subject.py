@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "CellCheckError",
     "Subject",
     "batch",
+    "gradients",
     "random_state",
     "require",
     "require_close",
@@ -62,6 +64,13 @@ def random_state(layer: Recurrent, batch: int) -> State:
         for name, field in zip(zeros._fields, zeros, strict=True)
     )
     return zeros._make(drawn)
+
+
+def gradients(loss: Tensor, leaves: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The gradients of a loss, zeros where it depends on nothing."""
+    if not loss.requires_grad:
+        return tuple(torch.zeros_like(leaf) for leaf in leaves)
+    return torch.autograd.grad(loss, leaves, materialize_grads=True)
 
 
 def require(subject: Subject, condition: bool, sentence: str) -> None:

@@ -77,17 +77,18 @@ class SequenceNormalisation(nn.Module):
         for name, bias in self.biases.items():
             weight = cell.parameter(name)
             if moments is None:
-                mean, variance = self.get_buffer(f"mean_{name}"), self.get_buffer(f"variance_{name}")
+                mean, variance = getattr(self, f"mean_{name}"), getattr(self, f"variance_{name}")
             else:
                 mean = weight @ moments.mean
                 variance = ((weight @ moments.covariance) * weight).sum(1).clamp(min=0.0)
                 self._average(name, mean.detach(), variance.detach(), moments.count)
-            scale = self.get_parameter(f"gain_{name}") * (variance + _EPSILON).rsqrt()
+            # By getattr: torch.func.functional_call puts tensors there that are no parameters.
+            scale = getattr(self, f"gain_{name}") * (variance + _EPSILON).rsqrt()
             replaced[name] = weight * scale.unsqueeze(1)
             replaced[bias] = replaced.get(bias, cell.parameter(bias)) - scale * mean
         return replaced
 
     def _average(self, name: str, mean: Tensor, variance: Tensor, count: int) -> None:
         unbiased = variance * (count / max(count - 1, 1))
-        self.get_buffer(f"mean_{name}").lerp_(mean, _MOMENTUM)
-        self.get_buffer(f"variance_{name}").lerp_(unbiased, _MOMENTUM)
+        getattr(self, f"mean_{name}").lerp_(mean, _MOMENTUM)
+        getattr(self, f"variance_{name}").lerp_(unbiased, _MOMENTUM)

@@ -13,6 +13,7 @@ from seqloom.engine.contract import Ragged, States
 from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import cpu, packed
 from seqloom.engine.runtime.backend import run_layer
+from seqloom.engine.runtime.entrance import all_plain, is_recorded, is_transformed
 from seqloom.engine.runtime.packed import PackedCell, Weights, check_weights
 from seqloom.errors import ConfigError
 from seqloom.layers.compressed import CompressedCell, compress
@@ -76,7 +77,8 @@ class QuantizedRecurrent(Recurrent):
                 "no gradient flows through a quantized layer; call it on x.detach() or under torch.no_grad()"
             )
         cells: list[Any] = self.cells_of(layer)
-        objection = self.zoneout or x.dtype != torch.float32 or 0 in x.shape[:2] or packed.limitation(cells)
+        recorded = is_recorded() or is_transformed() or not all_plain((x,))
+        objection = recorded or self.zoneout or x.dtype != torch.float32 or 0 in x.shape[:2] or packed.limitation(cells)
         if self.backend not in (None, "cpu") or objection:
             return run_layer(cells, x, ragged, initial, noise=self.noise, backend=self.backend)
         rows = PackedRows(x.shape[1], len(x)) if ragged is None else ragged.packed
@@ -95,7 +97,7 @@ class QuantizedRecurrent(Recurrent):
         threads = torch.get_num_threads()
         if any(buffer.is_inference() for buffer in buffers):  # nobody would see that they change
             return [packed.pack(cell, self.weights, parts=threads) for cell in cells]
-        key = (threads, *((buffer.data_ptr(), buffer._version) for buffer in buffers))
+        key = (threads, *((buffer.data_ptr(), buffer.stride(), buffer._version) for buffer in buffers))
         if self._packed.get(layer, (None,))[0] != key:
             self._packed[layer] = key, [packed.pack(cell, self.weights, parts=threads) for cell in cells]
         return self._packed[layer][1]
@@ -116,13 +118,14 @@ def quantize(target: Model, weights: str = "int8", *, sample: Tensor | None = No
 @torch.inference_mode(False)
 @torch.no_grad()
 def quantize(target: Any, weights: str = "int8", *, sample: Tensor | None = None) -> Any:
-    """A layer, or a model with such layers inside, with weights in fewer bits, for inference.
+    """A layer, or a model with such layers inside, accelerated ones among them, with weights in fewer bits, for inference.
 
     ``int8`` keeps each row of a matrix as integers from -127 to 127 times a scale, and multiplies exactly with 16-bit
     integers that the other vector is rounded to; ``bfloat16`` (or ``bf16``) rounds the weights and multiplies as floats.
 
     Args:
-        target: a :class:`~seqloom.Recurrent`, which stays as it is; or a model, in which each of them is replaced.
+        target: a :class:`~seqloom.Recurrent` or a layer of :mod:`seqloom.nn`, which stays as it is; or a model, in which
+            each of them is replaced.
         weights: ``int8``, ``bfloat16`` or ``bf16``.
         sample: (B, T, D) a typical input of a layer, on which its ``error`` is measured; random by default. Not with a model.
     Returns:
@@ -141,13 +144,15 @@ def quantize(target: Any, weights: str = "int8", *, sample: Tensor | None = None
         result = QuantizedRecurrent(target, kind)
         result.error = _error(target, result, sample)
         return result
+    if hasattr(target, "quantized"):  # a layer of the drop-in, which calls like torch's
+        return target.quantized(kind)
     if sample is not None:
         raise ConfigError("sample is for one layer; quantize the layers of a model one by one to give each its own")
     replaceable = [
         (parent, name, child)
         for parent in target.modules()
         for name, child in parent.named_children()
-        if isinstance(child, Recurrent) and not isinstance(child, QuantizedRecurrent)
+        if hasattr(child, "quantized") or (isinstance(child, Recurrent) and not isinstance(child, QuantizedRecurrent))
     ]
     if not replaceable:
         raise ConfigError(
@@ -162,7 +167,7 @@ def quantize(target: Any, weights: str = "int8", *, sample: Tensor | None = None
 def _error(layer: Recurrent, result: QuantizedRecurrent, sample: Tensor | None) -> float:
     """The root mean square of the outputs' differences on a sample."""
     if sample is None:
-        like = next(layer.parameters())
+        like = layer.sample
         chance = torch.Generator().manual_seed(0)
         shape = (2, 40, layer.input_size) if layer.batch_first else (40, 2, layer.input_size)
         sample = torch.randn(shape, generator=chance).to(like)

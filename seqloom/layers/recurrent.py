@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -131,23 +132,26 @@ class Recurrent(CellStack):
             prepare(self.cells_of(layer)[0])
 
     def forward(
-        self, x: Tensor, state: Sequence[Tensor] | None = None, lengths: Tensor | None = None
+        self, x: Tensor, state: Sequence[Tensor] | None = None, lengths: Tensor | Sequence[int] | None = None
     ) -> tuple[Tensor, State]:
         """Run over whole sequences.
 
         Args:
-            x: (B, T, D), or (T, B, D) where ``batch_first`` is false; T and B may be 0.
+            x: (B, T, D), or (T, B, D) where ``batch_first`` is false; T and B may be 0. Of the layer's type or a shorter
+                one.
             state: what a former call returned, fields (B, layers * directions, H); zeros by default.
-            lengths: (B,) integers in 0..T on any device and in any order; whole rows by default.
+            lengths: (B,) integers in 0..T on any device and in any order, or a list of them; whole rows by default.
         Returns:
             outputs (B, T, output_size), exactly zero past a row's length, and the state after each row's own last step
             (what it began with where the length is 0). The content of the padding never changes a result.
         Raises:
-            ValueError: shapes that do not fit the layer or each other, or a length outside 0..T; names the row.
+            ValueError: shapes or types that do not fit the layer or each other, or a length outside 0..T; names the row.
         """
         if x.dim() != 3 or x.shape[-1] != self.input_size:
             form = "(B, T, D)" if self.batch_first else "(T, B, D)"
             raise ValueError(f"x has shape {tuple(x.shape)}; expected {form} with D = {self.input_size} features")
+        if x.dtype is not torch.float32 or x.layout is not torch.strided:
+            x = self.as_computed(x, "x")
         values = x if self.batch_first else x.transpose(0, 1)
         time = values.shape[1]
         ragged = measure_lengths(lengths, values)

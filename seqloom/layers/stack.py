@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqloom.cells.cell import Cell
-from seqloom.engine.contract import Noise, Ragged, States
+from seqloom.engine.contract import Noise, Ragged, States, zero_states
 from seqloom.engine.runtime.backend import run_layer
 from seqloom.engine.runtime.reference import advance
 from seqloom.errors import ConfigError
@@ -55,9 +55,40 @@ class CellStack(nn.Module):
 
     def initial_state(self, batch: int, *, like: Tensor | None = None) -> State:
         """Zeros for ``batch`` rows, of the type and on the device of ``like`` or else of the parameters."""
-        source = next(self.parameters()) if like is None else like
+        source = self.sample if like is None else like
         count = len(self.cells)
         return make_state(self.first_cell.state, [source.new_zeros(batch, count, size) for size in self._state_sizes()])
+
+    @property
+    def sample(self) -> Tensor:
+        """A tensor of the type and on the device that the layer computes with."""
+        for cell in self._all_cells():
+            for name in cell.graph.declarations:
+                return cell.parameter(name)
+        sample: Tensor = getattr(self._all_cells()[0], "sample", torch.empty(0))
+        return sample
+
+    def as_computed(self, values: Tensor, name: str) -> Tensor:
+        """Numbers in the type that the layer computes with, where that holds all of them.
+
+        Raises:
+            ValueError: it does not, or they are no numbers of the floating-point types; says what it is.
+        """
+        own = self.sample.dtype
+        if values.layout is not torch.strided:
+            raise ValueError(
+                f"{name} is a tensor of layout {values.layout}; expected a dense one, as {name}.to_dense()"
+            )
+        if torch.is_autocast_enabled(values.device.type):
+            return values
+        if not values.is_floating_point():
+            raise ValueError(f"{name} is {values.dtype}; expected floating-point numbers, as {name}.to({own})")
+        if torch.promote_types(values.dtype, own) is not own:
+            raise ValueError(
+                f"{name} is {values.dtype}, but the layer computes in {own}; pass {name}.to({own}), or call "
+                f"layer.to({values.dtype})"
+            )
+        return values if values.dtype is own else values.to(own)
 
     def step(self, x: Tensor, state: Sequence[Tensor] | None = None) -> tuple[Tensor, State]:
         """One time step of a stream: x (B, D) to output (B, output_size), and the state to pass with the next step.
@@ -70,7 +101,10 @@ class CellStack(nn.Module):
             raise ConfigError("a bidirectional layer cannot run step by step: it needs the end of the sequence first")
         if x.dim() != 2 or x.shape[-1] != self.input_size:
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (B, D) with D = {self.input_size} features")
-        initial = self.split_state(self.initial_state(x.shape[0], like=x) if state is None else state, x.shape[0])
+        if x.dtype is not torch.float32 or x.layout is not torch.strided:
+            x = self.as_computed(x, "x")
+        initial = None if state is None else self.split_state(state, x.shape[0])
+        initial = [zero_states(cell, x) for cell in self._all_cells()] if initial is None else initial
         final: list[States] = []
         noise = self.noise
         if self.training and (noise.active or self._reweighted):
@@ -100,7 +134,9 @@ class CellStack(nn.Module):
         self, layer: int, x: Tensor, ragged: Ragged | None, initial: Sequence[States] | None
     ) -> tuple[Tensor, list[States]]:
         if not self._reweighted:
-            return run_layer(self.cells_of(layer), x, ragged, initial, noise=self.noise, backend=self.backend)
+            cells = self.cells_of(layer)
+            _call_hooks(cells, x)
+            return run_layer(cells, x, ragged, initial, noise=self.noise, backend=self.backend)
         with self.effective_weights(layer, x, ragged):
             return run_layer(self.cells_of(layer), x, ragged, initial, noise=self.noise, backend=self.backend)
 
@@ -114,6 +150,7 @@ class CellStack(nn.Module):
         """While it lasts, the cells of a layer have the weights that they run x with; without x, those of evaluation."""
         training = self.training and x is not None
         cells, first = self.cells_of(layer), layer * self.directions
+        _call_hooks(cells, x)
         with ExitStack() as stack:
             if training and (self.weight_drop or self.weight_noise):
                 for cell in cells:
@@ -160,7 +197,7 @@ class CellStack(nn.Module):
     @property
     def first_cell(self) -> Cell:
         """The lowest layer's, forward; the others are of its kind."""
-        return self.cells[0]  # type: ignore[return-value]
+        return self._all_cells()[0]
 
     def cells_of(self, layer: int) -> list[Cell]:
         """The cells of a layer, numbered from 0: forward, then backward where there is one."""
@@ -172,7 +209,10 @@ class CellStack(nn.Module):
 
     def _state_sizes(self) -> tuple[int, ...]:
         """Of each field; a state whose size is the input's, unlike in each layer, has the largest, with zeros behind."""
-        return tuple(max(sizes) for sizes in zip(*(cell.state_sizes for cell in self._all_cells()), strict=True))
+        first, *others = [cell.state_sizes for cell in self._all_cells()]
+        if all(sizes == first for sizes in others):
+            return first
+        return tuple(map(max, first, *others))
 
     def split_state(self, state: Sequence[Tensor], batch: int) -> list[States]:
         """A layer's state, as it is passed and returned, to the states (B, size) of each of the ``cells``.
@@ -184,8 +224,14 @@ class CellStack(nn.Module):
         if isinstance(state, Tensor) or len(state) != len(names):
             raise ValueError(f"state has {len(state)} fields; expected {len(names)}: {', '.join(names)}")
         for name, size, field in zip(names, sizes, state, strict=True):
+            if not isinstance(field, Tensor):
+                raise ValueError(
+                    f"state.{name} is a {type(field).__name__}; expected a tensor {(batch, len(cells), size)}"
+                )
             if field.shape != (batch, len(cells), size):
                 raise ValueError(f"state.{name} has shape {tuple(field.shape)}; expected {(batch, len(cells), size)}")
+        if any(field.dtype is not torch.float32 for field in state):
+            state = [self.as_computed(field, f"state.{name}") for name, field in zip(names, state, strict=True)]
         return [
             tuple(field[:, position, :size] for field, size in zip(state, cell.state_sizes, strict=True))
             for position, cell in enumerate(cells)
@@ -202,3 +248,10 @@ class CellStack(nn.Module):
 
 def _widened(state: Tensor, size: int) -> Tensor:
     return state if state.shape[-1] == size else F.pad(state, (0, size - state.shape[-1]))
+
+
+def _call_hooks(cells: Sequence[Cell], x: Tensor | None) -> None:
+    """Run the hooks on cells, which few have."""
+    for cell in cells:
+        if cell._forward_pre_hooks:
+            cell.call_hooks(x)

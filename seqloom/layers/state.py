@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from torch import Tensor
+from torch.utils._pytree import _register_namedtuple as register_exported
 
 __all__ = ["State", "make_state", "state_type"]
 
@@ -66,9 +67,16 @@ def state_type(names: tuple[str, ...]) -> type[State]:
         fields = NamedTuple("State", [(name, Tensor) for name in names])  # type: ignore[misc]
         documented = {"__slots__": (), "__doc__": f"State of a layer: {', '.join(names)}."}
         _types[names] = type("State", (State, fields), documented)
+        # By this name an exported program, which torch.export.save has written, knows what it returns.
+        register_exported(_types[names], serialized_type_name=f"seqloom.State({', '.join(names)})")
     return _types[names]
 
 
 def make_state(names: tuple[str, ...], values: Iterable[Tensor]) -> State:
     """A state with these names and values."""
     return state_type(names)._make(values)
+
+
+# A process that only runs exported programs builds no layers; these are the states of nearly all of them.
+for _names in (("h",), ("h", "c")):
+    state_type(_names)

@@ -65,7 +65,7 @@ class Stream:
         for name, value in (("batch", batch), ("threads", threads)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"{name} is {value!r}; expected an integer of at least 1")
-        self.batch, self.threads = batch, threads
+        self.batch, self.threads = batch, min(threads, packed.most_threads())
         self.weights: Weights = check_weights(weights)
         self.path = "native"
         """``native``, or ``python`` where the kernels cannot run the layer; :attr:`reason` then says why."""
@@ -81,7 +81,7 @@ class Stream:
         """One time step: x (B, D), or (D,) where B is 1, to the output (B, H) or (H,).
 
         Args:
-            x: a NumPy array or a tensor of float32; the result is of the same kind.
+            x: a NumPy array or a tensor of float32, or of the layer's own type; the result is of the same kind.
             out: an array or a tensor for the result, which is returned then; a new one by default.
         Raises:
             ValueError: a shape or a type that does not fit.
@@ -99,7 +99,7 @@ class Stream:
         Raises:
             ValueError: a shape or a type that does not fit.
         """
-        values = _array(chunk, "the chunk", self._type)
+        values = self._array(chunk, "the chunk")
         rows = values
         if values.ndim == 2 and self.batch == 1:
             rows = values[None]
@@ -122,7 +122,7 @@ class Stream:
                 results[:, t] = self._advance(torch.from_numpy(np.array(rows[:, t]))).numpy()
         elif time:
             self._push(rows, results, time)
-        return torch.from_numpy(out) if isinstance(chunk, Tensor) else out
+        return _like(chunk, out)
 
     @property
     def state(self) -> State:
@@ -159,6 +159,41 @@ class Stream:
         self._prepare()
         self.state = state
 
+    def branch(self) -> Stream:
+        """A second stream that goes on from here: with the same weights, which it shares, and a state of its own.
+
+        >>> from seqloom import Recurrent
+        >>> first = Recurrent("gru", 3, 4).stream()
+        >>> second = first.branch()
+        >>> bool((first.step(np.ones(3, np.float32)) == second.step(np.ones(3, np.float32))).all())
+        True
+        """
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        if self._native is not None:
+            other._begin()
+        other.state = self.state
+        return other
+
+    __copy__ = branch
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Stream:
+        other = self.branch()
+        other._layer = copy.deepcopy(self._layer, memo)
+        return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The layer as it is now, and the state: a stream that is read again packs its weights anew.
+
+        Raises:
+            ConfigError: the layer has changed since the stream took its weights.
+        """
+        if self._marks != _marks_of(self._layer):
+            raise ConfigError(
+                "the layer's weights have changed since the stream took them; call refresh() before pickling it"
+            )
+        return _made_again, (type(self), self._layer, self.batch, self.weights, self.threads, tuple(self.state))
+
     def __repr__(self) -> str:
         reason = f" ({self.reason})" if self.reason else ""
         return f"Stream(batch={self.batch}, weights={self.weights!r}, threads={self.threads}) {self.path}{reason}"
@@ -179,7 +214,7 @@ class Stream:
                 f"the layer is training and has {what}, which a stream does not draw; call layer.eval() first"
             )
         cells = [layer.cells_of(position)[0] for position in range(layer.layers)]
-        self._sample = torch.empty(0, dtype=cells[0].parameter(next(iter(cells[0].graph.declarations))).dtype)
+        self._sample, self._marks = torch.empty(0, dtype=layer.sample.dtype), _marks_of(layer)
         self.reason = self._objection(cells) or ""
         self.path = "python" if self.reason else "native"
         if self.reason:
@@ -189,9 +224,15 @@ class Stream:
         for position, cell in enumerate(cells):
             with layer.effective_weights(position):  # a normalisation ends up inside the weights
                 parts.append(packed.pack(cell, self.weights, steps=True, parts=self.threads))
+        self._parts = parts
+        self._begin()
+
+    def _begin(self) -> None:
+        """A native stream of the packed weights, with a state of its own."""
+        layer = self._layer
         self._output = np.zeros((self.batch, layer.output_size), np.float32)
         self._native = packed.native_stream(
-            parts, self.batch, residual=bool(layer.residual), threads=self.threads, output=self._output
+            self._parts, self.batch, residual=bool(layer.residual), threads=self.threads, output=self._output
         )
 
     def _objection(self, cells: Sequence[Any]) -> str | None:
@@ -213,7 +254,7 @@ class Stream:
         self._native.push(x=rows, out=results, time=time)
 
     def _step_in_python(self, x: Any, out: Any) -> Any:
-        values = _array(x, "x", self._type)
+        values = self._array(x, "x")
         if values.shape != (self.batch, self._layer.input_size) and not (
             self.batch == 1 and values.shape == (self._layer.input_size,)
         ):
@@ -222,7 +263,7 @@ class Stream:
         result = self._advance(torch.from_numpy(np.array(values.reshape(self.batch, -1))))
         result = result.reshape(*values.shape[:-1], result.shape[-1])
         if out is None:
-            return result if isinstance(x, Tensor) else result.numpy()
+            return _like(x, result.numpy())
         if tuple(out.shape) != tuple(result.shape):
             raise ValueError(f"out has shape {tuple(out.shape)}; expected {tuple(result.shape)}")
         out[...] = result if isinstance(out, Tensor) else result.numpy()
@@ -230,19 +271,47 @@ class Stream:
 
     @torch.no_grad()
     def _advance(self, x: Tensor) -> Tensor:
-        device = next(iter(self._python.state_dict().values())).device
-        result, state = self._python.step(x.to(device), self._state.to(device))
+        device, own = self._python.sample.device, self._sample.dtype
+        result, state = self._python.step(x.to(device, own), self._state.to(device))
         self._state = state.to("cpu")
-        return result.cpu()
+        return result.to("cpu", torch.float64 if own == torch.float64 else torch.float32)
+
+    def _array(self, values: Any, name: str) -> Any:
+        """A NumPy array of a tensor or an array, without copying; numbers of 16 bits as float32, which holds them."""
+        own, kind = self._sample.dtype, self._type
+        array: Any = values
+        if isinstance(values, Tensor) and values.device.type == "cpu" and values.layout is torch.strided:
+            plain = values.detach().resolve_neg()
+            plain = plain.float() if plain.dtype == own and own.itemsize == 2 else plain
+            array = values if plain.dtype == torch.bfloat16 else plain.numpy()
+        elif isinstance(values, np.ndarray) and values.dtype == np.float16 and own == torch.float16:
+            array = values.astype(np.float32)
+        if not isinstance(array, np.ndarray) or array.dtype != kind:
+            actual = getattr(values, "dtype", type(values).__name__)
+            known = f"{kind} or {own}" if own.itemsize == 2 else str(kind)
+            raise ValueError(f"{name} is {actual}; expected a NumPy array or a tensor on CPU of {known}")
+        return array
 
 
-def _array(values: Any, name: str, kind: Any) -> Any:
-    """A NumPy array of a tensor or an array, without copying."""
-    array = values.detach().numpy() if isinstance(values, Tensor) and values.device.type == "cpu" else values
-    if not isinstance(array, np.ndarray) or array.dtype != kind:
-        actual = getattr(values, "dtype", type(values).__name__)
-        raise ValueError(f"{name} is {actual}; expected a NumPy array or a tensor on CPU of {kind}")
-    return array
+def _like(given: Any, result: Any) -> Any:
+    """An array as what was given: a tensor or an array, of its type."""
+    if isinstance(given, Tensor):
+        return torch.from_numpy(result).to(given.dtype)
+    return result.astype(given.dtype, copy=False)
+
+
+def _marks_of(layer: CellStack) -> list[tuple[int, int]]:
+    """What changes when a layer's weights do."""
+    return [
+        (id(value), 0 if value.is_inference() else value._version)
+        for value in layer.state_dict(keep_vars=True).values()
+    ]
+
+
+def _made_again(
+    kind: type[Stream], layer: CellStack, batch: int, weights: str, threads: int, state: Sequence[Tensor]
+) -> Stream:
+    return kind(layer, batch, weights=weights, threads=threads, state=state)
 
 
 def _captured(layer: CellStack, weights: Weights) -> CellStack:

@@ -1,5 +1,7 @@
 """The linear-chain conditional random field (Lafferty, McCallum & Pereira 2001) as the loss of a tagger."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -64,12 +66,30 @@ class LinearChainCRF(nn.Module):
         self.transitions = nn.Parameter(torch.empty(tags, tags))
         self.start = nn.Parameter(torch.empty(tags))
         self.end = nn.Parameter(torch.empty(tags))
-        anything = Constraints(*(torch.ones(shape, dtype=torch.bool) for shape in ((tags,), (tags, tags), (tags,))))
-        legal = legal or anything
-        self.register_buffer("forbidden_start", ~legal.start, persistent=False)
-        self.register_buffer("forbidden_transition", ~legal.transition, persistent=False)
-        self.register_buffer("forbidden_end", ~legal.end, persistent=False)
+        with torch.device("cpu"):  # parameters may come later, from a file; what no file holds must be there
+            anything = Constraints(*(torch.ones(shape, dtype=torch.bool) for shape in ((tags,), (tags, tags), (tags,))))
+        self._legal = legal or anything
+        for name, allowed in self._allowed():
+            self.register_buffer(name, ~allowed, persistent=False)
         self.reset_parameters()
+
+    def _allowed(self) -> tuple[tuple[str, Tensor], ...]:
+        legal = self._legal
+        return (
+            ("forbidden_start", legal.start),
+            ("forbidden_transition", legal.transition),
+            ("forbidden_end", legal.end),
+        )
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """What moves the module; the constraints are what they were (``to_empty``)."""
+        moved = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, allowed in self._allowed():
+            if not self.get_buffer(name).is_meta:
+                if allowed.is_meta:
+                    raise RuntimeError("legal had no values when the CRF was made; make it under torch.device('cpu')")
+                self.get_buffer(name).copy_(~allowed)
+        return moved
 
     def reset_parameters(self) -> None:
         """Draw all parameters from U(-0.1, 0.1)."""

@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
+import torch.fx
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from seqloom.engine.contract import Ragged, States
 from seqloom.engine.runtime.backend import run_layer
+from seqloom.engine.runtime.entrance import PLAIN, is_recorded, is_transformed
+from seqloom.errors import ConfigError
 from seqloom.nn.view import CELLS, View, fits
+
+if TYPE_CHECKING:
+    from seqloom.layers.stream import Stream
+    from seqloom.nn.live import QuantizedLayer
 
 __all__ = ["GRU", "LSTM", "RNN", "OnEngine"]
 
-_PLAIN = (Tensor, nn.Parameter)
 Between: TypeAlias = Callable[[Tensor], Tensor]
 """What happens between two layers, to (B, T, features)."""
 
@@ -43,10 +48,12 @@ class OnEngine(nn.RNNBase):
         Raises:
             Exception: what torch raises, for the same arguments.
         """
-        views = self._views() if _plain_call() else ()
+        views = self._views() if _is_computed() else ()
         packed = isinstance(input, PackedSequence)
         values = input.data if packed else input
-        if not views or type(values) not in _PLAIN or not values.is_cpu or values.dtype is not views[0].dtype:
+        if not views or type(values) not in PLAIN or not values.is_cpu or values.dtype is not views[0].dtype:
+            if isinstance(values, torch.fx.Proxy):
+                return _recorded_leaf(self, values, hx)
             return super().forward(input, hx)
         dimensions = values.dim()
         if dimensions not in ((2,) if packed else (2, 3)) or values.shape[-1] != self.input_size or not values.numel():
@@ -58,22 +65,50 @@ class OnEngine(nn.RNNBase):
         views = [view.for_call() for view in views]
         return self._packed(input, states, views) if packed else self._padded(input, states, views)
 
+    def stream(
+        self, batch: int = 1, *, weights: str = "float32", threads: int = 1, state: Sequence[Tensor] | None = None
+    ) -> Stream:
+        """A stream with this layer's weights, for live use; see :meth:`seqloom.Recurrent.stream`.
+
+        Its state has the form of that layer's: fields (B, layers, H).
+
+        >>> stream = GRU(3, 4).stream()
+        >>> stream.step(torch.zeros(3)).shape
+        torch.Size([4])
+
+        Raises:
+            ConfigError: a layer in both directions, or training with dropout.
+        """
+        from seqloom.nn.live import TorchStream  # streams are for few, and importing them takes a moment
+
+        if self.training and self.dropout and self.num_layers > 1:
+            raise ConfigError(
+                "the layer is training and has dropout, which a stream does not draw; call layer.eval() first"
+            )
+        return TorchStream(self, batch, weights=weights, threads=threads, state=state)
+
+    def quantized(self, weights: str = "int8") -> QuantizedLayer:
+        """A layer with these weights in fewer bits, for inference, called like this one; see :func:`seqloom.quantize`."""
+        from seqloom.nn.live import QuantizedLayer
+
+        return QuantizedLayer(self, weights)
+
     def _views(self) -> Sequence[View]:
         """The engine's cells, direction by direction of layer by layer; none where a weight is not one for the engine.
 
         They are built anew where a weight is another object (weight norm, ``functional_call``) or has other memory.
         """
-        known: tuple[tuple[Tensor, ...], tuple[int, ...], list[View]] | None = self.__dict__.get("_engine_views")
+        known: tuple[tuple[Tensor, ...], tuple[Any, ...], list[View]] | None = self.__dict__.get("_engine_views")
         parameters = self._parameters
         if known is not None:
-            for name, weight, address in zip(self._flat_weights_names, known[0], known[1], strict=True):
-                if parameters.get(name) is not weight or weight.data_ptr() != address:
+            for name, weight, place in zip(self._flat_weights_names, known[0], known[1], strict=True):
+                if parameters.get(name) is not weight or (weight.data_ptr(), weight.stride()) != place:
                     break
             else:
                 return known[2]
         self._update_flat_weights()
         weights: tuple[Any, ...] = tuple(self._flat_weights)
-        if not all(type(weight) in _PLAIN and weight.is_cpu for weight in weights):
+        if not all(type(weight) in PLAIN and weight.is_cpu for weight in weights):
             return ()
         name, width, views = "lstmp" if self.proj_size else CELLS[self.mode], len(self._all_weights[0]), list[View]()
         for start in range(0, len(weights), width):
@@ -83,7 +118,8 @@ class OnEngine(nn.RNNBase):
             if not fits(size, weights[start : start + width], weights[0].dtype):
                 return ()
             views.append(View.of(size, weights[start : start + width]))
-        self.__dict__["_engine_views"] = (weights, tuple([weight.data_ptr() for weight in weights]), views)
+        places = tuple([(weight.data_ptr(), weight.stride()) for weight in weights])
+        self.__dict__["_engine_views"] = (weights, places, views)
         return views
 
     def _batch(self, values: Tensor) -> int:
@@ -97,7 +133,7 @@ class OnEngine(nn.RNNBase):
             return None
         count, single = self.num_layers * (2 if self.bidirectional else 1), not packed and like.dim() == 2
         for field, size in zip(fields, (self.proj_size or self.hidden_size, self.hidden_size), strict=False):
-            alike = type(field) in _PLAIN and field.dtype == like.dtype and field.device == like.device
+            alike = type(field) in PLAIN and field.dtype == like.dtype and field.device == like.device
             if not alike or field.shape != ((count, size) if single else (count, batch, size)):
                 return None
         return tuple(field.unsqueeze(1) for field in fields) if single else fields
@@ -216,13 +252,12 @@ class GRU(OnEngine, nn.GRU):
     """
 
 
-def _plain_call() -> bool:
-    """Whether the call is one to be computed, rather than recorded, transformed or computed in another precision."""
-    return not (
-        torch.compiler.is_compiling()  # first: the rest is nothing that a compiler could look into
-        or torch._C._is_any_autocast_enabled()
-        or torch._C._get_tracing_state() is not None
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or torch._C._len_torch_dispatch_stack()
-        or forward_ad._current_level >= 0
-    )
+def _is_computed() -> bool:
+    """Whether a call is to be computed now, rather than recorded, transformed or computed in another precision."""
+    return not (is_recorded() or torch._C._is_any_autocast_enabled() or is_transformed())
+
+
+def _recorded_leaf(module: nn.Module, input: torch.fx.Proxy, hx: Any) -> Any:
+    """What ``torch.fx`` writes down of a layer of torch: one call of it."""
+    tracer: Any = input.tracer
+    return tracer.create_proxy("call_module", tracer.path_of_module(module), (input, hx), {})

@@ -14,6 +14,7 @@ from seqloom.cells import registry
 from seqloom.cells.cell import Cell
 from seqloom.engine.graph import Graph
 from seqloom.engine.interpreter import evaluate
+from seqloom.engine.runtime.cpu import added
 
 __all__ = ["CELLS", "Size", "View", "fits"]
 
@@ -68,7 +69,7 @@ class View:
         """A parameter as the registered cell declares it, differentiable where gradients are recorded."""
         # Sums are taken anew each time: nothing that changes a weight in place, ``.data`` included, goes unnoticed.
         parts = self._parts[name]
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+        return parts[0] if len(parts) == 1 else added(parts[0], parts[1])
 
     def vendor_weights(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Torch's own tensors."""

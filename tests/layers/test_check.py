@@ -1,17 +1,28 @@
 """The battery catches planted bugs: each cell below is wrong in one way, and the message says which."""
 
+from contextlib import contextmanager
 from dataclasses import replace
+from threading import main_thread
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from seqloom.cells import LSTM, Cell, Size, check_cell
+from seqloom.cells import LSTM, Cell, Size, check_cell, registry
+from seqloom.cells import cell as cell_module
 from seqloom.cells.golden import GOLDEN
 from seqloom.engine.operations import sigmoid, tanh
-from seqloom.engine.runtime import cpu, native
+from seqloom.engine.runtime import backend, cpu, native, reference
 from seqloom.errors import ConfigError
 from seqloom.layers.check import CellCheckError, Subject, check_permutation
+from seqloom.layers.check_calls import (
+    check_gradient_memory,
+    check_mapped,
+    check_memory_later,
+    check_nothing,
+    check_sixteen_bits,
+    check_threads,
+)
 from seqloom.layers.check_kernels import check_state_dict
 from seqloom.layers.stream import Stream
 
@@ -31,7 +42,7 @@ class ComparesWithTheBatch(Cell):
 class TracesSomethingElse(Cell):
     def step(self, x, h):
         h = self.affine(x, h)
-        return sigmoid(h) if isinstance(h, Tensor) else tanh(h)
+        return sigmoid(h) if isinstance(h, Tensor) and h.requires_grad else tanh(h)
 
 
 class RemembersBetweenCalls(Cell):
@@ -90,12 +101,59 @@ def test_a_planted_bug_is_caught(cell, says):
         check_cell(cell)
 
 
+class AddsTwoBiases(Cell):
+    def step(self, x, h):
+        return tanh(self.affine(x, name="x") + self.affine(h, name="h"))
+
+
+class TakesLongerNumbers(Cell):
+    def step(self, x, h):
+        return tanh(self.affine(x, h)).float().flip(-1).to(torch.promote_types(h.dtype, torch.float32))
+
+
+def loses_its_constants(cell, fn, recurse=True):
+    without = any(buffer.is_meta for buffer in cell._buffers.values())
+    moved = nn.Module._apply(cell, fn, recurse)
+    for buffer in cell._buffers.values() if without else ():
+        if not buffer.is_meta:
+            buffer.fill_(7.0)
+    return moved
+
+
+@contextmanager
+def stays(cell, change):
+    thread = main_thread().ident
+    cell._acting[thread] = change(cell._acting.get(thread) or cell_module._Acting())
+    yield
+
+
+FAULTS_OF_CALLS = [
+    (check_memory_later, Cell, "_apply", loses_its_constants, "clockwork", "memory came later: differs"),
+    (check_mapped, cpu, "hides_operators", lambda: False, "gru", ""),
+    (check_threads, Cell, "_act", stays, "gru", "several threads"),
+    (check_nothing, backend, "_with_zero_gradients", lambda cells, x, *results: results, "gru", "have no gradients"),
+    (check_gradient_memory, cpu, "added", torch.add, AddsTwoBiases, "share memory"),
+    (check_sixteen_bits, reference, "_promoted", lambda value, old: False, TakesLongerNumbers, "bfloat16"),
+]
+
+
+@pytest.mark.parametrize(("check", "owner", "name", "wrong", "cell", "says"), FAULTS_OF_CALLS)
+@pytest.mark.filterwarnings("ignore")
+def test_a_planted_fault_of_calls_is_caught(check, owner, name, wrong, cell, says, monkeypatch):
+    subject = Subject(registry.get(cell) if isinstance(cell, str) else cell, {})
+    torch.manual_seed(0)
+    check(subject)
+    monkeypatch.setattr(owner, name, wrong)
+    with pytest.raises((CellCheckError, RuntimeError), match=says):
+        check(subject)
+
+
 class KeepsANumberBeside(Cell):
     """One that no state dictionary holds."""
 
     def __init__(self, input_size, hidden_size, *, bias=True):
-        super().__init__(input_size, hidden_size, bias=bias)
         self.beside = torch.rand(1, dtype=torch.float64)
+        super().__init__(input_size, hidden_size, bias=bias)
 
     def step(self, x, h):
         h = self.affine(x, h)

@@ -308,6 +308,18 @@ def test_updates_never_revive_a_forbidden_move():
     assert set(crf.state_dict()) == {"transitions", "start", "end"}
 
 
+def test_constraints_are_there_where_memory_came_later():
+    with torch.device("meta"):
+        crf = LinearChainCRF(4, legal=bmes)
+    crf.to_empty(device="cpu")
+    assert torch.equal(crf.forbidden_transition, ~bmes.transition)
+    assert torch.equal(crf.forbidden_start, ~bmes.start)
+    with torch.device("meta"):
+        crf = LinearChainCRF(4, legal=Constraints(*(torch.ones(n, dtype=torch.bool) for n in (4, (4, 4), 4))))
+    with pytest.raises(RuntimeError, match="legal had no values"):
+        crf.to_empty(device="cpu")
+
+
 def test_an_illegal_gold_path_is_found_and_has_a_finite_loss():
     crf, emissions, _, _ = build(2, [4, 4, 0], 4, legal=bmes)
     targets = torch.tensor([[0, 1, 2, 3], [0, 3, 0, 2], [1, 1, 1, 1]])

@@ -168,5 +168,7 @@ def test_saved_weights_and_whole_models_load(words):
 
 def test_the_page_about_the_drop_in_shows_what_works():
     page = (Path(__file__).parents[2] / "docs/drop-in.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    exec(compile(block, "drop-in.md", "exec"), {})
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "drop-in.md", "exec"), {})

@@ -9,6 +9,8 @@ from __future__ import annotations
 import atexit
 import hashlib
 import logging
+import multiprocessing
+import multiprocessing.util
 import os
 import queue
 import threading
@@ -30,6 +32,9 @@ COMPILE = "SEQLOOM_COMPILE"
 
 Ready: TypeAlias = Callable[[dict[int, int]], None]
 """Is given the address of each key's function; in a thread of its own where the code was compiled in the background."""
+
+_CLEANING = 5.0
+"""Seconds that the process's end waits for the thread to remove what it was building."""
 
 _logger = logging.getLogger(__name__)
 
@@ -113,6 +118,8 @@ class _State:
         """In a forked child: what is loaded stays, but neither the thread nor what it was about to do."""
         self.building = threading.Lock()
         self.starting = threading.Lock()
+        self.beginning = threading.Lock()
+        """Held while a compiler is started, and while the process's end forbids it."""
         self.waiting: queue.SimpleQueue[tuple[_Request, Ready]] = queue.SimpleQueue()
         self.thread: threading.Thread | None = None
         self.compilation: Compilation | None = None
@@ -149,8 +156,11 @@ class _State:
             with libraries.building_place() as (place, lasting):
                 source, library = place / "stages.cpp", place / "stages.so"
                 source.write_text(request.source, encoding="utf-8")
-                self.compilation = request.tools.start(source, library, request.isa, nice=nice)
-                trouble = self.compilation.wait()
+                with self.beginning:
+                    if self.closed:
+                        return None
+                    self.compilation = compilation = request.tools.start(source, library, request.isa, nice=nice)
+                trouble = compilation.wait()
                 if trouble is None:
                     return self.load(request, libraries.keep(request.name, library) if lasting else library)
         except OSError as error:
@@ -167,6 +177,8 @@ class _State:
         self.waiting.put((request, ready))
         with self.starting:
             if self.thread is None:
+                if multiprocessing.parent_process() is not None:  # such a process ends without atexit
+                    multiprocessing.util.Finalize(self, self.close, exitpriority=10)
                 self.thread = threading.Thread(target=self.work, name="seqloom-compiler", daemon=True)
                 self.thread.start()
 
@@ -181,10 +193,14 @@ class _State:
                 _logger.exception("compiling a cell's code in the background failed")
 
     def close(self) -> None:
-        """At the process's end: nothing is begun any more, and the compiler at work is ended."""
-        self.closed = True
-        if self.compilation is not None:
-            self.compilation.stop()
+        """At the process's end: nothing is begun any more, the compiler at work is ended, and its directory removed."""
+        with self.beginning:
+            self.closed = True
+            compilation = self.compilation
+        if compilation is not None:
+            compilation.stop()
+        if self.thread is not None and self.building.locked():
+            self.thread.join(_CLEANING)
 
 
 _state = _State()

@@ -12,9 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from seqloom.engine.codegen.emit import code_key, epilogue_source, function_name
 from seqloom.engine.lowering.form import Stage
+from seqloom.errors import ConfigError
 
 __all__ = ["Compilation", "Toolchain", "find", "library_source"]
 
@@ -25,6 +27,17 @@ _FLAGS_OF = {
     "avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"),
 }
 _HEADERS = ("tile.h", "vector.h", "mathematics.h")
+# Runs its arguments until they end, or until nobody holds the other end of its input any more: then whoever started it is
+# gone, however it went. It ends all of its process group and removes the directory of the result.
+_WATCHED = """
+exec 3<&0
+{ read -r _ <&3; rm -rf "$0"; kill -KILL 0; } >/dev/null 2>&1 &
+watcher=$!
+"$@" 3<&- </dev/null
+status=$?
+kill "$watcher" 2>/dev/null
+exit "$status"
+"""
 _PATIENCE = 120.0
 """Seconds after which a compilation is given up; one takes about one."""
 
@@ -58,22 +71,30 @@ class Toolchain:
         return "\n".join((self.headers / name).read_text(encoding="utf-8") for name in _HEADERS)
 
     def start(self, source: Path, target: Path, isa: str, *, nice: bool) -> Compilation:
-        """Begin to compile a file to a shared library, in a process group of its own."""
-        polite = shutil.which("nice") if nice else None
-        command = [*((polite, "-n", "10") if polite else ()), *self.command, *self.options(isa)]
+        """Begin to compile a file to a shared library, in a process group of its own, which does not outlive this process."""
+        polite, shell = shutil.which("nice") if nice else None, shutil.which("sh")
+        command = [*((shell, "-c", _WATCHED, str(target.parent)) if shell else ())]
+        command += [*((polite, "-n", "10") if polite else ()), *self.command, *self.options(isa)]
         # What is preloaded into this process, like a sanitizer, must not be into the compiler.
         environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-        process = subprocess.Popen(
-            [*command, f"-I{self.headers}", str(source), "-o", str(target)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env=environment,
-            start_new_session=True,
-        )
-        return Compilation(process)
+        watched, held = os.pipe()
+        try:
+            process = subprocess.Popen(
+                [*command, f"-I{self.headers}", str(source), "-o", str(target)],
+                stdin=watched,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                env=environment,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(held)
+            raise
+        finally:
+            os.close(watched)
+        return Compilation(process, os.fdopen(held, "wb"))
 
 
 @dataclass(frozen=True)
@@ -81,6 +102,8 @@ class Compilation:
     """A compiler at work."""
 
     process: subprocess.Popen[str]
+    held: BinaryIO
+    """What the compiler lives by: it ends when no process has this open."""
 
     def wait(self) -> str | None:
         """Wait for the end: why it failed, or none."""
@@ -100,14 +123,23 @@ class Compilation:
                 os.killpg(self.process.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=5)
+        self.held.close()
 
 
 def find() -> Toolchain | None:
-    """The compiler that ``CXX`` names, else the system's; none where there is none, or no headers."""
+    """The compiler that ``CXX`` names, else the system's; none where there is none, or no headers.
+
+    Raises:
+        ConfigError: ``CXX`` is no command.
+    """
     headers = _headers()
     if headers is None or os.name != "posix":
         return None
-    named = shlex.split(os.environ.get("CXX", ""))
+    wanted = os.environ.get("CXX", "")
+    try:
+        named = shlex.split(wanted)
+    except ValueError as error:
+        raise ConfigError(f"CXX is {wanted!r}; expected a command, as 'g++' or 'ccache g++' ({error})") from error
     for candidate in (named, ["c++"], ["g++"], ["clang++"]):
         path = shutil.which(candidate[0]) if candidate else None
         if path:

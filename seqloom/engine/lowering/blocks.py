@@ -104,9 +104,7 @@ class _Cutting:
             operation = node.operation
             if operation == "input" or any(part in self.on_input for part in parts):
                 self.on_input.add(node.index)
-            if operation in ("less", "less_equal") or (
-                operation in ("add", "mul", "minimum", "maximum", "block") and all(p in self.truths for p in parts)
-            ):
+            if self.graph.kind(node) == "truth":
                 self.truths.add(node.index)
             fits = operation in _OPERATIONS or operation == "block"
             simple = all(part in self.inline or part not in self.on_input for part in parts)

@@ -184,12 +184,12 @@ _Rule = Callable[[Values, Value, Value], Value]
 
 
 def _chosen(position: int) -> _Rule:
-    """Of two inputs the one that was taken; both take half where they are equal, as in torch."""
+    """Nothing for the input that was left, half where both are equal, all for both beside NaN, as in torch."""
 
     def rule(values: Values, value: Value, gradient: Value) -> Value:
-        smaller, larger = value.inputs if (value.operation is Op.MINIMUM) == (position == 0) else value.inputs[::-1]
-        share = values.scaled(values.apply(Op.EQUAL, *value.inputs), 0.5)
-        return values.mul(gradient, values.add(values.apply(Op.LESS, smaller, larger), share))
+        smaller, larger = value.inputs if (value.operation is Op.MINIMUM) == (position == 1) else value.inputs[::-1]
+        shared = values.apply(Op.WHERE, values.apply(Op.EQUAL, *value.inputs), values.scaled(gradient, 0.5), gradient)
+        return values.apply(Op.WHERE, values.apply(Op.LESS, smaller, larger), values.constant(0.0), shared)
 
     return rule
 
@@ -200,7 +200,7 @@ def _divisor(values: Values, value: Value, gradient: Value) -> Value:
 
 def _relu(values: Values, value: Value, gradient: Value) -> Value:
     zero = values.constant(0.0)
-    return values.apply(Op.WHERE, values.apply(Op.LESS, zero, value), gradient, zero)
+    return values.apply(Op.WHERE, values.apply(Op.LESS_EQUAL, value, zero), zero, gradient)  # NaN passes, as in torch
 
 
 def _sigmoid(values: Values, value: Value, gradient: Value) -> Value:

@@ -148,11 +148,11 @@ class _Lowering:
         if product is not None:
             other = node.inputs[0] if node.inputs[1] is product else node.inputs[1]
             transposed = self.weights[product.attributes[0]] + 1
-            return torch.addmm, (other.index, product.inputs[0].index, transposed), node.index
+            return _add_product, (other.index, product.inputs[0].index, transposed), node.index
         arguments = tuple(part.index for part in node.inputs)
         match node.operation:
             case "product":
-                return torch.mm, (*arguments, self.weights[node.attributes[0]] + 1), node.index
+                return _product, (*arguments, self.weights[node.attributes[0]] + 1), node.index
             case "block":
                 start = node.attributes[0] * node.size
                 return partial(torch.narrow, dim=-1, start=start, length=node.size), arguments, node.index
@@ -181,7 +181,7 @@ class _Lowering:
         if node.operation == "product":
             name, vector = node.attributes[0], node.inputs[0]
             self.products.append((name, vector.index, gradient))
-            self._contribute(vector, self._emit(torch.mm, gradient, self.weights[name]))
+            self._contribute(vector, self._emit(_product, gradient, self.weights[name]))
         elif node.operation == "block":
             parent, position = node.inputs[0], node.attributes[0]
             self.blocks.setdefault(parent.index, {})[position] = gradient
@@ -204,6 +204,16 @@ class _Lowering:
 
     def _contribute(self, node: Symbol, gradient: int) -> None:
         self.contributions.setdefault(node.index, []).append(gradient)
+
+
+def _product(vector: Tensor, matrix: Tensor) -> Tensor:
+    return torch.mm(vector.to(matrix.dtype), matrix)
+
+
+def _add_product(other: Tensor, vector: Tensor, matrix: Tensor) -> Tensor:
+    if vector.dtype is not matrix.dtype or other.dtype is not matrix.dtype:
+        return other + _product(vector, matrix)
+    return torch.addmm(other, vector, matrix)
 
 
 def torch_cat(*blocks: Tensor) -> Tensor:

@@ -78,6 +78,12 @@ class Value:
         return isinstance(self.operation, Op) and self.operation is not Op.CONSTANT
 
 
+_LARGEST = 3.4028235677973366e38
+"""From here on a number rounds to infinity in float32."""
+
+_NORMAL = 126
+"""2 to plus and minus this have all their digits in float32, and so have their inverses."""
+
 Source: TypeAlias = tuple[int, ...]
 """What products read: ``(-1, state)`` for a whole state before the step, or the indices of the pieces of a vector."""
 
@@ -93,7 +99,9 @@ class Values:
 
     def make(self, operation: Op | Node, inputs: Sequence[Value], width: int, *attributes: Any) -> Value:
         """The value with these contents: the existing one, or a new one at the end."""
-        key = (operation, tuple(value.index for value in inputs), width, attributes)
+        # 0.0 and -0.0 are equal numbers and are not the same.
+        told_apart = tuple(map(repr, attributes)) if operation is Op.CONSTANT else attributes
+        key = (operation, tuple(value.index for value in inputs), width, told_apart)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = Value(len(self.everything), operation, tuple(inputs), width, attributes)
@@ -101,7 +109,7 @@ class Values:
         return known
 
     def constant(self, number: float) -> Value:
-        return self.make(Op.CONSTANT, (), 1, float(number))
+        return self.make(Op.CONSTANT, (), 1, number if abs(number) < _LARGEST else number * math.inf)
 
     def apply(self, operation: Op, *inputs: Value) -> Value:
         """An operation unit by unit."""
@@ -142,10 +150,14 @@ class Values:
         return self.make(Node.ROW_SUM, (value,), 1)
 
 
+def _is_negative_zero(value: Value) -> bool:
+    return value.number == 0.0 and math.copysign(1.0, value.number) < 0.0
+
+
 def _simpler_add(values: Values, a: Value, b: Value) -> Value | None:
-    if a.number == 0.0:
+    if _is_negative_zero(a):  # 0.0 is not as good: it changes the sign of -0.0
         return b
-    if b.number == 0.0:
+    if _is_negative_zero(b):
         return a
     if b.operation is Op.NEG:
         return values.sub(a, b.inputs[0])
@@ -153,9 +165,9 @@ def _simpler_add(values: Values, a: Value, b: Value) -> Value | None:
 
 
 def _simpler_sub(values: Values, a: Value, b: Value) -> Value | None:
-    if b.number == 0.0:
+    if b.number == 0.0 and not _is_negative_zero(b):
         return a
-    if a.number == 0.0:
+    if _is_negative_zero(a):
         return values.apply(Op.NEG, b)
     return values.add(a, b.inputs[0]) if b.operation is Op.NEG else None
 
@@ -172,9 +184,9 @@ def _simpler_mul(values: Values, a: Value, b: Value) -> Value | None:
 
 
 def _simpler_div(values: Values, a: Value, b: Value) -> Value | None:
-    if b.number is not None and b.number != 0.0 and math.frexp(b.number)[0] in (0.5, -0.5):
+    if b.number is not None and math.frexp(b.number)[0] in (0.5, -0.5) and abs(math.log2(abs(b.number))) <= _NORMAL:
         return values.scaled(a, 1.0 / b.number)  # exact for powers of two
-    return values.apply(Op.RECIPROCAL, b) if a.number == 1.0 else None
+    return None if a.number is None else values.scaled(values.apply(Op.RECIPROCAL, b), a.number)  # as torch does
 
 
 def _simpler_neg(values: Values, a: Value) -> Value | None:

@@ -6,12 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from seqloom.engine.contract import NO_NOISE, Noise, Ragged, SequenceCell, States, Work
 from seqloom.engine.runtime import cpu, derived, reference, vendor
+from seqloom.engine.runtime.entrance import is_recorded, is_transformed
 from seqloom.errors import ConfigError, did_you_mean
 
 __all__ = [
@@ -79,8 +81,8 @@ def choose(
     raise ConfigError(f"no backend runs this layer: {'; '.join(against)}")  # pragma: no cover
 
 
-def measure_lengths(lengths: Tensor | None, x: Tensor) -> Ragged | None:
-    """The lengths of a batch x (B, T, D), checked; none where every row fills it.
+def measure_lengths(lengths: Any, x: Tensor) -> Ragged | None:
+    """The lengths of a batch x (B, T, D), a tensor, an array or a list, checked; none where every row fills it.
 
     Raises:
         ValueError: not (B,) integers, or one outside 0..T; names the row.
@@ -88,7 +90,9 @@ def measure_lengths(lengths: Tensor | None, x: Tensor) -> Ragged | None:
     if lengths is None:
         return None
     batch, time = x.shape[:2]
-    if lengths.shape != (batch,) or lengths.dtype == torch.bool or lengths.is_floating_point():
+    if not isinstance(lengths, Tensor):
+        lengths = _as_lengths(lengths, batch)
+    if lengths.shape != (batch,) or lengths.dtype not in _INTEGERS:
         raise ValueError(
             f"lengths has shape {tuple(lengths.shape)} and type {lengths.dtype}; expected ({batch},) integers"
         )
@@ -98,6 +102,44 @@ def measure_lengths(lengths: Tensor | None, x: Tensor) -> Ragged | None:
         row = int(wrong[0])
         raise ValueError(f"lengths[{row}] is {int(lengths[row])} but x has T = {time} time steps")
     return None if bool((known == time).all()) else Ragged(known.to(x.device), time)
+
+
+_INTEGERS = frozenset((torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8))
+
+
+def _as_lengths(lengths: Any, batch: int) -> Tensor:
+    try:
+        return torch.as_tensor(lengths) if len(lengths) else torch.zeros(0, dtype=torch.int64)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ValueError(
+            f"lengths is {lengths!r}; expected {batch} integers, as a tensor or a list ({error})"
+        ) from error
+
+
+class _Nothing(torch.autograd.Function):
+    """What no step has made, with gradients of zero for whatever would have made it."""
+
+    @staticmethod
+    def forward(ctx: Any, count: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        ctx.count, ctx.sources = count, tensors[count:]
+        return tuple(tensor.view_as(tensor) for tensor in tensors[:count])
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor) -> tuple[Any, ...]:
+        return None, *given, *(torch.zeros_like(source) for source in ctx.sources)
+
+
+def _with_zero_gradients(
+    cells: Sequence[SequenceCell], x: Tensor, outputs: Tensor, final: list[States]
+) -> tuple[Tensor, list[States]]:
+    sources = [x, *(cell.parameter(name) for cell in cells for name in cell.graph.declarations)]
+    sources = [source for source in sources if source.requires_grad]
+    if not sources or not torch.is_grad_enabled() or is_recorded() or is_transformed():
+        return outputs, final
+    values = [outputs, *(state for of_direction in final for state in of_direction)]
+    outputs, *states = _Nothing.apply(len(values), *values, *sources)  # type: ignore[no-untyped-call]
+    count = len(cells[0].state_sizes)
+    return outputs, [tuple(states[first : first + count]) for first in range(0, len(states), count)]
 
 
 def run_layer(
@@ -125,8 +167,9 @@ def run_layer(
         ConfigError: an unknown backend, or one that cannot run the layer.
     """
     choice = choose(cells, noise, backend, Work.of(x, ragged))
-    # The vendors' kernels refuse empty batches and sequences; the loop has nothing to do there.
-    runner = reference if 0 in x.shape[:2] else BACKENDS[choice.backend]
+    if 0 in x.shape[:2]:  # the vendors' kernels refuse empty batches and sequences; the loop has nothing to do there
+        return _with_zero_gradients(cells, x, *reference.run(cells, x, ragged, initial, noise))
+    runner = BACKENDS[choice.backend]
     # Even a step whose result is thrown away must not overflow: the gradient of what is not chosen is 0 times infinity.
     x = x if ragged is None or runner in PACKING else ragged.clear(x)
     result: tuple[Tensor, list[States]] = runner.run(cells, x, ragged, initial, noise)

@@ -19,6 +19,7 @@ from seqloom.engine.interpreter import apply
 from seqloom.engine.lowering.form import KernelProgram
 from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import native
+from seqloom.engine.runtime.entrance import hides_operators
 
 if TYPE_CHECKING:
     from seqloom.engine.runtime.loaded import Inputs
@@ -99,20 +100,21 @@ def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
     if prepared.objection is not None:
         return prepared.objection
     for cell in cells:
-        for name in cell.graph.declarations:
-            parameter = cell.parameter(name)
-            if parameter.dtype != torch.float32 or parameter.device.type != "cpu":
-                return (
-                    f"the compiled engine computes in float32 on CPU, {name} is {parameter.dtype} on {parameter.device}"
-                )
-            break
-    if not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None:
-        return "torch.func transforms see through the plain loop only"
+        name = next(iter(cell.graph.declarations), "the layer")
+        sample = cell.parameter(name) if cell.graph.declarations else getattr(cell, "sample", None)
+        if sample is not None and (sample.dtype != torch.float32 or sample.device.type != "cpu"):
+            return f"the compiled engine computes in float32 on CPU, {name} is {sample.dtype} on {sample.device}"
+    if hides_operators():
+        return "torch.func, forward-mode derivatives and torch.jit.trace see through torch's operators only"
+    if len(cells) == 2 and cells[0].graph.surroundings.seen != cells[1].graph.surroundings.seen:
+        return "the steps of the two directions differ"
     return None
 
 
 def drawback(cells: Sequence[SequenceCell], work: Work) -> str | None:
     """Why another backend that can run the layer would run this work faster, or none."""
+    if torch.compiler.is_compiling():  # one graph for all lengths
+        return None
     if work.steps < _LEAST_STEPS and not work.ragged and cells[0].vendor is not None:
         return "calling torch's kernel costs less than so few steps save"
     return None
@@ -182,8 +184,16 @@ def _as_rows(value: Any, size: int, packed: Tensor) -> Tensor:
 def _total(parts: Sequence[Tensor]) -> Tensor:
     total = parts[0]
     for part in parts[1:]:
-        total = total + part
+        total = added(total, part)
     return total
+
+
+def added(first: Tensor, second: Tensor) -> Tensor:
+    """The sum of two tensors whose gradients have memory of their own: people change gradients in place.
+
+    Those of ``first + second`` are one tensor.
+    """
+    return torch.addcmul(first, second, first.new_ones(())) if second.requires_grad else first + second
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:

@@ -19,6 +19,7 @@ from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work, c
 from seqloom.engine.interpreter import apply
 from seqloom.engine.lowering.tensor_program import TensorInstruction, TensorProgram, lower_to_tensors
 from seqloom.engine.ragged import PackedRows
+from seqloom.engine.runtime.entrance import hides_operators
 
 __all__ = ["drawback", "limitation", "run"]
 
@@ -29,8 +30,8 @@ def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
         return "a derived program has no dropout_state and no zoneout"
     if cells[0].graph.untraceable:
         return cells[0].graph.untraceable
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        return "torch.func transforms see through the plain loop only"
+    if hides_operators():
+        return "torch.func, forward-mode derivatives and torch.jit.trace see through torch's operators only"
     program = _program(cells[0])
     changing = {*program.rows, *program.states, *(slot for _, _, slot in program.forward)}
     if not changing.issuperset(program.outputs):
@@ -92,7 +93,7 @@ def _leaves(cell: SequenceCell, program: TensorProgram, packed: Tensor) -> list[
 
 
 def _feeds_one_bias(program: TensorProgram, index: int, needed: set[int]) -> bool:
-    if index in program.rows:
+    if index in program.rows or index in program.vectors:
         return False
     users = [node for node in program.graph.nodes if node.index in needed and index in [p.index for p in node.inputs]]
     return all(n.operation == "add" and [p.operation for p in n.inputs] == ["product", "parameter"] for n in users)
@@ -162,7 +163,8 @@ class _Plan:
             _execute(program.forward, slots)
             if keep is not None:
                 keep.extend(slots[slot] for slot in program.saved)
-            states = [slots[slot] for slot in program.outputs]
+            # A truth times a number is float32 in torch, beside any shorter type.
+            states = [slots[slot].to(state.dtype) for slot, state in zip(program.outputs, states, strict=True)]
             outputs[time] = states[0]
         ended.append(states)
         if self.backward:
@@ -207,7 +209,7 @@ class _Plan:
         gradients += [arrived[leaf].sum(0) if leaf in arrived else None for leaf in program.vectors]
         matrices: dict[str, Tensor] = {}
         for name, vector, gradient in program.products:
-            term = whole[gradient].t() @ whole[vector]
+            term = whole[gradient].t() @ whole[vector].to(whole[gradient].dtype)
             matrices[name] = matrices[name] + term if name in matrices else term
         return [*gradients, *(matrices.get(name) for name in program.weights)]
 

@@ -28,6 +28,7 @@ __all__ = [
     "check_weights",
     "instruction_sets",
     "limitation",
+    "most_threads",
     "native_stream",
     "pack",
     "program_of",
@@ -112,9 +113,8 @@ def pack(
     prepared, program = cpu.prepare_step(cell) if steps else cpu.prepare(cell), program_of(cell, steps=steps)
     with torch.no_grad():
         inputs = cpu.gather(prepared, [cell], torch.zeros(0, cell.input_size), [])
-    weight, bias = inputs.weight.contiguous(), inputs.bias
-    matrices = [matrix.contiguous() for matrix in inputs.matrices]
-    vectors = [vector.contiguous() for vector in inputs.vectors]
+    weight, bias = _flat(inputs.weight), None if inputs.bias is None else _flat(inputs.bias)
+    matrices, vectors = [_flat(matrix) for matrix in inputs.matrices], [_flat(vector) for vector in inputs.vectors]
     loaded = loaded_program(prepared.text).machine if instruction_set is None else native.load(program, instruction_set)
     kernels = native.kernels()
     described = kernels.CellWeights(
@@ -124,8 +124,21 @@ def pack(
         matrices=matrices,
         vectors=vectors,
     )
+    parts = min(parts, most_threads())
     machine = kernels.PackedCell(program=loaded, weights=described, kind=weights, parts=parts, plain=plain)
     return PackedCell(program, machine)
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    return tensor.resolve_neg().contiguous()
+
+
+def most_threads() -> int:
+    """How many threads can share a step, at most."""
+    if not native.available():
+        return 1
+    most: int = native.kernels().limits()["threads"]
+    return most
 
 
 def native_stream(cells: Sequence[PackedCell], batch: int, *, residual: bool, threads: int, output: Any) -> Any:
@@ -142,7 +155,7 @@ def native_stream(cells: Sequence[PackedCell], batch: int, *, residual: bool, th
         cells=[cell.machine for cell in cells],
         batch=batch,
         residual=residual,
-        threads=threads,
+        threads=min(threads, most_threads()),
         array=output,
         tensor=torch.from_numpy(output),
     )
@@ -165,8 +178,8 @@ def run(
     program, width = cells[0].program, cells[0].program.states[0]
     output = x.new_empty(rows.total, len(cells) * width)
     finals = [x.new_empty(rows.batch, size) for _ in cells for size in program.states]
-    x, leaves = x.contiguous(), [leaf.contiguous() for leaf in leaves]
-    initial = [state.contiguous() for state in initial]
+    x, leaves = _flat(x), [_flat(leaf) for leaf in leaves]
+    initial = [_flat(state) for state in initial]
     states, hoisted = len(program.states), len(program.rows)
     kernels = native.kernels()
     described = [

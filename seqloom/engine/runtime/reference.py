@@ -58,10 +58,25 @@ def _run_direction(
     return torch.stack(outputs, 1) if outputs else empty, states
 
 
+def _promoted(value: Tensor, old: Tensor) -> bool:
+    """Whether a state has torch's own type, of a truth times a number; any other change of type is the cell's mistake."""
+    if value.dtype is old.dtype:
+        return False
+    return old.dtype in (torch.bfloat16, torch.float16) or (value.dtype, old.dtype) == (torch.float32, torch.float64)
+
+
+def _as_state(value: Tensor, old: Tensor) -> Tensor:
+    value = value.to(old.dtype) if _promoted(value, old) else value
+    return value if value.dim() == 2 else value.expand_as(old).clone()  # never memory of a parameter
+
+
 def advance(cell: SequenceCell, x: Tensor, states: States, noise: Noise) -> States:
     """One step of a batch, with zoneout: x (B, D) and states (B, H) to new states."""
     returned = cell.step(x, *states)
     new: States = returned if isinstance(returned, tuple) else (returned,)
+    if any(value.dim() != 2 or _promoted(value, old) for value, old in zip(new, states, strict=True)):
+        # What is the same for all rows; and a truth times a number, which torch makes float32 beside any shorter type.
+        new = tuple(_as_state(value, old) for value, old in zip(new, states, strict=True))
     if not noise.zones:
         return new
     return tuple(

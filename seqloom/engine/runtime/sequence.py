@@ -19,13 +19,16 @@ __all__ = ["InputGradients", "Inputs", "LoadedProgram", "run_backward", "run_for
 
 
 def _flat(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dim() == 0 or tensor.stride(-1) == 1 or tensor.shape[-1] == 1 else tensor.contiguous()
+    """A tensor whose numbers lie one after the other, as they read."""
+    good = tensor.is_contiguous() and not tensor.is_neg()
+    return tensor if good else tensor.resolve_neg().contiguous()
 
 
 def _rows_flat(tensor: Tensor) -> Tensor:
-    """A matrix whose rows lie one after the other, possibly apart, each without gaps."""
-    good = tensor.stride(-1) == 1 and (tensor.shape[0] < 2 or tensor.stride(0) >= tensor.shape[1])
-    return tensor if good else tensor.contiguous()
+    """A matrix whose rows lie one after the other, possibly apart, each without gaps, and as they read."""
+    apart, step = tensor.stride()
+    good = step == 1 and (apart >= tensor.shape[1] or tensor.shape[0] < 2) and not tensor.is_neg()
+    return tensor if good else tensor.resolve_neg().contiguous()
 
 
 def _check(loaded: LoadedProgram, rows: PackedRows, inputs: Inputs, directions: int) -> None:
@@ -34,24 +37,26 @@ def _check(loaded: LoadedProgram, rows: PackedRows, inputs: Inputs, directions: 
     Raises:
         ValueError: names the tensor.
     """
-    features = inputs.x.shape[-1]
-    single = (
-        ("x", inputs.x, (rows.total, features)),
-        ("weight", inputs.weight, (loaded.widths[directions], features)),
-    )
-    for name, tensor, shape in single:
-        if tensor.shape != shape or tensor.dtype != torch.float32:
-            raise _misfit(name, tensor, shape)
-    if inputs.bias is not None and inputs.bias.shape != (loaded.widths[directions],):
-        raise _misfit("bias", inputs.bias, (loaded.widths[directions],))
-    for name in ("rows", "vectors", "matrices", "initial"):
-        tensors, sizes = getattr(inputs, name), loaded.sizes[name]
-        if len(tensors) != directions * len(sizes) and (tensors or name != "initial"):
+    features, width, float32 = inputs.x.shape[-1], loaded.widths[directions], torch.float32
+    _check_one("x", inputs.x, (rows.total, features))
+    _check_one("weight", inputs.weight, (width, features))
+    if inputs.bias is not None:
+        _check_one("bias", inputs.bias, (width,))
+    for name, sizes in loaded.sizes.items():
+        tensors = getattr(inputs, name)
+        if not tensors and (name == "initial" or not sizes):
+            continue
+        if len(tensors) != directions * len(sizes):
             raise ValueError(f"{name} has {len(tensors)} tensors; expected {directions * len(sizes)}")
-        before = {"rows": (rows.total,), "initial": (rows.batch,)}.get(name, ())
+        before = (rows.total,) if name == "rows" else (rows.batch,) if name == "initial" else ()
         for tensor, size in zip(tensors, sizes * directions, strict=False):
-            if tensor.shape != before + size or tensor.dtype != torch.float32:
+            if tensor.dtype is not float32 or tensor.shape != before + size:
                 raise _misfit(name, tensor, before + size)
+
+
+def _check_one(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    if tensor.dtype is not torch.float32 or tensor.shape != shape:
+        raise _misfit(name, tensor, shape)
 
 
 def _misfit(name: str, tensor: Tensor, shape: tuple[int, ...]) -> ValueError:
@@ -66,12 +71,15 @@ class _Memory:
     ) -> None:
         self.loaded, self.linear, self.inside = loaded, linear, inside
         program = loaded.program
-        self.x, self.weight, self.bias = _rows_flat(inputs.x), _rows_flat(inputs.weight), inputs.bias
-        self.features = inputs.x.shape[1] if inside else 0
+        self.features = 0
+        if inside:
+            self.x, self.weight = _rows_flat(inputs.x), _rows_flat(inputs.weight)
+            self.bias = None if inputs.bias is None else _flat(inputs.bias)
+            self.features = inputs.x.shape[1]
         self.leaves = [_rows_flat(tensor) for tensor in inputs.rows]
         self.vectors = [_flat(tensor) for tensor in inputs.vectors]
         self.matrices = [_rows_flat(tensor) for tensor in inputs.matrices]
-        self.initial = [tensor.contiguous() for tensor in inputs.initial]
+        self.initial = [_flat(tensor) for tensor in inputs.initial]
         if not self.initial:
             self.zeros = linear.new_zeros(rows.batch * max(program.states))
 
@@ -178,16 +186,17 @@ def run_backward(
     _check(loaded, rows, inputs, directions)
     program, x = loaded.program, inputs.x
     finals = 1 + directions * len(program.states)
-    output, linear = results[0], results[finals]
+    # Saved tensors come back as somebody's hooks unpacked them: their numbers may lie otherwise than when they were saved.
+    output, linear = _flat(results[0]), _flat(results[finals])
     extra = len(program.states) - 1
-    histories = results[finals + 1 : finals + 1 + directions * extra]
+    histories = [_flat(tensor) for tensor in results[finals + 1 : finals + 1 + directions * extra]]
     kept = loaded.kept
-    arrays = results[finals + 1 + directions * extra :]
+    arrays = [_flat(tensor) for tensor in results[finals + 1 + directions * extra :]]
     d_output = output.new_zeros(1).expand_as(output).contiguous() if given[0] is None else _rows_flat(given[0])
     carries = [
         x.new_zeros(rows.batch, program.states[position % len(program.states)])
         if gradient is None
-        else gradient.clone(memory_format=torch.contiguous_format)
+        else gradient.clone(memory_format=torch.contiguous_format).resolve_neg()
         for position, gradient in enumerate(given[1:])
     ]
     gradient = x.new_empty(rows.total, directions * program.gradient)

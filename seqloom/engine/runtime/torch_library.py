@@ -15,6 +15,7 @@ from seqloom.engine.lowering import written
 from seqloom.engine.lowering.form import KernelProgram
 from seqloom.engine.ragged import PackedRows
 from seqloom.engine.runtime import recorded
+from seqloom.engine.runtime.entrance import all_plain, is_recorded, is_transformed
 from seqloom.engine.runtime.sequence import Inputs, LoadedProgram, run_backward, run_forward
 
 __all__ = ["loaded_program", "register", "run"]
@@ -70,25 +71,15 @@ def run(
 
     Where nobody traces, the machine is called without the dispatcher: that costs more than a short sequence does.
     """
-    count = 1 + directions * len(loaded.program.states)
-    if torch.compiler.is_compiling():
-        everything = (
-            inputs.x,
-            inputs.weight,
-            inputs.bias,
-            inputs.rows,
-            inputs.vectors,
-            inputs.matrices,
-            inputs.initial,
-        )
-        traced: list[Tensor] = torch.ops.seqloom.sequence(
-            text, *everything, rows.counts, rows.time, rows.batch, directions, save
-        )
-        return traced[:count]
-    if not save:
-        return run_forward(loaded, rows, inputs, directions=directions, save=False)
     lists = (inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)
     flat = [tensor for part in lists for tensor in part]
+    if is_recorded() or not all_plain((inputs.x, inputs.weight, inputs.bias, *flat)):
+        traced: list[Tensor] = torch.ops.seqloom.sequence(
+            text, inputs.x, inputs.weight, inputs.bias, *lists, rows.counts, rows.time, rows.batch, directions, save
+        )
+        return traced[: 1 + directions * len(loaded.program.states)]
+    if not save:
+        return run_forward(loaded, rows, inputs, directions=directions, save=False)
     call = _Call(loaded, rows, directions, tuple(map(len, lists)))
     results: tuple[Tensor, ...] = _Sequence.apply(call, inputs.x, inputs.weight, inputs.bias, *flat)  # type: ignore[no-untyped-call]
     return list(results)
@@ -117,15 +108,35 @@ class _Call:
         return 1 + self.directions * len(self.loaded.program.states)
 
 
+_NOTHING = torch.empty(0)
+
+
+class _Output:
+    """What becomes of the output of a run whose way back reads it.
+
+    People write into outputs (``nn.ReLU(inplace=True)``), as they may with torch's layers. So the way back reads an alias
+    that knows nothing of that, and asks here whether to run the program once more instead.
+    """
+
+    def __init__(self, output: Tensor) -> None:
+        self._counter = output.detach()  # has the output's count of changes, and lets go of its memory
+        self._counter.data = _NOTHING
+        self._version = self._counter._version
+
+    @property
+    def overwritten(self) -> bool:
+        return self._counter._version != self._version
+
+
 class _Sequence(torch.autograd.Function):
     """A run as one operation of autograd, without the dispatcher's detours."""
 
     @staticmethod
     def forward(ctx: Any, call: _Call, *tensors: Any) -> tuple[Tensor, ...]:
         results = run_forward(call.loaded, call.rows, call.inputs(tensors), directions=call.directions, save=True)
-        ctx.call = call
+        ctx.call, ctx.output = call, _Output(results[0])
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *results)
+        ctx.save_for_backward(*tensors, results[0].data, *results[call.results :])
         return tuple(results[: call.results])
 
     @staticmethod
@@ -137,14 +148,18 @@ class _Sequence(torch.autograd.Function):
         saved = ctx.saved_tensors
         count = 3 + sum(call.lengths)
         inputs = call.inputs(saved[:count])
-        if torch.is_grad_enabled():  # somebody wants gradients of these gradients
+        # Somebody wants gradients of these gradients, or many of them at once.
+        if torch.is_grad_enabled() or is_transformed() or is_recorded() or not all_plain(given):
             recorded_gradients = _recorded(call.loaded.program, inputs, call.rows, call.directions, given)
             return None, *recorded_gradients[:3], *(gradient for part in recorded_gradients[3:] for gradient in part)
+        results: list[Any] = [saved[count], *[None] * (call.results - 1), *saved[count + 1 :]]
+        if ctx.output.overwritten:
+            results = list(run_forward(call.loaded, call.rows, inputs, directions=call.directions, save=True))
         gradients = run_backward(
             call.loaded,
             call.rows,
             inputs,
-            saved[count:],
+            results,
             given,
             directions=call.directions,
             wants_x=ctx.needs_input_grad[1],
@@ -172,9 +187,14 @@ def _inputs(values: Sequence[Any]) -> Inputs:
 @_in_float32
 def _forward(text: str, *values: Any) -> list[Tensor]:
     *inputs, counts, time, batch, directions, save = values
-    return run_forward(
-        loaded_program(text), PackedRows(time, batch, counts), _inputs(inputs), directions=directions, save=save
-    )
+    loaded, rows = loaded_program(text), PackedRows(time, batch, counts)
+    results = run_forward(loaded, rows, _inputs(inputs), directions=directions, save=save)
+    if save and results[0].shape[0]:  # of one shape for all batches, so that one graph serves them all
+        linear = 1 + directions * len(loaded.program.states)
+        width = directions * loaded.program.linear_width
+        if results[linear].shape[1] != width:
+            results[linear] = results[linear].new_empty(len(results[linear]), width)
+    return results
 
 
 @_in_float32
@@ -199,7 +219,7 @@ def _forward_shapes(text: str, *values: Any) -> list[Tensor]:
     shapes: list[tuple[Any, ...]] = [(total, directions * program.states[0])]
     shapes += [(batch, size) for _ in range(directions) for size in program.states]
     if save:
-        shapes.append((total, loaded_program(text).linear_columns(batch) * directions))
+        shapes.append((total, program.linear_width * directions))
         shapes += [(total, size) for _ in range(directions) for size in program.states[1:]]
         kept = loaded_program(text).kept
         shapes += [(total, program.arrays[i].width) for _ in range(directions) for i in kept]
@@ -246,7 +266,8 @@ def _differentiate(ctx: Any, given: Sequence[Tensor | None]) -> tuple[Any, ...]:
     program = loaded_program(text).program
     finals = 1 + directions * len(program.states)
     rest = (None, None, None, None, None)
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+    compiling = torch.compiler.is_compiling()
+    if not compiling and (torch.is_grad_enabled() or is_transformed()):
         inputs, rows = Inputs(x, weight, bias, *lists), PackedRows(time, batch, counts)
         return None, *_recorded(program, inputs, rows, directions, given[:finals]), *rest
     gradients = torch.ops.seqloom.sequence_backward(
@@ -276,19 +297,21 @@ def _recorded(
     def own(tensor: Tensor) -> Tensor:  # a tensor that comes twice gets a gradient for each place
         return tensor.view_as(tensor)
 
-    inputs = Inputs(
-        own(inputs.x),
-        own(inputs.weight),
-        None if inputs.bias is None else own(inputs.bias),
-        *([own(tensor) for tensor in part] for part in (inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)),
-    )
-    single = [inputs.x, inputs.weight, *([] if inputs.bias is None else [inputs.bias])]
-    lists = [inputs.rows, inputs.vectors, inputs.matrices, inputs.initial]
-    results = recorded.replay(program, rows, inputs, directions)
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        inputs = Inputs(
+            own(inputs.x),
+            own(inputs.weight),
+            None if inputs.bias is None else own(inputs.bias),
+            *([own(t) for t in part] for part in (inputs.rows, inputs.vectors, inputs.matrices, inputs.initial)),
+        )
+        single = [inputs.x, inputs.weight, *([] if inputs.bias is None else [inputs.bias])]
+        lists = [inputs.rows, inputs.vectors, inputs.matrices, inputs.initial]
+        results = recorded.replay(program, rows, inputs, directions)
     pairs = [(r, g) for r, g in zip(results, given, strict=True) if g is not None and r.requires_grad]
     sought = [tensor for tensor in (*single, *(t for part in lists for t in part)) if tensor.requires_grad]
     gradients = torch.autograd.grad(
-        [r for r, _ in pairs], sought, [g for _, g in pairs], create_graph=True, allow_unused=True
+        [r for r, _ in pairs], sought, [g for _, g in pairs], create_graph=again, allow_unused=True
     )
     by_tensor = {id(tensor): gradient for tensor, gradient in zip(sought, gradients, strict=True)}
     first = [None if tensor is None else by_tensor.get(id(tensor)) for tensor in (inputs.x, inputs.weight, inputs.bias)]

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from seqloom.engine.contract import Noise, Ragged, SequenceCell, States, Work, zero_states
+from seqloom.engine.runtime.entrance import is_transformed
 
 __all__ = ["drawback", "limitation", "run"]
 
@@ -39,8 +40,8 @@ def limitation(cells: Sequence[SequenceCell], noise: Noise) -> str | None:
         return f"torch has no kernel for {type(cells[0]).__name__}"
     if noise.active:
         return "torch's kernels have no dropout_state and no zoneout"
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        return "torch.func transforms see through the plain loop only"
+    if is_transformed():
+        return "torch.func and forward-mode derivatives see through the plain loop only"
     return None
 
 
@@ -127,7 +128,8 @@ def _call(
     function = getattr(torch._VF, kernel)
     hx: Any = stacked if kernel == "lstm" else stacked[0]
     biased = len(weights) == 4 * len(cells)
-    options = (weights, biased, 1, 0.0, torch.is_grad_enabled(), len(cells) == 2)
+    training = torch.is_grad_enabled() or torch._C._get_tracing_state() is not None  # one trace in both modes
+    options = (weights, biased, 1, 0.0, training, len(cells) == 2)
     outputs, *final = function(x, hx, *options, True) if counts is None else function(x, counts, hx, *options)
     return outputs, [tuple(state[direction] for state in final) for direction in range(len(cells))]
 

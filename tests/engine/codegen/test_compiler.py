@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -262,21 +263,74 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_the_end_of_the_process_ends_the_compiler(script: Callable[[str], None], place: Path) -> None:
-    script(f'echo $$ > "{place}/process"; sleep 600')
+ENDS = {
+    "returns": "",
+    "ends at once": "os._exit(0)",
+    "is killed": "os.kill(os.getpid(), signal.SIGKILL)",
+    "is asked to end": "os.kill(os.getpid(), signal.SIGTERM)",
+}
+
+
+def gone(place: Path) -> None:
+    """Wait until neither the compiler nor what it was building is there."""
+    number = int((place / "process").read_text())
+    wait_until(lambda: not exists(number))
+    wait_until(lambda: not stored(place))
+
+
+def process_that(place: Path, ends: str, *, waits: bool = True) -> subprocess.Popen[str]:
     program = f"""
-import time, pathlib
+import os, pathlib, signal, sys, time
 from tests.engine.codegen.test_compiler import STAGE
 from seqloom.engine.codegen.compiler import compile_stages
 compile_stages([STAGE], "portable", print)
-while not pathlib.Path({str(place / "process")!r}).exists():
+while {waits} and not pathlib.Path({str(place / "process")!r}).exists():
     time.sleep(0.01)
+{ends}
 """
     environment = {**os.environ, compiler.COMPILE: "1", "PYTHONPATH": str(Path(__file__).parents[3])}
-    subprocess.run([sys.executable, "-c", program], env=environment, timeout=4 * PATIENCE, check=True)
-    number = int((place / "process").read_text())
-    wait_until(lambda: not exists(number))
-    assert not stored(place)
+    return subprocess.Popen([sys.executable, "-c", program], env=environment, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_end_of_the_process_ends_the_compiler(end: str, script: Callable[[str], None], place: Path) -> None:
+    script(f'echo $$ > "{place}/process.new"; mv "{place}/process.new" "{place}/process"; sleep 600 & wait')
+    process = process_that(place, ENDS[end])
+    _, errors = process.communicate(timeout=4 * PATIENCE)
+    assert not errors
+    gone(place)
+
+
+@pytest.mark.parametrize("end", ["returns", "ends at once"])
+def test_a_process_that_ends_before_the_compiler_has_begun_leaves_nothing(
+    end: str, script: Callable[[str], None], place: Path
+) -> None:
+    script(f'echo $$ > "{place}/process.new"; mv "{place}/process.new" "{place}/process"; sleep 600')
+    for _ in range(3):
+        _, errors = process_that(place, ENDS[end], waits=False).communicate(timeout=4 * PATIENCE)
+        assert not errors
+        if (place / "process").exists():
+            gone(place)
+    wait_until(lambda: not stored(place))
+
+
+def _compile_in_a_child(place: Path) -> None:
+    compile_stages([STAGE], "portable", lambda found: None)
+    wait_until((place / "process").exists)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_end_of_a_worker_ends_its_compiler(
+    method: str, script: Callable[[str], None], place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(compiler.COMPILE, "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    script(f'echo $$ > "{place}/process.new"; mv "{place}/process.new" "{place}/process"; sleep 600')
+    worker = multiprocessing.get_context(method).Process(target=_compile_in_a_child, args=(place,))
+    worker.start()
+    worker.join(4 * PATIENCE)
+    assert worker.exitcode == 0
+    gone(place)
 
 
 def exists(process: int) -> bool:

@@ -94,6 +94,16 @@ def test_steps_that_nobody_thought_of_are_lowered_too(seed):
     compare(cell, LENGTHS, turned=seed % 2 == 0)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_steps_of_odd_words_are_lowered_too(seed):
+    torch.manual_seed(seed)
+    units = [4, 3, 1][seed % 3]
+    cell = RandomStep([2, units][seed % 2], units, seed=seed, odd=True).double()
+    for parameter in cell.parameters():
+        torch.nn.init.normal_(parameter, std=0.6)
+    compare(cell, LENGTHS, turned=seed % 2 == 0)
+
+
 def built(name, units=4):
     return lower(registry.get(name)(3, units).graph)
 

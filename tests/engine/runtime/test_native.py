@@ -31,6 +31,7 @@ def test_lowering_keeps_to_what_the_kernels_read():
         "entries": lowering._MOST,
         "accumulators": code._MOST_ACCUMULATORS,
         "instructions": code._MOST_INSTRUCTIONS,
+        "threads": 64,
     }
     assert lowering._MOST == code._MOST_OPERANDS
 

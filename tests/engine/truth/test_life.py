@@ -172,16 +172,23 @@ def grows(act, before, count):
 
 
 needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="there is no /proc/self/statm here")
+counts_memory = pytest.mark.skipif(
+    "libasan" in os.environ.get("LD_PRELOAD", ""),
+    reason="AddressSanitizer keeps what is freed, to find who still uses it",
+)
 MEGABYTE = 2**20
 
 
 @needs_proc
+@counts_memory
 @pytest.mark.parametrize(("count", "cell"), [(1000, "rnn"), pytest.param(10_000, "lstm", marks=pytest.mark.slow)])
 def test_layers_that_come_and_go_leave_no_memory_behind(count, cell, compiled):
-    assert grows(lambda number: live_and_die(compiled, number, cell=cell), 200, count) < 4 * MEGABYTE
+    # The allocator's pools take some 2,000 layers to reach the size that they then keep.
+    assert grows(lambda number: live_and_die(compiled, number, cell=cell), count // 4, count) < 4 * MEGABYTE
 
 
 @needs_proc
+@counts_memory
 @pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_ever_new_shapes_leave_no_memory_behind(count, compiled):
     layer = layer_of("lstm", compiled)
@@ -197,6 +204,7 @@ def test_ever_new_shapes_leave_no_memory_behind(count, compiled):
 
 
 @needs_proc
+@counts_memory
 @pytest.mark.parametrize("count", [250, pytest.param(2000, marks=pytest.mark.slow)])
 def test_ever_new_sizes_leave_no_memory_behind(count, compiled):
     def act(number):

@@ -56,6 +56,27 @@ def test_the_gradient_of_a_vector_is_a_precise_sum_over_thousands_of_rows_and_st
     require(long, backend)
 
 
+def test_the_slope_of_a_saturated_unit_is_as_precise_as_its_value(backend):
+    """One that the plain loop, by luck, has to the last digit: judge.py says why nobody else must."""
+    saturated = Configuration(
+        "rnn",
+        64,
+        1,
+        4,
+        60,
+        lengths="zeros",
+        started=True,
+        form="sliced",
+        wanted="inputs",
+        loss="sum",
+        scale=1.7,
+        seed=2417,
+    )
+    if limitation(backend, saturated):
+        pytest.skip(f"the {backend} backend refuses the cell")
+    require(saturated, backend)
+
+
 @functools.cache
 def refused(cell, backend):
     return limitation(backend, Configuration(cell, 2, 2, 1, 1))
