@@ -48,10 +48,15 @@ def test_every_division_into_chunks_gives_the_offline_layers_outputs_and_state(
         state = state._replace(**{name: v.abs() + 0.5 if name in positive else v for name, v in drawn.items()})
     stream = layer.stream(batch, state=state)
     with torch.no_grad():
+        layer.backend = "reference"
+        plain = layer(x, state)
         wanted, final = layer.double()(x.double(), state.to(torch.float64))
-    torch.testing.assert_close(in_chunks(stream, x, sizes).double(), wanted, atol=5e-6, rtol=1e-5)
-    for found, sought in zip(stream.state, final, strict=True):
-        torch.testing.assert_close(found.double(), sought, atol=5e-6, rtol=1e-5)
+    # A quotient of small numbers (mLSTM's) is no nearer to the truth in the plain loop of the same precision.
+    for found, loop, sought in zip(
+        (in_chunks(stream, x, sizes), *stream.state), (plain[0], *plain[1]), (wanted, *final), strict=True
+    ):
+        near = 5e-6 + 4 * float((loop - sought).abs().max() if loop.numel() else 0.0)
+        torch.testing.assert_close(found.double(), sought, atol=near, rtol=1e-5)
 
 
 class Deep(Cell):
