@@ -41,6 +41,7 @@ def check_potentials(
             )
     if lengths is None:
         return torch.full((batch,), time, dtype=torch.int64, device=emissions.device)
+    lengths = torch.as_tensor(lengths)
     if lengths.shape != (batch,) or lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
         raise ValueError(
             f"lengths must be integers of shape ({batch},), got {lengths.dtype} of shape {tuple(lengths.shape)}"

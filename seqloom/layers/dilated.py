@@ -19,6 +19,8 @@ from seqloom.layers.state import State, make_state
 
 __all__ = ["Dilated"]
 
+_MOST_STATES = 2**20
+
 
 class Dilated(nn.Module):
     """A stack whose layer l computes ``h_t`` from the layer below and its own ``h_{t - s_l}`` (Chang et al. 2017).
@@ -84,7 +86,7 @@ class Dilated(nn.Module):
         self._fields = self._names if self.fusion is None else (*self._names, "convolution")
 
     def forward(
-        self, x: Tensor, state: Sequence[Tensor] | None = None, lengths: Tensor | None = None
+        self, x: Tensor, state: Sequence[Tensor] | None = None, lengths: Tensor | Sequence[int] | None = None
     ) -> tuple[Tensor, State]:
         """Run over whole sequences, or chunks of them of any length: the layers' contract.
 
@@ -102,7 +104,9 @@ class Dilated(nn.Module):
         ragged = measure_lengths(lengths, x)
         rings, convolution = self._split(self.initial_state(len(x), like=x) if state is None else state, len(x))
         if x.shape[1] == 0:
-            return x.new_zeros(len(x), 0, self.output_size), self._join(rings, convolution)
+            for layer in self.layers:  # no step; but gradients of zero for all parameters
+                x, _ = layer(x)
+            return x, self._join(rings, convolution)
         values, final = self.dropout_input(x), []
         for position, (layer, dilation, ring) in enumerate(zip(self.layers, self.dilations, rings, strict=True)):
             values = self.dropout(values) if position else values
@@ -161,10 +165,16 @@ def _dilations(layers: int | None, dilations: Sequence[int] | None) -> tuple[int
     if layers is None and dilations is None:
         raise ConfigError("layers and dilations are both missing; give the number of layers, or their dilations")
     if dilations is None:
-        return tuple(2**layer for layer in range(check_count("layers", layers or 0)))
+        dilations = [2 ** min(layer, 64) for layer in range(check_count("layers", layers or 0))]
     if not dilations or layers not in (None, len(dilations)):
         raise ConfigError(f"there are {len(dilations)} dilations for {layers or 'no'} layers; expected one for each")
-    return tuple(check_count(f"dilations[{position}]", each) for position, each in enumerate(dilations))
+    checked = tuple(check_count(f"dilations[{position}]", each) for position, each in enumerate(dilations))
+    if sum(checked) > _MOST_STATES:
+        raise ConfigError(
+            f"{len(checked)} layers of dilations up to {max(checked)} keep {sum(checked)} states of each row; expected at most "
+            f"{_MOST_STATES}: take fewer layers, or dilations of your own"
+        )
+    return checked
 
 
 def _run_interleaved(

@@ -158,3 +158,18 @@ def test_a_state_that_does_not_fit_is_refused():
     layer = layer_of("gru", [1, 2])
     with pytest.raises(ValueError, match=r"state\.h has shape \(2, 2, 4\); expected \(2, 3, 4\)"):
         layer(torch.zeros(2, 5, 3, dtype=torch.float64), (torch.zeros(2, 2, 4),))
+
+
+def test_more_states_than_any_memory_holds_are_refused():
+    with pytest.raises(ConfigError, match="30 layers of dilations up to 536870912 keep 1073741823 states"):
+        Dilated("gru", 3, 4, layers=30)
+    with pytest.raises(ConfigError, match="1000 layers"):
+        Dilated("gru", 3, 4, layers=1000)
+
+
+def test_no_step_has_gradients_of_zero():
+    stack = Dilated("gru", 3, 4, layers=3)
+    outputs, _ = stack(torch.zeros(2, 0, 3))
+    outputs.sum().backward()
+    assert outputs.shape == (2, 0, 4)
+    assert not any(parameter.grad.any() for parameter in stack.parameters())

@@ -308,6 +308,12 @@ def test_updates_never_revive_a_forbidden_move():
     assert set(crf.state_dict()) == {"transitions", "start", "end"}
 
 
+def test_lengths_may_be_a_list():
+    crf, emissions, targets, lengths = build(2, [4, 0, 3], 4)
+    torch.testing.assert_close(crf(emissions, targets, [4, 0, 3]), crf(emissions, targets, lengths))
+    assert torch.equal(crf.decode(emissions, [4, 0, 3])[0], crf.decode(emissions, lengths)[0])
+
+
 def test_constraints_are_there_where_memory_came_later():
     with torch.device("meta"):
         crf = LinearChainCRF(4, legal=bmes)
