@@ -24,6 +24,7 @@ FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "dep
 
 _ID = re.compile(r"[0-9]+(?:-[0-9]+|\.[0-9]+)?")
 _LONGEST_ID = 40
+_DIGITS = frozenset("0123456789")
 _EXPECTED = "CoNLL-U: ten columns separated by tabs, an empty line after each sentence"
 _MISSING = "_"
 _TEXT = re.compile(r"#\s*text\s*=\s*(.*)")
@@ -55,13 +56,14 @@ def conllu_sentences(
     reader = _Reader(source, _column(tag), with_tags)
     reader.trailing = trailing
     for number, row in lines:
-        if not row.strip(" \t"):
+        if row and row[0] in _DIGITS:  # as most lines
+            reader.add(number, row)
+        elif not row.strip(" \t"):
             reader.rows.append(row)
-            yield from reader.end_sentence()
+            if reader.tokens:
+                yield from reader.end_sentence()
         elif row.startswith("#"):
-            reader.document += row.startswith("# newdoc")
-            reader.label = label_in(row, f"{source}:{number}", reader.label)
-            reader.rows.append(row)
+            reader.comment(number, row)
         else:
             reader.add(number, row)
     yield from reader.end_sentence()
@@ -127,13 +129,37 @@ class _Reader:
         self.tags: list[str] = []
         self.token_rows: list[int] = []
         self.spaces: list[bool] = []
+        self.comments: list[str] = []
         self.range_end, self.range_space = 0, True
-        self.units: list[
-            tuple[str, bool, int]
-        ] = []  # of the text: form, whether a space follows, how many tokens it has
+        # Of the text: form, whether a space follows, how many tokens it has; none where each is a token.
+        self.units: list[tuple[str, bool, int]] | None = None
+
+    def comment(self, number: int, row: str) -> None:
+        self.document += row.startswith("# newdoc")
+        if "intent" in row:
+            self.label = label_in(row, f"{self.source}:{number}", self.label)
+        if "text" in row:
+            self.comments.append(row)
+        self.rows.append(row)
 
     def add(self, number: int, row: str) -> None:
         fields = row.split("\t")
+        if len(fields) == 10 and self.units is None:
+            identity, form, misc = fields[0], fields[1], fields[9]
+            if form and identity.isdecimal() and identity.isascii() and len(identity) <= _LONGEST_ID:
+                self.token_rows.append(len(self.rows))
+                self.rows.append(row)
+                self.lines.append(number)
+                self.tokens.append(form)
+                self.tags.append(fields[self.column])
+                self.spaces.append(
+                    misc == _MISSING or "SpaceAfter=No" not in misc or "SpaceAfter=No" not in misc.split("|")
+                )
+                return
+        self.add_other(number, row, fields)
+
+    def add_other(self, number: int, row: str, fields: list[str]) -> None:
+        """A line that is not a token of its own, or not right, or behind a range of the sentence."""
         if len(fields) != len(FIELDS):
             columns = "1 column" if len(fields) == 1 else f"{len(fields)} columns"
             shown = repr(row if len(row) <= 60 else row[:57] + "...")
@@ -152,8 +178,10 @@ class _Reader:
             raise DataError(f"{self.source}:{number}: FORM is empty; expected a word")
         if "-" in identity:
             self.range_end, self.range_space = int(identity.partition("-")[2]), space
+            self.units = self._units()
             self.units.append((fields[1], space, 0))
         elif "." not in identity:
+            self.units = self._units()
             if int(identity) <= self.range_end:  # inside a multiword token only its own end can carry the space
                 space = self.range_space if int(identity) == self.range_end else False
                 form, after, count = self.units[-1]
@@ -165,6 +193,11 @@ class _Reader:
             self.tokens.append(fields[1])
             self.tags.append(fields[self.column])
             self.spaces.append(space)
+
+    def _units(self) -> list[tuple[str, bool, int]]:
+        if self.units is not None:
+            return self.units
+        return [(form, space, 1) for form, space in zip(self.tokens, self.spaces, strict=True)]
 
     def end_sentence(self) -> Iterator[Sentence]:
         if not self.tokens:
@@ -201,10 +234,16 @@ class _Reader:
 
     def _surface(self) -> tuple[str | None, tuple[tuple[int, int], ...] | None]:
         """The text and the tokens' places in it, where the file says more of them than the tokens and their spaces do."""
-        comments = [match[1] for row in self.rows if row[0:1] == "#" and (match := _TEXT.fullmatch(row))]
-        units = [unit for unit in self.units if unit[2]]
+        comments = [match[1] for row in self.comments if (match := _TEXT.fullmatch(row))]
+        if self.units is None:
+            if not comments:
+                return None, None
+            spelt = [token + " " if space else token for token, space in zip(self.tokens, self.spaces, strict=True)]
+            if comments[0] == "".join(spelt).rstrip(" "):
+                return None, None
+        units = [unit for unit in self._units() if unit[2]]
         text = "".join([form + " " if space else form for form, space, _ in units]).rstrip(" ")
-        if len(units) == len(self.tokens) == len(self.units) and (not comments or comments[0] == text):
+        if len(units) == len(self.tokens) == len(self._units()) and (not comments or comments[0] == text):
             return None, None
         forms = [form for form, _, _ in units]
         places = None
