@@ -38,6 +38,7 @@ __all__ = ["graph_of"]
 # first two must pass; the others look for products behind a branch, and may be inputs that the cell never sees.
 _TRIALS = ((2, 0.0), (3, 0.0), (2, 0.5), (2, -0.5))
 _NECESSARY = 2
+_MOST_UNITS = 2**16  # from here on a layer that nobody builds, but that a damaged file names, would take long
 _warned: WeakSet[type] = WeakSet()
 
 
@@ -153,6 +154,8 @@ def _confirm(cell: Traceable, graph: Graph) -> None:
             "two traces of the step differ: it draws numbers, or asks whether gradients are recorded"
         )
     if torch._C._len_torch_dispatch_stack():  # tensors have no numbers there
+        return
+    if cell.input_size + sum(cell.state_sizes) > _MOST_UNITS:
         return
     trial = _Trial()
     with torch.device("cpu"), torch.inference_mode(False), torch.no_grad():

@@ -419,3 +419,18 @@ def test_the_verb_writes_where_it_is_told(run, tmp_path, capsys):
 
 def test_markup_is_escaped_once():
     assert text(text("<")) == "&lt;"
+
+
+DAMAGED = [{"a": 1}, [1.0, 2.0], "two", None, True, 1e300, 10**400]
+
+
+@pytest.mark.parametrize("value", DAMAGED)
+@pytest.mark.parametrize("key", ["epoch", "loss", "metrics", "accuracy"])
+def test_a_damaged_record_leaves_a_curve_without_it(key, value):
+    good = [{"epoch": n, "step": n, "loss": 1.0, "best": True, "metrics": {"accuracy": 0.5}} for n in range(3)]
+    damaged = {**good[0], key: value}
+    for curve in find_curves([*good, damaged], [*good, damaged]):
+        assert curve.best is None or isinstance(curve.best, float)
+        for series in curve.series:
+            assert all(abs(x) <= 1e100 and abs(y) <= 1e100 for x, y in series.points)
+        report.curves.draw(curve, "one")

@@ -423,3 +423,8 @@ def test_the_numbers_of_torch_are_drawn_as_before():
     torch.manual_seed(0)
     seqloom.Recurrent("rnn", 4, 4)
     assert torch.equal(torch.rand(1), before)
+
+
+def test_a_size_that_no_memory_holds_is_traced_at_once():
+    with torch.device("meta"):
+        assert seqloom.Recurrent("gru", 4, 10**9).hidden_size == 10**9

@@ -10,7 +10,7 @@ from typing import Any
 from seqloom.app.report.markup import Html, element, join, literal
 from seqloom.scores.names import metric_name
 
-__all__ = ["Curve", "Series", "draw", "find_curves", "matplotlib_is_there"]
+__all__ = ["Curve", "Series", "draw", "find_curves", "is_number", "matplotlib_is_there"]
 
 _MOST_POINTS = 400
 _FIRST_METRICS = ("f1", "precision", "recall", "accuracy", "oov_recall", "iv_recall")
@@ -30,6 +30,9 @@ class Series:
     points: list[tuple[float, float]]
 
 
+_LARGEST = 1e100
+
+
 @dataclass(frozen=True)
 class Curve:
     """One drawing: a title, what the horizontal axis counts, its lines, and where the best model was found."""
@@ -46,13 +49,14 @@ class Curve:
 
 def find_curves(steps: Sequence[Mapping[str, Any]], evaluations: Sequence[Mapping[str, Any]]) -> list[Curve]:
     """The curves that the records of a run have points for: loss, held-out scores, learning rate, gradient norm."""
-    axis = "epoch" if all(_is_number(record.get("epoch")) for record in (*steps, *evaluations)) else "step"
-    best = next((record[axis] for record in reversed(evaluations) if record.get("best") and axis in record), None)
+    axis = "epoch" if all(is_number(record.get("epoch")) for record in (*steps, *evaluations)) else "step"
+    marked = (record.get(axis) for record in reversed(evaluations) if record.get("best"))
+    best = next((float(place) for place in marked if is_number(place)), None)
     curves = []
     losses = _points(steps, axis, "loss") or _points(evaluations, axis, "loss")
     if losses:
         curves.append(Curve("training loss", axis, [Series("loss", losses)], best))
-    scores = [record | record.get("metrics", {}) for record in map(dict, evaluations)]
+    scores = [{**record, **_metrics_of(record)} for record in evaluations]
     names = _shown_metrics(evaluations)
     lines = [Series(name, points) for name in names if (points := _points(scores, axis, name))]
     if lines:
@@ -70,9 +74,9 @@ def _shown_metrics(evaluations: Sequence[Mapping[str, Any]]) -> list[str]:
     for record in evaluations:
         # Metrics lie under their own key in what the loop writes, and beside the loss in older or foreign records.
         other = ("epoch", "step", "loss", "seconds", "rate", "best", "learning_rate", "gradient_norm")
-        named = record.get("metrics") or {key: value for key, value in record.items() if key not in other}
+        named = _metrics_of(record) or {key: value for key, value in record.items() if key not in other}
         for name, value in named.items():
-            if _is_number(value):
+            if is_number(value):
                 present.setdefault(name, []).append(float(value))
     shares = [name for name, values in present.items() if all(0 <= value <= 1 for value in values)]
     ordered = [name for name in _FIRST_METRICS if name in shares]
@@ -83,7 +87,7 @@ def _points(records: Sequence[Mapping[str, Any]], axis: str, key: str) -> list[t
     points = [
         (float(record[axis]), float(record[key]))
         for record in records
-        if _is_number(record.get(axis)) and _is_number(record.get(key))
+        if is_number(record.get(axis)) and is_number(record.get(key))
     ]
     width = math.ceil(len(points) / _MOST_POINTS)
     if width <= 1:
@@ -93,8 +97,14 @@ def _points(records: Sequence[Mapping[str, Any]], axis: str, key: str) -> list[t
     return [(part[-1][0], math.fsum(y for _, y in part) / len(part)) for part in stretches]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _metrics_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    metrics = record.get("metrics")
+    return metrics if isinstance(metrics, Mapping) else {}
+
+
+def is_number(value: Any) -> bool:
+    """A number that an axis can have: a damaged record may hold any."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def matplotlib_is_there() -> bool:

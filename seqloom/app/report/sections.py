@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from seqloom.app.report.chips import as_words, compared, tagged, words_chips
 from seqloom.app.report.contents import RunContents
-from seqloom.app.report.curves import Curve, Series, draw, find_curves, matplotlib_is_there
+from seqloom.app.report.curves import Curve, Series, draw, find_curves, is_number, matplotlib_is_there
 from seqloom.app.report.diagnosis import logged_curves
 from seqloom.app.report.markup import Html, element, join
 from seqloom.app.report.tables import confusion_table, facts, frequent_confusions, score_table
@@ -164,7 +164,8 @@ def _readings(panel: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Ht
 
 
 def _example(row: Mapping[str, Any]) -> Html:
-    ranked = [entry for entry in row.get("n_best") or [] if isinstance(entry, dict)]
+    readings = row.get("n_best")
+    ranked = [entry for entry in readings if isinstance(entry, dict)] if isinstance(readings, list) else []
     parts = [element("p", str(row.get("text", "")), class_="where source")]
     # The best of the ranked readings is the prediction, so without a gold reading it need not stand there twice.
     if len(ranked) < 2 or row.get("gold") is not None:
@@ -186,7 +187,7 @@ def _figure(panel: Mapping[str, Any], lines: Any) -> Html | None:
 
 def _points(values: Any) -> list[tuple[float, float]]:
     pairs = [pair for pair in values if isinstance(pair, list) and len(pair) == 2] if isinstance(values, list) else []
-    return [(float(x), float(y)) for x, y in pairs if isinstance(x, int | float) and isinstance(y, int | float)]
+    return [(float(x), float(y)) for x, y in pairs if is_number(x) and is_number(y)]
 
 
 def _text(panel: Mapping[str, Any], value: Any) -> Html:

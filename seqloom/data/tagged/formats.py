@@ -236,7 +236,7 @@ def by_header(lines: Sequence[str], options: ReadOptions) -> tuple[ReadOptions, 
     names = named_columns(first)
     if names is None:
         row = next((line for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))), "")
-        names = row.lower().split("\t" if "\t" in row else None)
+        names = [name.strip() for name in row.lower().split("\t" if "\t" in row else None)]
         if len(names) < 2 or not header_columns(names):
             return options, ""
     elif "form" not in names:

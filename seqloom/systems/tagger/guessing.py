@@ -59,6 +59,8 @@ def _are_columns(lines: Sequence[str], model: AnyTagger, reading: ReadOptions, t
         line.startswith(("-DOCSTART-", "# global.columns")) for line in lines
     ):
         return True
+    if not rows:
+        return False
     tabs = "\t" in rows[0]
     split = [row.split("\t") if tabs else row.split() for row in rows]
     width = len(split[0])

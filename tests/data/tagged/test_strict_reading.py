@@ -249,3 +249,11 @@ def test_tokens_cover_a_text_but_for_its_white_space(text):
         assert all(one[1] <= other[0] for one, other in pairwise(places))
         covered = {index for start, end in places for index in range(start, end)}
         assert all(character.isspace() for index, character in enumerate(text) if index not in covered)
+
+
+def test_a_header_with_blanks_around_its_names_names_the_columns(tmp_path):
+    file = tmp_path / "train.tsv"
+    file.write_text("id\tword \t label\n1\tAnn\tB-PER\n2\tran\tO\n", encoding="utf-8")
+    corpus = read(file)
+    assert corpus.sentences[0].tokens == ("Ann", "ran")
+    assert corpus.sentences[0].tags == ("B-PER", "O")

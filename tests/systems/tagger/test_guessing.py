@@ -40,6 +40,7 @@ def read(model, text):
         "\n\n",
         "Ann  saw   Rome\n",
         "[1] Ann saw\n",
+        "# one thing\n# and another\n",
     ],
 )
 def test_text_comes_back_whole(model, text):
