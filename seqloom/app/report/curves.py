@@ -166,7 +166,7 @@ def _svg(curve: Curve, identity: str) -> Html:
 def _plain(axes: Any, axis: str, *, whole: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_xlabel(axis, color=_INK)
+    axes.set_xlabel(axis.encode(errors="replace").decode(), color=_INK)  # half of a surrogate pair has no shape
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=whole, min_n_ticks=1))
     axes.grid(axis="y", color=_INK, alpha=0.15, linewidth=0.8)
     axes.tick_params(colors=_INK, which="both")

@@ -296,7 +296,7 @@ class _Reader:
         if self._is_aside(fields):
             self.rows.append(row)
             return
-        token, tag = fields[self.text], fields[self.tag] if self.tag is not None else None
+        token, tag = fields[self.text], fields[self.tag].strip(" ") if self.tag is not None else None
         if not token or (tag == "" and self.with_tags):
             what = "tag" if token else "token"
             raise DataError(f"{self.source}:{number}: the {what}'s column is empty; the line is {_short(row)}")

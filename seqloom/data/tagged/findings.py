@@ -16,6 +16,7 @@ __all__ = ["index_column", "label_findings", "long_sentences", "misspelled_spans
 
 _FEW, _SHARE = 2, 0.1  # places that break a scheme, and their share of the spans, up to which they are slips
 _SLASHED = re.compile(r"\S+/[A-Za-z][A-Za-z0-9_$-]*")
+_UNDERSCORED = re.compile(r"\S+_[A-Z][A-Z$]{0,6}")
 _FEW_SLASHED = 0.3  # the share of words with a tag behind a slash that cannot be chance
 LONG = 1000  # tokens: a sentence that is probably a document
 
@@ -98,6 +99,12 @@ def reading_findings(corpus: TaggedCorpus) -> Iterator[Finding]:
             sentence, word = next((pair for pair in words if not _SLASHED.fullmatch(pair[1])), slashed[0])
             many = f"{len(slashed):,} of {len(words):,} words have a tag behind a slash, {word!r} has none"
             yield Finding("error", "tags", sentence.where(), f"{many}; all are read as words without tags")
+        underscored = [sentence for sentence, word in words if _UNDERSCORED.fullmatch(word)]
+        if len(underscored) > _FEW_SLASHED * len(words):
+            many = (
+                f"{len(underscored):,} of {len(words):,} words have a tag behind '_', which is read as part of the word"
+            )
+            yield Finding("error", "tags", underscored[0].where(), f"{many}; put '/' in the place of their last '_'")
     if corpus.report.format == "jsonl" and not corpus.report.labels:
         for sentence in corpus.sentences:
             record = json_record(sentence.rows[0])

@@ -51,7 +51,9 @@ _MOSTLY, _ENOUGH = (
     0.8,
     5,
 )  # the share of words with a tag behind a slash that makes the others slips, among so many words
-_ARRAY = re.compile(r"""\s*\[\s*(?:[{"]|$)""")
+_ARRAY = re.compile(r"""\s*\[\s*(?:[{"]|\[\s*"|$)""")
+_BRAT = re.compile(r"T[0-9]+\t\S+ [0-9]+(?: [0-9]+;[0-9]+)* [0-9]+\t.*")
+_SPAN_OR_NONE = re.compile(r"O|[BIESMLU]-\S+")
 _EXPECTED = "sentences as columns, CoNLL-U, JSON lines or plain lines of words"
 
 
@@ -252,7 +254,16 @@ def by_header(lines: Sequence[str], options: ReadOptions) -> tuple[ReadOptions, 
 
 
 def _refuse_commas(lines: Sequence[str], name: str) -> None:
-    """Raises DataError for comma-separated values with a header of usual names."""
+    """Raises DataError for comma-separated values: with a header of usual names, or tags of spans in the last place."""
+    rows = [line for line in lines if line.strip()]
+    for separator, called in ((",", "commas"), (";", "semicolons")):
+        ends = [line.strip().rpartition(separator) for line in rows]
+        tagged = [tag.strip(' "') for token, found, tag in ends if found and token]
+        if len(tagged) == len(rows) > 1 and all(map(_SPAN_OR_NONE.fullmatch, tagged)) and set(tagged) != {"O"}:
+            raise DataError(
+                f"{name}:1: columns separated by {called} are not read; write a token and its tag on each line, with a tab "
+                "between, and an empty line after each sentence"
+            )
     number, first = next(((number, line) for number, line in enumerate(lines, start=1) if line.strip()), (0, ""))
     for separator, called in ((",", "commas"), (";", "semicolons")):
         fields = [field.strip(' "') for field in first.split(separator)]
@@ -320,6 +331,11 @@ def _opened(path: str | Path, format: str, options: ReadOptions) -> tuple[str, s
         return format, "as given", lines, options
     head = list(islice(lines, _PEEK))
     first = [line for _, line in head]
+    if next((bool(_BRAT.fullmatch(line)) for line in first if line.strip()), False):
+        raise DataError(
+            f"{_name(path)}:1: annotation of brat, beside a text file, is not read; write JSON lines with 'text' and 'spans', "
+            "or a token and its tag on each line"
+        )
     input_format, reason = detect_format(first) if format == "auto" else (format, "as given")
     if input_format == "columns":
         options, said = by_header(first, options)

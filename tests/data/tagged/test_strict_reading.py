@@ -257,3 +257,30 @@ def test_a_header_with_blanks_around_its_names_names_the_columns(tmp_path):
     corpus = read(file)
     assert corpus.sentences[0].tokens == ("Ann", "ran")
     assert corpus.sentences[0].tags == ("B-PER", "O")
+
+
+def test_blanks_behind_a_tag_make_no_other_tag(tmp_path):
+    file = tmp_path / "train.tsv"
+    file.write_text("Ann\tB-PER \nran\tO\n\nBo\tB-PER\nsat\tO\n", encoding="utf-8")
+    assert read(file).report.spans == {"PER": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("train.ann", "T1\tPER 0 3\tAnn\nT2\tLOC 10 14\tOslo\n", "annotation of brat"),
+        ("train.csv", "Ann,B-PER\nran,O\n\nBo,B-PER\n", "columns separated by commas are not read"),
+        ("train.txt", "Ann;B-PER\nran;O\n", "columns separated by semicolons are not read"),
+        ("train.json", '[["Ann ran", {"entities": [[0, 3, "PER"]]}]]\n', "the line is a JSON list"),
+    ],
+)
+def test_files_of_other_tools_are_refused_by_name(tmp_path, name, content, says):
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=says):
+        read(tmp_path / name)
+
+
+def test_tags_behind_an_underscore_are_a_finding(tmp_path):
+    (tmp_path / "train.txt").write_text("The_DT cat_NN ran_VBD\nA_DT dog_NN sat_VBD\n", encoding="utf-8")
+    found = check({"train": tmp_path / "train.txt"}).findings
+    assert any("6 of 6 words have a tag behind '_'" in finding.message for finding in found)
