@@ -1,5 +1,6 @@
 """The door to crfsuite, which the feature CRFs share: an optional library that trusts the bytes it is given."""
 
+import hashlib
 import math
 import re
 import tempfile
@@ -50,12 +51,19 @@ def open_model(model: bytes) -> Any:
         ModelError: the bytes are no crfsuite model.
         SeqloomError: crfsuite is not installed.
     """
-    # crfsuite reads sizes and offsets from the header unchecked: a cut file must not reach it.
-    if len(model) < 48 or model[:4] != b"lCRF" or int.from_bytes(model[4:8], "little") != len(model):
+    # crfsuite reads sizes and offsets unchecked: neither a cut file nor one with another byte must reach it.
+    size = int.from_bytes(model[4:8], "little")
+    seal = model[size:]
+    if len(model) < max(48, size) or model[:4] != b"lCRF" or seal not in (b"", _seal(model[:size])):
         raise ModelError(f"the feature CRF's {len(model)} bytes are not an intact crfsuite model; train it again")
     tagger = crfsuite().Tagger()
-    tagger.open_inmemory(model)
+    tagger.open_inmemory(model)  # which the caller keeps: crfsuite makes no copy, and passes over the seal
     return tagger
+
+
+def _seal(model: bytes) -> bytes:
+    """What stands behind a model's bytes; models of before have none."""
+    return b"SHA-256 " + hashlib.sha256(model).digest()
 
 
 def train_model(
@@ -103,4 +111,5 @@ def train_model(
     with tempfile.TemporaryDirectory(prefix="seqloom-") as folder:
         path = Path(folder) / "model.crfsuite"
         trainer.train(str(path))
-        return path.read_bytes()
+        model = path.read_bytes()
+        return model + _seal(model)

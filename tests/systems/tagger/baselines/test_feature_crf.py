@@ -47,7 +47,13 @@ def test_training_sentences_are_learned_and_probabilities_sum_to_one(algorithm):
 
 def test_a_damaged_model_never_reaches_crfsuite():
     method = FeatureCRF.fit(CORPUS)
-    for damaged in (b"", method.model[:100], b"x" + method.model[1:]):
+    size = int.from_bytes(method.model[4:8], "little")
+    FeatureCRF(4, method.model[:size])  # one of before, without a seal
+    flipped = (
+        method.model[:place] + bytes([method.model[place] ^ 64]) + method.model[place + 1 :]
+        for place in (20, 100, size // 2, size - 1, size + 20)
+    )
+    for damaged in (b"", method.model[:100], method.model[: size + 5], b"x" + method.model[1:], *flipped):
         with pytest.raises(ModelError, match="not an intact crfsuite model"):
             FeatureCRF(4, damaged)
     with pytest.raises(ModelError, match="has other tags than its 2"):
