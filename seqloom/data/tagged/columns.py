@@ -232,7 +232,7 @@ class _Reader:
         self.token_rows: list[int] = []
 
     def add(self, number: int, row: str) -> None:
-        if self.leading or (row.startswith("#") and not self.tokens):
+        if self.leading or (row[0] == "#" and not self.tokens):
             (self.leading if row.startswith("#") and not self.later else self.later).append((number, row))
             self._learn(row)
         else:
@@ -293,10 +293,12 @@ class _Reader:
             self.tabs, self.width, self.width_line = "\t" in row, len(fields), number
         if len(fields) < self.needed or (self.exact and len(fields) != self.width):
             raise DataError(self._wrong_width(number, row, len(fields)))
-        if self._is_aside(fields):
+        if (self.identity is not None or self.last is None) and self._is_aside(fields):
             self.rows.append(row)
             return
-        token, tag = fields[self.text], fields[self.tag].strip(" ") if self.tag is not None else None
+        token, tag = fields[self.text], None
+        if self.tag is not None:
+            tag = fields[self.tag].strip(" ") if self.tabs else fields[self.tag]
         if not token or (tag == "" and self.with_tags):
             what = "tag" if token else "token"
             raise DataError(f"{self.source}:{number}: the {what}'s column is empty; the line is {_short(row)}")
