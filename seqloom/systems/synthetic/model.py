@@ -135,7 +135,7 @@ def _sequence(steps: Any, size: int, where: str, *, empty: bool = False) -> Tens
     expected = f"expected a list of steps, each a list of {size} numbers"
     try:
         values = torch.as_tensor(steps, dtype=torch.float32)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise DataError(f"{where}: not a sequence ({error}); {expected}") from None
     if empty and not values.numel():
         return values.new_zeros(0, size)
