@@ -12,15 +12,15 @@ from seqloom.data.labelled import Labelled
 from seqloom.scores.counts import class_counts, ratio
 from seqloom.systems.classifier.answers import Answer, Classes, Labels, Values
 from seqloom.systems.classifier.gap import global_average_precision
+from seqloom.systems.classifier.inputs import VectorInputs
 from seqloom.systems.classifier.model import AnyClassifier, ClassifierModel
+from seqloom.systems.classifier.robustness import early_decisions, robustness
 from seqloom.systems.evaluation import Column, Evaluation, Figure, Metric, Panel, Table, class_panels
 
 __all__ = ["errors", "main_metric", "score"]
 
 _LEAST = 1e-12
 _WORST = 50
-_EARLY_EXAMPLES = 1000
-_SHARES = tuple(round(0.1 * tenth, 1) for tenth in range(1, 11))
 
 
 def main_metric(answer: Answer) -> str:
@@ -73,7 +73,9 @@ def _of_classes(
     shown: list[Panel] = list(class_panels(names, counts))
     shown.append(_answered(found.max(1), right))
     if isinstance(model, ClassifierModel):
-        shown.append(_early(model, examples))
+        shown.append(early_decisions(model, examples))
+        if isinstance(model.inputs, VectorInputs):
+            shown.append(robustness(model, examples))
     wrong = _wrong(model.answer, examples, targets, found)[:_WORST]
     columns = (Column("where", "where", "text"), Column("gold", "is", "text"), Column("predicted", "taken for", "text"))
     shown.append(Table("errors", "Surest mistakes", wrong, (*columns, Column("probability", "probability", "bar"))))
@@ -110,18 +112,6 @@ def _answered(sure: NDArray[Any], right: NDArray[Any]) -> Figure:
         "share of the inputs that are answered",
         "accuracy",
     )
-
-
-def _early(model: ClassifierModel, examples: Sequence[Labelled]) -> Figure:
-    """Accuracy against the share of each sequence that has been read."""
-    few = [examples[index] for index in np.linspace(0, len(examples) - 1, _EARLY_EXAMPLES).astype(int)]
-    few = few if len(examples) > _EARLY_EXAMPLES else list(examples)
-    targets = model.answer.targets(few)
-    points = []
-    for share in _SHARES:
-        found = np.array(model.decide_part(few, share))
-        points.append((share, float((found.argmax(1) == targets).mean())))
-    return Figure("early", "Early decisions", {"accuracy": points}, "share of each sequence that was read", "accuracy")
 
 
 def _of_labels(answer: Answer, targets: NDArray[Any], found: NDArray[Any]) -> Evaluation:

@@ -53,7 +53,7 @@ class SentenceFront(nn.Module):
     def forward(self, batch: ClassifierBatch) -> Tensor:
         """(B, L, D) of documents of L sentences, zeros behind their ends."""
         encoded, inner, places = self._encoded(batch)
-        vectors = self.read_out(encoded, inner)
+        vectors: Tensor = self.read_out(encoded, inner)
         widest = int(places[:, 1].max()) + 1 if len(places) else 0
         found = vectors.new_zeros(len(batch.lengths), widest, self.output_size)
         found[places[:, 0], places[:, 1]] = vectors
