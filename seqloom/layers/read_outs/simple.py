@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Attention", "Last", "Maximum", "Mean", "ReadOut", "real_steps"]
+from seqloom.errors import ConfigError
+
+__all__ = ["Attention", "Last", "Maximum", "Mean", "ReadOut", "Running", "real_steps"]
+
+Running: TypeAlias = tuple[Tensor, ...] | None
+"""What a read-out keeps of the steps it has seen; none before the first."""
 
 
 def real_steps(lengths: Tensor, time: int) -> Tensor:
@@ -35,6 +41,16 @@ class ReadOut(nn.Module, ABC):
         """
         vectors = [self(encoded, lengths.clamp(max=step + 1)) for step in range(encoded.shape[1])]
         return torch.stack(vectors, 1) if vectors else encoded.new_zeros(len(lengths), 0, self.output_size)
+
+    def push(self, steps: Tensor, seen: Running = None) -> tuple[Tensor, Running]:
+        """The vector after each of some more steps of one sequence, and what has been seen then.
+
+        Args:
+            steps: (n, D), n > 0.
+        Raises:
+            ConfigError: this read-out needs the whole sequence at once.
+        """
+        raise ConfigError(f"a {type(self).__name__} read-out cannot stream: it needs the whole sequence")
 
 
 class Last(ReadOut):
@@ -67,6 +83,9 @@ class Last(ReadOut):
         held = encoded.gather(1, steps.unsqueeze(-1).expand(-1, -1, self.output_size))
         return held.masked_fill((lengths == 0)[:, None, None], 0.0)
 
+    def push(self, steps: Tensor, seen: Running = None) -> tuple[Tensor, Running]:
+        return (steps, None) if not self.bidirectional else super().push(steps, seen)
+
 
 class Mean(ReadOut):
     """The mean over the steps."""
@@ -84,6 +103,16 @@ class Mean(ReadOut):
         total = (encoded * real_steps(lengths, time)).cumsum(1)
         steps = torch.arange(1, time + 1, device=encoded.device)
         return total / torch.minimum(steps, lengths[:, None]).clamp(min=1).unsqueeze(-1)
+
+    def push(self, steps: Tensor, seen: Running = None) -> tuple[Tensor, Running]:
+        # In double precision: sums of endless recordings would lose what comes late.
+        total, count = seen or (
+            steps.new_zeros(steps.shape[1], dtype=torch.float64),
+            torch.zeros((), dtype=torch.float64),
+        )
+        totals = total + steps.double().cumsum(0)
+        counts = count + torch.arange(1, len(steps) + 1)
+        return (totals / counts.unsqueeze(-1)).to(steps.dtype), (totals[-1], counts[-1])
 
 
 class Maximum(ReadOut):
@@ -105,6 +134,11 @@ class Maximum(ReadOut):
             return encoded
         highest = encoded.masked_fill(~real_steps(lengths, encoded.shape[1]), -torch.inf).cummax(1).values
         return highest.masked_fill((lengths == 0)[:, None, None], 0.0)
+
+    def push(self, steps: Tensor, seen: Running = None) -> tuple[Tensor, Running]:
+        highest = steps if seen is None else torch.cat([seen[0][None], steps])
+        found = highest.cummax(0).values[-len(steps) :]
+        return found, (found[-1],)
 
 
 class Attention(ReadOut):
@@ -140,6 +174,19 @@ class Attention(ReadOut):
         heights = (scores - scores.amax(1, keepdim=True)).exp() * real
         least = torch.finfo(encoded.dtype).tiny
         return (heights * encoded).cumsum(1) / heights.cumsum(1).clamp(min=least)
+
+    def push(self, steps: Tensor, seen: Running = None) -> tuple[Tensor, Running]:
+        scores = self._scores(steps).double()
+        nothing = steps.new_zeros(steps.shape[1], dtype=torch.float64)
+        greatest, total, weighted = seen or (scores[0], nothing[0], nothing)
+        new = torch.maximum(greatest, scores.max())
+        heights = (scores - new).exp().unsqueeze(-1)
+        shrunk = (greatest - new).exp()
+        totals = total * shrunk + heights.squeeze(-1).cumsum(0)
+        sums = weighted * shrunk + (heights * steps).cumsum(0)
+        least = torch.finfo(torch.float64).tiny
+        found = (sums / totals.clamp(min=least).unsqueeze(-1)).to(steps.dtype)
+        return found, (new, totals[-1], sums[-1])
 
     def _scores(self, encoded: Tensor) -> Tensor:
         scores: Tensor = torch.tanh(self.hidden(encoded)) @ self.query

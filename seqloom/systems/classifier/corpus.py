@@ -45,7 +45,7 @@ class VectorCorpus(Corpus):
             raise DataError(
                 "targets of each step need features that keep the steps; switch resampling and thinning off"
             )
-        augment = augment and bool(getattr(features, "augments", False))
+        augment = augment and features.augments
         self._recorded = (flat, offsets) if augment else None
 
     def batch(self, indices: NDArray[Any], random: np.random.Generator | None = None) -> ClassifierBatch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,10 @@ from seqloom.systems.classifier.inputs import Inputs
 from seqloom.systems.classifier.network import ClassifierBatch, ClassifierNetwork
 from seqloom.systems.saved import Contents, SavedModel, weights_of
 from seqloom.systems.supervised import evaluating
+
+if TYPE_CHECKING:
+    from seqloom.data.cutting import EnergyCut, PenCut
+    from seqloom.systems.classifier.explanation import Explanation, Method
 
 __all__ = ["AnyClassifier", "ClassifierModel", "decided"]
 
@@ -78,6 +82,27 @@ class ClassifierModel(SavedModel):
         An encoder that reads forwards only gives them in one pass; a bidirectional one reads each beginning anew.
         """
         return self.decide_early(self.inputs.examples(inputs))
+
+    def stream(self, cut: EnergyCut | PenCut | None = None, reject: float = 0.0) -> Any:
+        """A stream at its start: over one sequence, or with ``cut`` over a recording without an end, piece by piece.
+
+        Raises:
+            ConfigError: the model reads texts.
+        """
+        from seqloom.systems.classifier.streaming import open_stream
+
+        return open_stream(self, cut, reject)
+
+    def explain(self, inputs: Any, method: Method = "gradients") -> list[Explanation]:
+        """What the answers to some inputs rest on: ``gradients``, ``occlusion`` or ``attention``.
+
+        Raises:
+            ConfigError: the model answers with real values, or has no attention.
+            DataError: an input is of another kind; names which.
+        """
+        from seqloom.systems.classifier.explanation import explain
+
+        return explain(self, self.inputs.examples(inputs), method)
 
     def decide(self, examples: Sequence[Labelled]) -> list[NDArray[Any]]:
         """As `probabilities`, of examples."""

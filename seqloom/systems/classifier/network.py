@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqloom.layers.read_outs import ContextGating, MixtureOfExperts, ReadOut, build_read_out
-from seqloom.layers.read_outs.simple import real_steps
+from seqloom.layers.read_outs import ContextGating, Mean, MixtureOfExperts, ReadOut, build_read_out
+from seqloom.layers.read_outs.simple import Running, real_steps
 from seqloom.systems.classifier.answers import Answer, Classes, Labels
 from seqloom.systems.classifier.config import ClassifierModelConfig
 from seqloom.systems.supervised import Network
@@ -133,6 +133,25 @@ class Head(nn.Module):
             return total
         counts = torch.minimum(torch.arange(1, time + 1, device=lengths.device), lengths[:, None])
         return total / counts.clamp(min=1).unsqueeze(-1)
+
+    def push(self, encoded: Tensor, seen: Running) -> tuple[Tensor, Running]:
+        """(n, K) scores after each of n more encoded steps (n, D) of one sequence, and what has been seen then.
+
+        Raises:
+            ConfigError: the read-out needs the whole sequence.
+        """
+        if self.read_out is not None:
+            vectors, seen = self.read_out.push(encoded, seen)
+            return self._scored(vectors), seen
+        steps = self._scored(encoded)
+        if self.way == "steps":
+            return steps, None
+        mean = Mean(self.answer.size)
+        means, seen = mean.push(self._votes(steps), seen)
+        if self.way == "votes" or seen is None:
+            return means, seen
+        counts = seen[1] - torch.arange(len(steps) - 1, -1, -1)
+        return (means * counts.unsqueeze(-1)).to(means.dtype), seen
 
     def loss(self, scores: Tensor, batch: ClassifierBatch) -> Tensor:
         """The mean loss over the rows, or over the steps, of scores that `forward` gave."""

@@ -89,6 +89,26 @@ def test_a_prefix_is_the_vector_of_a_sequence_that_ends_there(name):
         torch.testing.assert_close(found[:, step], read_out(encoded, lengths.clamp(max=step + 1)))
 
 
+@pytest.mark.parametrize("name", ["last", "mean", "max", "attention"])
+@settings(max_examples=20, deadline=None)
+@given(chunks=st.lists(st.integers(1, 4), min_size=1, max_size=5))
+def test_a_stream_gives_the_vector_after_each_step_for_every_chunking(name, chunks):
+    read_out, time = made(name), sum(chunks)
+    encoded = 3 * torch.randn(time, 6, dtype=torch.float64)
+    found, seen = [], None
+    with torch.no_grad():
+        for chunk in encoded.split(chunks):
+            vectors, seen = read_out.push(chunk, seen)
+            found.append(vectors)
+        torch.testing.assert_close(torch.cat(found), read_out.prefixes(encoded[None], torch.tensor([time]))[0])
+
+
+@pytest.mark.parametrize("name", ["last_of_both", "vlad", "bag"])
+def test_what_cannot_stream_says_so(name):
+    with pytest.raises(ConfigError, match="read-out cannot stream: it needs the whole sequence"):
+        made(name).push(torch.zeros(1, 6, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_are_those_of_finite_differences(name):
     read_out, lengths = made(name), torch.tensor([3, 0, 2])
