@@ -72,6 +72,15 @@ SYSTEMS: dict[str, Registered] = {
             "seqloom.systems.tagger.system:TaggerSystem",
         ),
         Registered(
+            "document_classifier",
+            "Classifier",
+            "a class, or several, for each text: topics, sentiment, intents",
+            "seqloom.systems.classifier.documents.config:DocumentClassifierConfig",
+            "seqloom.systems.classifier.config:PredictOptions",
+            "seqloom.systems.classifier.documents.system:DocumentClassifierSystem",
+            "a table, JSON lines, lines of text or a folder, compressed or not, or - for a text in each line",
+        ),
+        Registered(
             "synthetic",
             "Classifier",
             "answers about generated sequences, and images read as sequences: adding, copy, parity, permuted MNIST, ...",
