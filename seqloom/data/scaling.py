@@ -16,11 +16,12 @@ class Scaling:
 
     Args:
         size: how many columns there are.
-        shared: whether all columns are divided by one deviation, which keeps their proportions.
+        groups: (size,) of which group each column is, from 0: columns of a group are divided by one deviation, which keeps
+            their proportions. Without it each column has its own.
     """
 
-    def __init__(self, size: int, shared: bool = False) -> None:
-        self._shared = shared
+    def __init__(self, size: int, groups: NDArray[np.int64] | None = None) -> None:
+        self._groups = groups
         self.mean, self.deviation = np.zeros(size, np.float32), np.ones(size, np.float32)
 
     def fit(self, features: NDArray[Any]) -> None:
@@ -29,7 +30,9 @@ class Scaling:
             return
         mean = features.mean(axis=0, dtype=np.float64)
         variance = np.maximum(np.square(features - mean).mean(axis=0, dtype=np.float64), 0.0)
-        deviation = np.sqrt(np.full_like(variance, variance.mean()) if self._shared else variance)
+        if self._groups is not None:
+            variance = (np.bincount(self._groups, variance) / np.maximum(np.bincount(self._groups), 1))[self._groups]
+        deviation = np.sqrt(variance)
         self.mean = mean.astype(np.float32)
         self.deviation = np.where(deviation > 1e-6, deviation, 1.0).astype(np.float32)
 

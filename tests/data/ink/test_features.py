@@ -126,8 +126,7 @@ def test_the_slow_way_gives_the_same():
 )
 def test_odd_characters_never_give_nan(config, augmented):
     def character(points):
-        points = np.array(points, np.float32).reshape(-1, 4)
-        return points
+        return np.array(points, np.float32).reshape(-1, 4)
 
     odd = [
         character([]),
@@ -173,7 +172,7 @@ def test_statistics_of_another_shape_are_refused():
         {**good, "mean": np.zeros(9, np.float32)},
         {**good, "deviation": good["mean"] * 0},
     ]:
-        with pytest.raises(ValueError, match="mean|deviation"):
+        with pytest.raises(ValueError, match=r"mean|deviation"):
             features.restore(wrong)
 
 
