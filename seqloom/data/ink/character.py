@@ -15,6 +15,8 @@ __all__ = ["LARGEST", "Character", "as_stroke"]
 
 LARGEST = 1e12  # of a coordinate: no tablet has more, and squares of it are numbers still
 
+_LATEST = 1e19  # of a time: nanoseconds since 1970
+
 
 @dataclass(frozen=True)
 class Character:
@@ -50,7 +52,7 @@ def as_stroke(points: Any, where: str) -> NDArray[np.float64]:
         return np.zeros((0, 2))
     if stroke.ndim != 2 or stroke.shape[1] not in (2, 3):
         raise DataError(f"{where}: the points have the shape {stroke.shape}; {expected}")
-    wrong = ~(np.abs(stroke) <= LARGEST).all(axis=1)
+    wrong = ~(np.abs(stroke) <= [LARGEST, LARGEST, _LATEST][: stroke.shape[1]]).all(axis=1)
     if wrong.any():
         index = int(np.argmax(wrong))
         raise DataError(

@@ -46,7 +46,7 @@ def read_json(path: str, label: str, group: str) -> Iterator[Character]:
 
 def characters_of(value: Any, name: str, label: str, group: str) -> Iterator[Character]:
     """The character or the characters that a value holds."""
-    if isinstance(value, Mapping) or _is_strokes(value):
+    if isinstance(value, Mapping | Character) or _is_answered(value) or _is_strokes(value):
         yield character_of(value, name, label, group)
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for position, one in enumerate(value):
@@ -63,11 +63,7 @@ def character_of(value: Any, where: str, label: str = "auto", group: str = "auto
     """
     if isinstance(value, Character):
         return value
-    if (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and (value[1] is None or isinstance(value[1], str | int | np.integer))
-    ):
+    if _is_answered(value):
         return Character(_strokes(value[0], where), None if value[1] is None else str(value[1]), where=where)
     if not isinstance(value, Mapping):
         return Character(_strokes(value, where), where=where)
@@ -87,6 +83,15 @@ def character_of(value: Any, where: str, label: str = "auto", group: str = "auto
         _text(value, ("quality",), where) or "",
         part_named(_text(value, ("split", "part"), where) or ""),
         record={key: one for key, one in value.items() if key not in ("strokes", "drawing")},
+    )
+
+
+def _is_answered(value: Any) -> bool:
+    """Whether it is (strokes, label)."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and (value[1] is None or isinstance(value[1], str | int | np.integer))
     )
 
 
