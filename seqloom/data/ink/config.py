@@ -22,6 +22,7 @@ class InkReading:
         quality: whether characters that their collectors marked as doubtful (?) or bad are kept.
         label: key of the label in JSON, NPZ and InkML; auto knows the usual ones.
         group: key of who wrote it; auto knows the usual ones.
+        time: whether the time of points is kept, where all have it.
         level: of UNIPEN files: the segments that are characters.
         encoding: of text files.
     """
@@ -31,6 +32,7 @@ class InkReading:
     quality: Literal["all", "good"] = "all"
     label: str = "auto"
     group: str = "auto"
+    time: Literal["auto", "no"] = "auto"
     level: str = "CHARACTER"
     encoding: str = "utf-8"
 

@@ -17,11 +17,11 @@ from seqloom.data.ink.inkml import read_inkml
 from seqloom.data.ink.jsons import characters_of, read_json, read_json_lines
 from seqloom.data.ink.strokes import joined
 from seqloom.data.ink.unipen import looks_like_unipen, read_unipen
-from seqloom.data.labelled import LabelledData, Series, part_named, split_part
+from seqloom.data.labelled import LabelledData, Series, of_part, part_named, split_part
 from seqloom.data.source import Source
 from seqloom.errors import DataError
 
-__all__ = ["DOUBTFUL", "ink_format", "of_part", "read_ink"]
+__all__ = ["DOUBTFUL", "ink_format", "read_ink"]
 
 DOUBTFUL = ("?", "BAD", "LG")
 """What UNIPEN marks as doubtful, bad, or left over."""
@@ -56,7 +56,7 @@ def read_ink(source: Any, reading: InkReading | None = None, part: str = "") -> 
             return of_part(_good(read_npz(path, reading), reading), part, path)
         characters = list(_characters(path, format, reading))
     y_down = reading.y_down == "yes" or (reading.y_down == "auto" and format in ("json", "jsonl", "inkml"))
-    return of_part(_good(_series(characters, y_down, format), reading), part, place.name)
+    return of_part(_good(_series(characters, y_down, format, reading), reading), part, place.name)
 
 
 def _in_memory(value: Any) -> Any:
@@ -135,10 +135,9 @@ def _labelled(character: Character, label: str) -> Character:
     return replace(character, label=label)
 
 
-def _series(characters: Sequence[Character], y_down: bool, format: str) -> LabelledData[Series]:
-    timed = all(stroke.shape[1] == 3 for one in characters for stroke in one.strokes) and any(
-        len(stroke) for one in characters for stroke in one.strokes
-    )
+def _series(characters: Sequence[Character], y_down: bool, format: str, reading: InkReading) -> LabelledData[Series]:
+    widths = {stroke.shape[1] for one in characters for stroke in one.strokes if len(stroke)}
+    timed = widths == {3} and reading.time == "auto"
     examples = [
         Series(
             values=_values(one, timed, y_down),
@@ -153,7 +152,7 @@ def _series(characters: Sequence[Character], y_down: bool, format: str) -> Label
     for index, one in enumerate(characters):
         if one.part:
             parts.setdefault(part_named(one.part), []).append(index)
-    channels = ("x", "y", "t", "pen_up") if timed else ("x", "y", "pen_up")
+    channels = ["x", "y", "t", "pen_up"] if timed else ["x", "y", "pen_up"]
     return LabelledData(examples, {"format": format, "channels": channels, "y_down": y_down}, parts)
 
 
@@ -178,17 +177,3 @@ def _good(data: LabelledData[Series], reading: InkReading) -> LabelledData[Serie
     place = {index: position for position, index in enumerate(kept)}
     parts = {name: [place[index] for index in indices if index in place] for name, indices in data.parts.items()}
     return LabelledData([data.examples[index] for index in kept], facts, parts)
-
-
-def of_part(data: LabelledData[Series], part: str, name: str) -> LabelledData[Series]:
-    """One part of a file that holds several; all of it where no part is named.
-
-    Raises:
-        DataError: the file has no such part.
-    """
-    if not part:
-        return data
-    if part not in data.parts:
-        held = f"it holds {', '.join(data.parts)}" if data.parts else "it names no parts"
-        raise DataError(f"{name} has no part {part!r}; {held}")
-    return LabelledData(data.part(part), data.facts)

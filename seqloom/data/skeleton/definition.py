@@ -62,6 +62,7 @@ class Skeleton:
             return [self.names[joint] for joint in joints]
 
         return {
+            "name": self.name,
             "names": list(self.names),
             "parents": [self.names[parent] if parent >= 0 else None for parent in self.parents],
             "parts": {part: named(joints) for part, joints in self.parts.items()},
@@ -71,7 +72,7 @@ class Skeleton:
         }
 
     @classmethod
-    def of(cls, value: Any, name: str) -> Skeleton:
+    def of(cls, value: Any, name: str = "") -> Skeleton:
         """The skeleton of a definition: ``names``, ``parents``, ``parts``; ``origin``, ``torso`` and ``hips`` where the names do
         not say them. Joints are named or counted from 0.
 
@@ -87,13 +88,13 @@ class _Definition:
             raise ConfigError(
                 f"{name}: a skeleton is a mapping of names, parents, parts, perhaps origin, torso and hips"
             )
-        unknown = value.keys() - {"names", "parents", "parts", "origin", "torso", "hips"}
+        unknown = value.keys() - {"names", "parents", "parts", "origin", "torso", "hips", "name"}
         if unknown:
             raise ConfigError(
                 f"{name}: {min(map(str, unknown))!r} is not a key of a skeleton; known are names, parents, parts, "
                 "origin, torso, hips"
             )
-        self._value, self._name = value, name
+        self._value, self._name = value, name or str(value.get("name", "skeleton"))
         self._names = tuple(map(str, self._list(value["names"], "names")))
         if not 1 <= len(self._names) <= _MOST or len(set(self._names)) < len(self._names):
             raise ConfigError(f"{name}: names are {len(self._names)}; expected 1 to {_MOST}, none of them twice")
