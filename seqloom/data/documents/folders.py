@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from seqloom.data.class_folders import class_folders, files_in
 from seqloom.data.files import open_text
 from seqloom.data.labelled import Document, LabelledData, part_named
 from seqloom.errors import DataError
 from seqloom.outside import limit, raising
 
-__all__ = ["class_files", "class_folders", "part_files", "read_class_files", "read_folder", "unpacked_name"]
+__all__ = ["class_files", "part_files", "read_class_files", "read_folder", "unpacked_name"]
 
 _PACKINGS = (".gz", ".xz", ".bz2")
 _TEXT_ENDINGS = ("txt", "text")
@@ -87,7 +86,7 @@ def class_files(path: str | Path) -> list[ClassFile]:
     if not folder.is_dir() or place.is_file():
         return []
     split = []
-    for file in _files(folder):
+    for file in files_in(folder):
         stem, dot, ending = unpacked_name(file.name).rpartition(".")
         if dot and stem.lower() != "readme" and (is_folder or stem == prefix or prefix == ""):
             split.append((stem, ending, file))
@@ -109,23 +108,10 @@ def class_files(path: str | Path) -> list[ClassFile]:
     return [ClassFile(part_named(stem) if len(stems) > 1 else "", ending, file) for stem, ending, file in ended]
 
 
-def class_folders(place: Path) -> dict[str, list[Path]]:
-    """The folders of classes, by part: all under ``""`` where there are no folders ``train`` and ``test`` around them."""
-    children = _folders(place)
-    parts = {child: part_named(child.name) for child in children}
-    named = [child for child in children if parts[child] and _folders(child)]
-    if not named:
-        return {"": children} if len(children) > 1 or (children and _has_files(children[0])) else {}
-    found: dict[str, list[Path]] = {}
-    for child in named:
-        found.setdefault(parts[child], []).extend(_folders(child))
-    return found
-
-
 def part_files(place: Path) -> dict[str, Path]:
     """The files of a folder that are called after the parts of data, ``train.csv``, ``test.csv``; at least two."""
     found: dict[str, Path] = {}
-    for file in _files(place) if place.is_dir() else ():
+    for file in files_in(place) if place.is_dir() else ():
         stem, _, ending = unpacked_name(file.name).rpartition(".")
         part = part_named(stem)
         if part and ending.lower() in _TABLE_ENDINGS:
@@ -176,7 +162,7 @@ def read_folder(place: Path, encoding: str, part: str = "") -> LabelledData[Docu
         for folder in classes:
             label = None if folder.name in _UNLABELLED else folder.name
             examples += [
-                Document(text=_whole(file, encoding), target=label, where=str(file)) for file in _files(folder)
+                Document(text=_whole(file, encoding), target=label, where=str(file)) for file in files_in(folder)
             ]
         if name:
             parts[name] = list(range(start, len(examples)))
@@ -196,23 +182,3 @@ def _whole(file: Path, encoding: str) -> str:
         if size > most:
             raise DataError(f"{file}: more than {most:,} characters; expected one text in each file, {raising('LINE')}")
     return "\n".join(lines)
-
-
-def _entries(place: Path) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(place) as entries:
-            yield from (entry for entry in entries if not entry.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"{place}: cannot be read ({error.strerror}); check its permissions") from None
-
-
-def _files(place: Path) -> list[Path]:
-    return sorted(Path(entry.path) for entry in _entries(place) if entry.is_file())
-
-
-def _folders(place: Path) -> list[Path]:
-    return sorted(Path(entry.path) for entry in _entries(place) if entry.is_dir())
-
-
-def _has_files(place: Path) -> bool:
-    return any(entry.is_file() for entry in _entries(place))

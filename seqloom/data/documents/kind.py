@@ -78,7 +78,8 @@ class DocumentKind:
 
 
 def _is_folder(path: Path) -> bool:
-    from seqloom.data.documents.folders import class_files, class_folders, part_files
+    from seqloom.data.class_folders import class_folders, files_in
+    from seqloom.data.documents.folders import class_files, part_files
     from seqloom.data.location import aligned_files
 
     if aligned_files(path) is not None:
@@ -92,9 +93,7 @@ def _is_folder(path: Path) -> bool:
     found = [folder for folders in class_folders(path).values() for folder in folders]
     if len(found) < 2:
         return False
-    firsts = [
-        next((file for file in sorted(folder.iterdir()) if file.is_file()), None) for folder in found[:_MOST_FILES]
-    ]
+    firsts = [next(iter(files_in(folder)), None) for folder in found[:_MOST_FILES]]
     return all(first is not None and _is_text(first) for first in firsts)
 
 
