@@ -16,7 +16,7 @@ from seqloom.layers.encoder_stream import EncoderStream
 from seqloom.layers.read_outs.simple import Running
 from seqloom.systems.classifier.answers import Answer
 from seqloom.systems.classifier.inputs import VectorInputs
-from seqloom.systems.classifier.model import ClassifierModel, decided
+from seqloom.systems.classifier.model import VectorClassifier, decided
 
 __all__ = ["ClassifierStream", "PieceStream", "Recognised", "open_stream"]
 
@@ -37,17 +37,13 @@ class Recognised:
     end: int
 
 
-def open_stream(model: ClassifierModel, cut: EnergyCut | PenCut | None = None, reject: float = 0.0) -> Any:
+def open_stream(model: VectorClassifier, cut: EnergyCut | PenCut | None = None, reject: float = 0.0) -> Any:
     """A stream at its start: over one sequence, or with ``cut`` over a recording without an end.
 
     Args:
         cut: where pieces begin and end.
         reject: answer ``?`` to a piece where no class is at least that probable.
-    Raises:
-        ConfigError: the model reads no series of vectors.
     """
-    if not isinstance(model.inputs, VectorInputs):
-        raise ConfigError("only models of series, ink, skeletons and images stream; this one reads texts")
     return ClassifierStream(model) if cut is None else PieceStream(model, cut, reject)
 
 
@@ -58,7 +54,7 @@ class ClassifierStream:
     that needs the end - a bidirectional encoder, features such as resampling, learnable pooling - answers at `close`.
     """
 
-    def __init__(self, model: ClassifierModel):
+    def __init__(self, model: VectorClassifier):
         self._model = model
         inputs = model.inputs
         assert isinstance(inputs, VectorInputs)
@@ -123,7 +119,7 @@ class ClassifierStream:
 class PieceStream:
     """A recording without an end, in bounded memory: pieces are cut out of it, and each is answered as if it stood alone."""
 
-    def __init__(self, model: ClassifierModel, cut: EnergyCut | PenCut, reject: float = 0.0):
+    def __init__(self, model: VectorClassifier, cut: EnergyCut | PenCut, reject: float = 0.0):
         self._model, self._cutter, self._reject = model, cut.cutter(), reject
         assert isinstance(model.inputs, VectorInputs)
         self._size = model.inputs.size
