@@ -44,6 +44,8 @@ class PenFeatures:
             raise ConfigError("resample: time needs ink with time, and this has none; choose arc or none")
         self.names = self._names()
         self.output_size = len(self.names)
+        self.augments = any(vars(self.config.augmentation).values())
+        self.stepwise = False  # the box of a character is known when it is whole
         self._scaling = Scaling(self.output_size - 1)
 
     def _names(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from seqloom.data.files import DAMAGE, STDIN, open_bytes
+from seqloom.data.files import DAMAGE, STDIN, first_bytes
 from seqloom.data.ink.config import INK_FORMATS, InkFormat, InkReading
 from seqloom.errors import DataError
 
@@ -70,9 +70,7 @@ def _looks_like_ink(path: Path) -> bool:
     name = split_part(str(path))[0]
     if not Path(name).is_file():
         return False
-    stream, _ = open_bytes(name)
-    with stream:
-        head = stream.read(_GLANCE)
+    head, _ = first_bytes(name, _GLANCE)
     if head.startswith(b"PK"):
         return holds_ink(shapes_of(name))
     text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")

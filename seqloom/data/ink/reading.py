@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from seqloom.data.features import Flat
-from seqloom.data.files import STDIN, open_bytes
+from seqloom.data.files import STDIN, first_bytes
 from seqloom.data.ink.archive import read_npz
 from seqloom.data.ink.character import Character
 from seqloom.data.ink.config import InkFormat, InkReading
@@ -81,9 +81,7 @@ def ink_format(path: str) -> InkFormat:
         return ink_format(str(_files(path)[0]))
     if path == STDIN:
         return "jsonl"
-    stream, name = open_bytes(path)
-    with stream:
-        head = stream.read(_GLANCE)
+    head, name = first_bytes(path, _GLANCE)
     if head.startswith(b"PK"):
         return "npz"
     text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")

@@ -42,8 +42,15 @@ class SkeletonFeatures:
             )
         self._width = dimensions * (2 if self.config.velocities else 1)
         self.output_size = len(skeleton.names) * self._width
+        self.augments = any(vars(self.config.augmentation).values())
+        self.stepwise = self._is_stepwise()
         groups = np.arange(self.output_size) % self._width // dimensions
         self._scaling = Scaling(self.output_size, groups if self.config.standardise == "global" else None)
+
+    def _is_stepwise(self) -> bool:
+        config = self.config
+        alone = config.origin != "first" and config.facing != "series" and config.size == "none"
+        return alone and config.thin == 1 and not (config.smooth or config.fill or config.velocities)
 
     def column_parts(self) -> dict[str, list[int]]:
         """The columns of the features that belong to each part of the body; together all, none twice."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from seqloom.data.files import DAMAGE, STDIN, open_bytes
+from seqloom.data.files import DAMAGE, STDIN, first_bytes
 from seqloom.data.skeleton.config import SKELETON_FORMATS, SkeletonFormat, SkeletonReading
 from seqloom.errors import DataError
 
@@ -82,9 +82,7 @@ def _looks_like_skeletons(path: Path) -> bool:
         return False
     if MSR_NAME.fullmatch(Path(name).name) or NTU_NAME.fullmatch(Path(name).name):
         return True
-    stream, _ = open_bytes(name)
-    with stream:
-        head = stream.read(_GLANCE)
+    head, _ = first_bytes(name, _GLANCE)
     if head.startswith(b"PK"):
         return holds_skeletons(shapes_of(name))
     text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")

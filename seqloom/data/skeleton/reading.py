@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seqloom.data.archive_shapes import Shapes
 from seqloom.data.archives import Section, read_sections
-from seqloom.data.files import open_bytes
+from seqloom.data.files import first_bytes
 from seqloom.data.labelled import LabelledData, Series, of_part, part_named, split_part
 from seqloom.data.skeleton.config import SkeletonFormat, SkeletonReading
 from seqloom.data.skeleton.definition import Skeleton, fitting, skeleton_named
@@ -97,9 +97,7 @@ def skeleton_format(path: str) -> SkeletonFormat:
             f"{path}: no file of skeletons; expected aXX_sXX_eXX_skeleton3D.txt, *.skeleton, or key points as *.json"
         )
     found = _by_name(Path(path))
-    stream, name = open_bytes(path)
-    with stream:
-        head = stream.read(64)
+    head, name = first_bytes(path, 64)
     if head.startswith(b"PK"):
         return "npz"
     if head.startswith(_PICKLE) or path.endswith((".pkl", ".pickle")):
