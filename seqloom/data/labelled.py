@@ -80,6 +80,9 @@ class LabelledData(Generic[Example]):
     facts: Mapping[str, Any] = field(default_factory=dict)
     parts: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        return len(self.examples)
+
     def part(self, name: str) -> Sequence[Example]:
         """The examples of a part; all where the file names no parts."""
         return [self.examples[index] for index in self.parts.get(name, ())] if self.parts else self.examples
