@@ -94,6 +94,8 @@ K = TypeVar("K", bound=Kind)
 KINDS: dict[str, str | type] = {
     "images": "seqloom.data.images.kind:ImageKind",
     "documents": "seqloom.data.documents.kind:DocumentKind",
+    "ink": "seqloom.data.ink.kind:InkKind",
+    "skeletons": "seqloom.data.skeleton.kind:SkeletonKind",
     "tagged": "seqloom.data.tagged.kind:TaggedKind",
 }
 
