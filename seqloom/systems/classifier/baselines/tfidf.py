@@ -72,16 +72,17 @@ class Terms(Method):
         if not kept:
             raise ConfigError("statistics.minimum_documents leaves no term; set it to 1")
         terms = {found.terms[index]: column for column, index in enumerate(kept)}
-        columns = np.empty(len(kept), np.int64)
+        columns = np.empty(len(kept), np.int32)
         columns[kept] = np.arange(len(kept))
         # As scikit-learn's smooth form: as if one more document had every term.
         rarity = np.log((1 + len(examples)) / (1 + found.documents[kept])) + 1
         column = columns[found.columns]
-        values = (1 + np.log(found.counts)) * rarity[column]
+        values = (1 + np.log(found.counts)).astype(np.float32) * rarity.astype(np.float32)[column]
         lengths = np.sqrt(np.bincount(found.rows, values**2, len(examples)))
-        values /= lengths[found.rows]
+        values /= lengths.astype(np.float32)[found.rows]
         shape = (len(examples), len(terms))
-        matrix = csr_matrix((values.astype(np.float32), (found.rows, column)), shape)
+        matrix = csr_matrix((values, (found.rows, column)), shape)
+        del found, column, values
         fitted = LogisticRegression(C=settings.strength, max_iter=1000).fit(matrix, answer.targets(examples))
         slopes, bias = fitted.coef_, fitted.intercept_
         if len(slopes) == 1:  # of two classes scikit-learn keeps the second alone
@@ -142,9 +143,9 @@ class _Found(NamedTuple):
 
     terms: list[str]
     documents: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    counts: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    counts: NDArray[np.int32]
 
 
 def _counted(tokeniser: Any, texts: Sequence[str], longest: int, minimum: int) -> _Found:
@@ -164,6 +165,7 @@ def _counted(tokeniser: Any, texts: Sequence[str], longest: int, minimum: int) -
             alive = alive & _within(documents, known, length)
             keys = ids * len(names) + np.roll(batch.ids, 1 - length)
             unique, numbers = np.unique(keys[alive], return_inverse=True)
+            del keys
             before, last = np.divmod(unique, len(names))
             words = np.concatenate([words[before], last[:, None]], 1)
             ids = np.zeros_like(batch.ids)
@@ -177,8 +179,10 @@ def _counted(tokeniser: Any, texts: Sequence[str], longest: int, minimum: int) -
         column = np.cumsum(wanted) - 1 + sum(len(one.terms) for one in found)
         chosen = wanted[columns]
         terms = [_SEPARATOR.join(names[index] for index in term) for term in words[wanted].tolist()]
-        found.append(_Found(terms, having[wanted], rows[chosen], column[columns[chosen]], counts[chosen]))
-    nothing = _Found([], *[np.zeros(0, np.int64)] * 4)
+        small = [one.astype(np.int32) for one in (rows[chosen], column[columns[chosen]], counts[chosen])]
+        del pairs, rows, columns, counts
+        found.append(_Found(terms, having[wanted], *small))
+    nothing = _Found([], np.zeros(0, np.int64), *[np.zeros(0, np.int32)] * 3)
     _, *columns_of = zip(*(found or [nothing]), strict=True)
     return _Found([term for one in found for term in one.terms], *map(np.concatenate, columns_of))
 
