@@ -92,7 +92,7 @@ def test_writers_and_classes_are_compared_between_parts_and_files(tmp_path):
     parts = checked(
         tmp_path, {**character(), "split": "train"}, {**character(), "split": "test"}, {**character(), "split": "train"}
     )
-    assert [kind for _, kind, _ in found(parts)] == ["shared groups"]
+    assert [kind for _, kind, _ in found(parts)] == ["classes", "shared groups"]
     assert len(parts.sections) == 2
 
 
