@@ -94,6 +94,8 @@ K = TypeVar("K", bound=Kind)
 KINDS: dict[str, str | type] = {
     "ink": "seqloom.data.ink.kind:InkKind",
     "skeletons": "seqloom.data.skeleton.kind:SkeletonKind",
+    "images": "seqloom.data.images.kind:ImageKind",
+    "documents": "seqloom.data.documents.kind:DocumentKind",
     "tagged": "seqloom.data.tagged.kind:TaggedKind",
 }
 

@@ -99,6 +99,15 @@ SYSTEMS: dict[str, Registered] = {
             "NPZ, MSR, NTU or key point files of joints, or - for JSON lines, a sequence in each: frames of joints",
         ),
         Registered(
+            "series_classifier",
+            "Classifier",
+            "a class, several, or real values for each series of vectors: sensors, gestures, recordings",
+            "seqloom.systems.classifier.series.config:SeriesClassifierConfig",
+            "seqloom.systems.classifier.config:PredictOptions",
+            "seqloom.systems.classifier.series.system:SeriesClassifierSystem",
+            ".ts, .arff, NPZ, CSV or a folder of CSV, or - for JSON lines, a series in each: steps of numbers",
+        ),
+        Registered(
             "synthetic",
             "Classifier",
             "answers about generated sequences, and images read as sequences: adding, copy, parity, permuted MNIST, ...",

@@ -18,9 +18,10 @@ class DocumentReading:
         format: how files are read; ``auto`` recognises the format and says so. ``fasttext`` are lines ``__label__x text``;
             ``folder`` is a folder for each class with a text in each file, or a file for each class with a text in each line.
         text: the column or key of the text, by its name or its number from 0; several as ``title,description``. Empty finds it.
-        label: that of the class. Empty finds it.
+        label: that of the class. Empty finds it; ``none`` where there are no classes.
         group: that of who or what a text is from, such as an author; empty where there is none.
         several: what stands between classes where texts have several, such as a comma; empty where they have one.
+        header: whether the first row of a table names its columns; ``auto`` looks.
         encoding: character encoding.
     """
 
@@ -29,6 +30,7 @@ class DocumentReading:
     label: str = ""
     group: str = ""
     several: str = ""
+    header: Literal["auto", "yes", "no"] = "auto"
     encoding: str = "utf-8"
 
 

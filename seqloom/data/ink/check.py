@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqloom.data.check_report import CheckReport, Section
 from seqloom.data.findings import Finding, finding_of, limited
 from seqloom.data.ink.config import InkReading
 from seqloom.data.ink.reading import read_ink
-from seqloom.data.labelled import LabelledData, Series
-from seqloom.data.labelled_findings import class_findings, counted, group_findings, named_parts
+from seqloom.data.labelled import Labelled, LabelledData, Series, named_parts
+from seqloom.data.labelled_findings import class_counts, class_findings, compared_findings, repetition_findings
 from seqloom.errors import DataError
 
 __all__ = ["check"]
@@ -34,30 +35,37 @@ def check(paths: Mapping[str, str], reading: InkReading, limit: int = 10) -> Che
             findings.append(finding_of(problem, path))
             continue
         findings += limited(_findings(read[name], path), limit)
-        parts = named_parts({name: read[name]})
-        for part, examples in parts.items():
-            title = path if len(parts) == 1 else f"{path}, {part}"
-            sections.append(_section(title, examples, read[name]))
-    parts = named_parts(read)
-    name = list(paths.values())[-1]
-    findings += limited([*class_findings(name, parts), *group_findings(name, parts, "writer")], limit)
+        for title, examples in named_parts({name: read[name]}).items():
+            sections.append(_section(title, path, examples, read[name]))
+    splits = named_parts(read)
+    for split, examples in splits.items():
+        findings += limited(class_findings(split, examples), limit)
+        findings += limited(repetition_findings(split, examples, _ink), limit)
+    findings += limited(compared_findings(splits, _ink), limit)
     return CheckReport(tuple(findings), tuple(sections))
 
 
-def _section(title: str, examples: Sequence[Series], data: LabelledData[Series]) -> Section:
+def _ink(one: Labelled) -> bytes | None:
+    """What two characters have in common that are the same; a line of two points may well occur twice."""
+    values: NDArray[np.float32] = getattr(one, "values", np.zeros(0, np.float32))
+    return hashlib.blake2b(values.tobytes(), digest_size=16).digest() if len(values) > 2 else None
+
+
+def _section(title: str, path: str, examples: Sequence[Series], data: LabelledData[Series]) -> Section:
     points = [len(one.values) for one in examples]
     strokes = [int((one.values[:, -1] > 0.5).sum()) for one in examples]
     groups = {one.group for one in examples if one.group}
     facts = [
+        ("file", path),
         ("format", str(data.facts["format"])),
         ("characters", f"{len(examples):,}"),
-        ("classes", f"{len(counted(examples)):,}"),
+        ("classes", f"{len(class_counts(examples)):,}"),
         ("writers", f"{len(groups):,}" if groups else "not named"),
         ("points of a character", _spread(points)),
         ("strokes of a character", _spread(strokes)),
         ("time", "yes" if "t" in data.facts["channels"] else "no"),
     ]
-    return Section(facts, {"class": counted(examples)}, title)
+    return Section(facts, {"class": class_counts(examples)}, title)
 
 
 def _spread(values: Sequence[int]) -> str:
@@ -77,7 +85,6 @@ def _findings(data: LabelledData[Series], path: str) -> Iterator[Finding]:
             message = f"the character {one.target!r} is a dot: its points all lie in one place"
             yield Finding("warning", "dot", one.where, message)
     yield from _sizes(data.examples)
-    yield from _contradictions(data.examples)
 
 
 def _sizes(examples: Sequence[Series]) -> Iterator[Finding]:
@@ -97,15 +104,3 @@ def _sizes(examples: Sequence[Series]) -> Iterator[Finding]:
                 whose = f"of the writer {group}" if group else "of the file"
                 message = f"the character {one.target!r} is {size:.4g} large, and the usual one {whose} {usual:.4g}"
                 yield Finding("warning", "size", one.where, message)
-
-
-def _contradictions(examples: Sequence[Series]) -> Iterator[Finding]:
-    """The same ink with two labels."""
-    seen: dict[bytes, Series] = {}
-    for one in examples:
-        if len(one.values) < 3 or one.target is None:
-            continue
-        other = seen.setdefault(hashlib.blake2b(one.values.tobytes(), digest_size=16).digest(), one)
-        if other.target != one.target:
-            message = f"the same ink is {one.target!r} here and {other.target!r} at {other.where}"
-            yield Finding("warning", "contradiction", one.where, message)

@@ -51,7 +51,8 @@ class ClassifierStream:
     """One sequence as it comes.
 
     A model whose encoder reads forwards only answers after each step what it would answer if the sequence ended there. One
-    that needs the end - a bidirectional encoder, features such as resampling, learnable pooling - answers at `close`.
+    that needs the end - a bidirectional encoder, features such as resampling, learnable pooling - answers at `close`. A missing
+    value is taken to be the last one that its channel had.
     """
 
     def __init__(self, model: VectorClassifier):
@@ -62,6 +63,7 @@ class ClassifierStream:
         self._waits = model.config.bidirectional or not inputs.features.stepwise
         self._kept: list[np.ndarray[Any, Any]] = []
         self._seen: Running = None
+        self._last: np.ndarray[Any, Any] | None = None
         self._encoder: EncoderStream | None = None
         if not self._waits:
             try:
@@ -105,12 +107,20 @@ class ClassifierStream:
 
     def _decided(self, steps: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         assert self._encoder is not None
-        flat, _ = self._inputs.features.apply(steps, np.array([0, len(steps)]))
+        flat, _ = self._inputs.features.apply(self._held(steps), np.array([0, len(steps)]))
         with torch.no_grad():
             encoded = self._encoder.push(torch.from_numpy(np.ascontiguousarray(flat)))
             scores, self._seen = self._scored(encoded, self._seen)
             found: np.ndarray[Any, Any] = self._model.answer.decide(scores).numpy()
         return found
+
+    def _held(self, steps: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        before = np.full((1, steps.shape[1]), np.nan, np.float32) if self._last is None else self._last
+        whole = np.concatenate([before, steps])
+        known = np.maximum.accumulate(np.where(np.isnan(whole), 0, np.arange(len(whole))[:, None]), axis=0)
+        held = np.take_along_axis(whole, known, 0)
+        self._last = held[-1:]
+        return held[1:]
 
     def _scored(self, encoded: Tensor, seen: Running) -> tuple[Tensor, Running]:
         return self._model.network.head.push(encoded, seen)

@@ -81,17 +81,23 @@ def test_the_check_finds_what_spoils_a_training(tmp_path):
         ("error", "corrupt", "5"),
         ("warning", "short", "6"),
         ("error", "empty", "7"),
-        ("warning", "one example", "7"),
+        ("warning", "rare class", "7"),
     }
     facts = dict(report.sections[0].facts)
     assert (facts["sequences"], facts["skeleton"], facts["joints"]) == ("8", "kinect20", "20 of 3 coordinates")
 
 
 def test_persons_and_joints_are_compared_between_files(tmp_path):
-    train = archive(tmp_path / "train.npz", [frames(9)] * 2, label=["a", "a"], subject=np.array([1, 2]))
+    train = archive(tmp_path / "train.npz", [frames(9), frames(8)], label=["a", "b"], subject=np.array([1, 2]))
     data = archive(tmp_path / "a.npz", [frames(9, 25)] * 2, label=["a", "c"], subject=np.array([2, 3]))
     report = kinds.check(data, train=train)
-    assert {kind for _, kind, _ in found(report)} == {"joints", "shared groups", "unknown class"}
+    assert {kind for _, kind, _ in found(report)} == {
+        "joints",
+        "shared groups",
+        "unknown class",
+        "rare class",
+        "contradictions",
+    }
     message = next(one.message for one in report.findings if one.kind == "joints")
     assert message == "unequal counts of joints: 20 in train and 25 in data; expected as many in all"
 
