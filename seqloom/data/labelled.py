@@ -22,7 +22,6 @@ __all__ = [
     "Series",
     "Target",
     "flattened",
-    "named_parts",
     "of_part",
     "part_named",
     "split_part",
@@ -128,24 +127,6 @@ def of_part(data: LabelledData[Example], part: str, name: str) -> LabelledData[E
         held = f"it holds {', '.join(data.parts)}" if data.parts else "it names no parts"
         raise DataError(f"{name} has no part {part!r}; {held}")
     return LabelledData(data.part(part), data.facts)
-
-
-def named_parts(sources: Mapping[str, LabelledData[Example]]) -> dict[str, Sequence[Example]]:
-    """The examples of each part that the sources name, or of each source that names none; those of training first.
-
-    Args:
-        sources: by what they are called, where one is called ``data`` its parts are named alone.
-    """
-    found: dict[str, Sequence[Example]] = {}
-    for name, one in sources.items():
-        own = {part: one.part(part) for part in one.parts} if one.parts else {"": one.examples}
-        found.update(
-            {
-                part if name == "data" and part else f"{name}: {part}" if part else name: some
-                for part, some in own.items()
-            }
-        )
-    return dict(sorted(found.items(), key=lambda item: not item[0].endswith("train")))
 
 
 def flattened(examples: Sequence[Series]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

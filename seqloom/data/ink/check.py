@@ -13,8 +13,14 @@ from seqloom.data.check_report import CheckReport, Section
 from seqloom.data.findings import Finding, finding_of, limited
 from seqloom.data.ink.config import InkReading
 from seqloom.data.ink.reading import read_ink
-from seqloom.data.labelled import Labelled, LabelledData, Series, named_parts
-from seqloom.data.labelled_findings import class_counts, class_findings, compared_findings, repetition_findings
+from seqloom.data.labelled import Labelled, LabelledData, Series
+from seqloom.data.labelled_findings import (
+    class_counts,
+    class_findings,
+    compared_findings,
+    named_parts,
+    repetition_findings,
+)
 from seqloom.errors import DataError
 
 __all__ = ["check"]
@@ -37,11 +43,11 @@ def check(paths: Mapping[str, str], reading: InkReading, limit: int = 10) -> Che
         findings += limited(_findings(read[name], path), limit)
         for title, examples in named_parts({name: read[name]}).items():
             sections.append(_section(title, path, examples, read[name]))
-    splits = named_parts(read)
+    splits = dict(sorted(named_parts(read).items(), key=lambda item: not item[0].endswith("train")))
     for split, examples in splits.items():
         findings += limited(class_findings(split, examples), limit)
         findings += limited(repetition_findings(split, examples, _ink), limit)
-    findings += limited(compared_findings(splits, _ink), limit)
+    findings += limited(compared_findings(splits, _ink, "writer"), limit)
     return CheckReport(tuple(findings), tuple(sections))
 
 

@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from seqloom.data.check_report import CheckReport, Section
 from seqloom.data.findings import Finding, finding_of, limited
-from seqloom.data.labelled import Labelled, LabelledData, Series, named_parts
-from seqloom.data.labelled_findings import class_counts, class_findings, compared_findings, repetition_findings
+from seqloom.data.labelled import Labelled, LabelledData, Series
+from seqloom.data.labelled_findings import (
+    class_counts,
+    class_findings,
+    compared_findings,
+    named_parts,
+    repetition_findings,
+)
 from seqloom.data.skeleton.config import SkeletonReading
 from seqloom.data.skeleton.definition import Skeleton
 from seqloom.data.skeleton.motion import missing
@@ -46,11 +52,11 @@ def check(paths: Mapping[str, str], reading: SkeletonReading, limit: int = 10) -
         findings.append(
             Finding("error", "joints", name, f"unequal counts of joints: {counts}; expected as many in all")
         )
-    splits = named_parts(read)
+    splits = dict(sorted(named_parts(read).items(), key=lambda item: not item[0].endswith("train")))
     for split, examples in splits.items():
         findings += limited(class_findings(split, examples), limit)
         findings += limited(repetition_findings(split, examples, _frames), limit)
-    findings += limited(compared_findings(splits, _frames), limit)
+    findings += limited(compared_findings(splits, _frames, "person"), limit)
     return CheckReport(tuple(findings), tuple(sections))
 
 

@@ -98,7 +98,7 @@ def test_writers_and_classes_are_compared_between_parts_and_files(tmp_path):
         ("warning", "rare class"),
     }
     message = next(one.message for one in report.findings if one.kind == "shared groups")
-    assert message == "1 groups of data are in train too (w); scores will be too good"
+    assert message.startswith("1 of 2 writers of data are in train too (w): scores are those of known writers")
     split = [{**character("ab"[k % 2], scale=k + 1), "split": ("train", "test")[k // 4]} for k in range(8)]
     parts = checked(tmp_path, *split)
     assert [kind for _, kind, _ in found(parts)] == ["shared groups"]
