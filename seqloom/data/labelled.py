@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from seqloom.errors import DataError
 
-__all__ = ["PARTS", "Document", "LabelledData", "Series", "Target", "flattened", "of_part", "part_named", "split_part"]
+__all__ = [
+    "PARTS",
+    "Document",
+    "LabelledData",
+    "Series",
+    "Target",
+    "flattened",
+    "of_part",
+    "part_named",
+    "split_part",
+]
 
 Target: TypeAlias = str | tuple[str, ...] | NDArray[np.float32] | None
 """A class, several classes, real values - (K,) of a sequence or (T, K) of its steps - or none."""
