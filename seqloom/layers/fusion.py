@@ -14,7 +14,7 @@ from seqloom.layers.state import State
 
 __all__ = ["FIVE_PARTS", "FusionLevel", "FusionTree"]
 
-FIVE_PARTS = ("left arm", "right arm", "trunk", "left leg", "right leg")
+FIVE_PARTS = ("left_arm", "right_arm", "trunk", "left_leg", "right_leg")
 """The parts of a body in the order that `FusionTree.of_body` takes them."""
 
 # Of the five parts: each limb with the trunk; the two arms and the two legs; upper and lower body.

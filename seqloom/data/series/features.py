@@ -44,6 +44,11 @@ class SensorFeatures:
         }
         self.output_size = len(self.channels) + len(self._triples) * config.magnitudes
         self.output_size *= 1 + config.differences
+        changes = config.augmentation
+        self.augments = changes.probability > 0 and any(
+            (changes.jitter, changes.scaling, changes.rotation, changes.warp, changes.crop)
+        )
+        self.stepwise = config.low_pass == "none" and not (config.rate or config.gravity or config.differences)
         self._spread = np.ones(len(self.channels), np.float32)
         self._centre = np.zeros(self.output_size, np.float32)
         self._scale = np.ones(self.output_size, np.float32)

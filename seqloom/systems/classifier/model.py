@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from seqloom.data.cutting import EnergyCut, PenCut
     from seqloom.systems.classifier.explanation import Explanation, Method
 
-__all__ = ["AnyClassifier", "ClassifierModel", "decided"]
+__all__ = ["AnyClassifier", "ClassifierModel", "VectorClassifier", "decided"]
 
 _STEPS = 16_384
 """Of a batch of prediction, padding included."""
@@ -82,16 +82,6 @@ class ClassifierModel(SavedModel):
         An encoder that reads forwards only gives them in one pass; a bidirectional one reads each beginning anew.
         """
         return self.decide_early(self.inputs.examples(inputs))
-
-    def stream(self, cut: EnergyCut | PenCut | None = None, reject: float = 0.0) -> Any:
-        """A stream at its start: over one sequence, or with ``cut`` over a recording without an end, piece by piece.
-
-        Raises:
-            ConfigError: the model reads texts.
-        """
-        from seqloom.systems.classifier.streaming import open_stream
-
-        return open_stream(self, cut, reject)
 
     def explain(self, inputs: Any, method: Method = "gradients") -> list[Explanation]:
         """What the answers to some inputs rest on: ``gradients``, ``occlusion`` or ``attention``.
@@ -157,6 +147,16 @@ class ClassifierModel(SavedModel):
             self.network.scores(replace(batch, lengths=batch.lengths.clamp(max=step))) for step in range(1, last + 1)
         ]
         return torch.stack(rows, 1)
+
+
+class VectorClassifier(ClassifierModel):
+    """A recurrent classifier of series of vectors, which streams."""
+
+    def stream(self, cut: EnergyCut | PenCut | None = None, reject: float = 0.0) -> Any:
+        """A stream at its start: over one sequence, or with ``cut`` over a recording without an end, piece by piece."""
+        from seqloom.systems.classifier.streaming import open_stream
+
+        return open_stream(self, cut, reject)
 
 
 def decided(answer: Answer, found: NDArray[Any]) -> Any:

@@ -16,7 +16,7 @@ from seqloom.layers.encoder_stream import EncoderStream
 from seqloom.layers.read_outs.simple import Running
 from seqloom.systems.classifier.answers import Answer
 from seqloom.systems.classifier.inputs import VectorInputs
-from seqloom.systems.classifier.model import ClassifierModel, decided
+from seqloom.systems.classifier.model import VectorClassifier, decided
 
 __all__ = ["ClassifierStream", "PieceStream", "Recognised", "open_stream"]
 
@@ -37,17 +37,13 @@ class Recognised:
     end: int
 
 
-def open_stream(model: ClassifierModel, cut: EnergyCut | PenCut | None = None, reject: float = 0.0) -> Any:
+def open_stream(model: VectorClassifier, cut: EnergyCut | PenCut | None = None, reject: float = 0.0) -> Any:
     """A stream at its start: over one sequence, or with ``cut`` over a recording without an end.
 
     Args:
         cut: where pieces begin and end.
         reject: answer ``?`` to a piece where no class is at least that probable.
-    Raises:
-        ConfigError: the model reads no series of vectors.
     """
-    if not isinstance(model.inputs, VectorInputs):
-        raise ConfigError("only models of series, ink, skeletons and images stream; this one reads texts")
     return ClassifierStream(model) if cut is None else PieceStream(model, cut, reject)
 
 
@@ -55,10 +51,11 @@ class ClassifierStream:
     """One sequence as it comes.
 
     A model whose encoder reads forwards only answers after each step what it would answer if the sequence ended there. One
-    that needs the end - a bidirectional encoder, features such as resampling, learnable pooling - answers at `close`.
+    that needs the end - a bidirectional encoder, features such as resampling, learnable pooling - answers at `close`. A missing
+    value is taken to be the last one that its channel had.
     """
 
-    def __init__(self, model: ClassifierModel):
+    def __init__(self, model: VectorClassifier):
         self._model = model
         inputs = model.inputs
         assert isinstance(inputs, VectorInputs)
@@ -66,6 +63,7 @@ class ClassifierStream:
         self._waits = model.config.bidirectional or not inputs.features.stepwise
         self._kept: list[np.ndarray[Any, Any]] = []
         self._seen: Running = None
+        self._last: np.ndarray[Any, Any] | None = None
         self._encoder: EncoderStream | None = None
         if not self._waits:
             try:
@@ -109,12 +107,20 @@ class ClassifierStream:
 
     def _decided(self, steps: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         assert self._encoder is not None
-        flat, _ = self._inputs.features.apply(steps, np.array([0, len(steps)]))
+        flat, _ = self._inputs.features.apply(self._held(steps), np.array([0, len(steps)]))
         with torch.no_grad():
             encoded = self._encoder.push(torch.from_numpy(np.ascontiguousarray(flat)))
             scores, self._seen = self._scored(encoded, self._seen)
             found: np.ndarray[Any, Any] = self._model.answer.decide(scores).numpy()
         return found
+
+    def _held(self, steps: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        before = np.full((1, steps.shape[1]), np.nan, np.float32) if self._last is None else self._last
+        whole = np.concatenate([before, steps])
+        known = np.maximum.accumulate(np.where(np.isnan(whole), 0, np.arange(len(whole))[:, None]), axis=0)
+        held = np.take_along_axis(whole, known, 0)
+        self._last = held[-1:]
+        return held[1:]
 
     def _scored(self, encoded: Tensor, seen: Running) -> tuple[Tensor, Running]:
         return self._model.network.head.push(encoded, seen)
@@ -123,7 +129,7 @@ class ClassifierStream:
 class PieceStream:
     """A recording without an end, in bounded memory: pieces are cut out of it, and each is answered as if it stood alone."""
 
-    def __init__(self, model: ClassifierModel, cut: EnergyCut | PenCut, reject: float = 0.0):
+    def __init__(self, model: VectorClassifier, cut: EnergyCut | PenCut, reject: float = 0.0):
         self._model, self._cutter, self._reject = model, cut.cutter(), reject
         assert isinstance(model.inputs, VectorInputs)
         self._size = model.inputs.size

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from seqloom.configuration import build
 from seqloom.data.labelled import Labelled, LabelledData, split_part
 from seqloom.data.source import Source
-from seqloom.errors import DataError
-from seqloom.systems.classifier.answers import Answer, answer_of, restore_answer
+from seqloom.errors import ConfigError, DataError, ModelError
+from seqloom.systems.baseline import Baseline, ProgressCallback
+from seqloom.systems.classifier.answers import answer_of, restore_answer
+from seqloom.systems.classifier.baselines.method import BaselineClassifier, Method
+from seqloom.systems.classifier.baselines.prior import Prior
 from seqloom.systems.classifier.config import LabelledFilesConfig, PredictOptions
 from seqloom.systems.classifier.inputs import Inputs
 from seqloom.systems.classifier.model import AnyClassifier, ClassifierModel
@@ -86,6 +89,10 @@ class ClassifierSystem(System[Any, Any, Any]):
         """Whether a source is lines to be parsed one by one rather than a file of its formats."""
         return not source.is_named or source.name == "<stdin>"
 
+    def methods(self) -> Mapping[str, type[Method]]:
+        """The methods without a network, by the names that recipes use."""
+        return {"prior": Prior}
+
     # What follows from that ---------------------------------------------------------------------------------------------
 
     def read(self, source: Source, data: Any) -> Dataset[Any]:
@@ -118,9 +125,16 @@ class ClassifierSystem(System[Any, Any, Any]):
         model = self.model(config.model, inputs, answer, self.reading(config))
         return model, inputs.corpus(splits.train, answer, augment=True)
 
-    def encode(self, model: ClassifierModel, examples: Sequence[Any]) -> Corpus:
-        """Examples with their answers as the network takes them."""
-        return model.inputs.corpus(examples, model.answer)
+    def encode(self, model: Any, examples: Sequence[Any]) -> Corpus:
+        """Examples with their answers as the network takes them.
+
+        Raises:
+            ConfigError: the model has no network.
+        """
+        if isinstance(model, BaselineClassifier):
+            raise ConfigError(f"a classifier of method {model.method.name!r} has no recurrent layer to diagnose")
+        corpus: Corpus = model.inputs.corpus(examples, model.answer)
+        return corpus
 
     def score(self, model: AnyClassifier, examples: Sequence[Any]) -> Evaluation:
         """Accuracy and F1 of classes, average precision of several, R2 of real values."""
@@ -129,6 +143,20 @@ class ClassifierSystem(System[Any, Any, Any]):
     def validation_scores(self, model: AnyClassifier, examples: Sequence[Any]) -> dict[str, float]:
         """The scores without what only a report shows."""
         return score(model, examples, panels=False).values()
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        """The methods without a network, as a training fits them."""
+        return {name: self._baseline(method) for name, method in self.methods().items()}
+
+    def _baseline(self, method: type[Method]) -> Baseline:
+        def fit(config: Any, splits: Splits[Any], progress: ProgressCallback) -> BaselineClassifier:
+            answer = answer_of(splits.train, splits.facts)
+            inputs = self.fit_inputs(config, splits.train, splits.facts)
+            settings = getattr(config, "statistics", None)
+            fitted = method.fit(settings, inputs, splits.train, answer, progress)
+            return BaselineClassifier(self.name, fitted, inputs, answer, self.reading(config))
+
+        return Baseline(fit, method.needs, method.install)
 
     def settings(self, config: Any, splits: Splits[Any]) -> TrainingConfig:
         """What ``auto`` monitors: accuracy, micro F1, or R2."""
@@ -184,13 +212,23 @@ class ClassifierSystem(System[Any, Any, Any]):
         examples = self.evaluation_examples(model, source)[:limit]
         return diagnostic_batch(model.network, self.encode(model, examples), limit)
 
-    def restore(self, directory: ModelDirectory) -> ClassifierModel:
-        """The model of a directory."""
-        answer: Answer = restore_answer(directory)
+    def restore(self, directory: ModelDirectory) -> Any:
+        """The model of a directory, with a network or without."""
+        answer, reading = restore_answer(directory), asdict(directory.built("reading", self.data_config))
+        reading = {name: value for name, value in reading.items() if name not in _NOT_READING}
+        if "method" in directory.config:
+            name, methods = directory.text("method"), self.methods()
+            if name not in methods:
+                raise ModelError(
+                    f"{directory.path / 'config.yaml'}: method {name!r} is not one of {', '.join(methods)}"
+                )
+            inputs = self.restore_inputs(directory)
+            method = methods[name].restore(directory, inputs, answer)
+            return BaselineClassifier(self.name, method, inputs, answer, reading)
         config = directory.built("model", self.model_config)
         inputs = self.restore_inputs(directory)
         check_fit(directory, lambda: inputs.network(config, answer))
-        model = self.model(config, inputs, answer, directory.section("reading"))
+        model = self.model(config, inputs, answer, reading)
         load_weights(model.network, directory)
         return model
 

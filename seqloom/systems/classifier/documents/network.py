@@ -13,7 +13,7 @@ from seqloom.layers.recurrent import Recurrent
 from seqloom.layers.state import State
 from seqloom.systems.classifier.network import ClassifierBatch
 
-__all__ = ["ContextEncoder", "SentenceFront", "WordFront"]
+__all__ = ["ContextEncoder", "SentenceFront", "Shortcut", "WordFront"]
 
 
 class WordFront(nn.Module):
@@ -112,3 +112,22 @@ class ContextEncoder(nn.Module):
         if not x.shape[1]:
             left = right = contexts[..., : self.context_size]
         return self.leave(torch.tanh(self.hidden(torch.cat([left, x, right], -1)))), state
+
+
+class Shortcut(nn.Module):
+    """An encoder whose output has its input beside it.
+
+    Args:
+        encoder: gives (B, T, H).
+        input_size: of what it reads.
+    """
+
+    def __init__(self, encoder: Encoder, input_size: int):
+        super().__init__()
+        self.encoder = encoder
+        self.output_size = encoder.output_size + input_size
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        """Outputs (B, T, H + D) of inputs (B, T, D), and the encoder's state."""
+        outputs, state = self.encoder(x, lengths=lengths)
+        return torch.cat([outputs, x], -1), state
