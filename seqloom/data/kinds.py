@@ -93,6 +93,7 @@ K = TypeVar("K", bound=Kind)
 # In the order in which they are asked. Nearly every text passes for tagged text, which therefore comes last.
 KINDS: dict[str, str | type] = {
     "images": "seqloom.data.images.kind:ImageKind",
+    "series": "seqloom.data.series.kind:SeriesKind",
     "documents": "seqloom.data.documents.kind:DocumentKind",
     "tagged": "seqloom.data.tagged.kind:TaggedKind",
 }
