@@ -140,7 +140,8 @@ def unit_findings(splits: Mapping[str, Sequence[Series]], channels: Sequence[str
             who = (
                 f"{many} ({', '.join(which[:3])}{' ...' if len(which) > 3 else ''})" if len(which) < len(rows) else many
             )
-            message = f"channel {channel} is about {factor:.3g} times {'larger' if more else 'smaller'} in {who} than in the others{_hint(factor)}"
+            size = "larger" if more else "smaller"
+            message = f"channel {channel} is about {factor:.3g} times {size} in {who} than in the others{_hint(factor)}"
             yield Finding("warning", "unit jump", place, message)
     yield from _inside(values, channels)
 
