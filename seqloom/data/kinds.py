@@ -93,8 +93,10 @@ K = TypeVar("K", bound=Kind)
 # In the order in which they are asked. Nearly every text passes for tagged text, which therefore comes last.
 KINDS: dict[str, str | type] = {
     "images": "seqloom.data.images.kind:ImageKind",
-    "series": "seqloom.data.series.kind:SeriesKind",
     "documents": "seqloom.data.documents.kind:DocumentKind",
+    "ink": "seqloom.data.ink.kind:InkKind",
+    "skeletons": "seqloom.data.skeleton.kind:SkeletonKind",
+    "series": "seqloom.data.series.kind:SeriesKind",
     "tagged": "seqloom.data.tagged.kind:TaggedKind",
 }
 

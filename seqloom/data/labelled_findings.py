@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any
 
 from seqloom.data.findings import Finding
-from seqloom.data.labelled import Labelled, Target
+from seqloom.data.labelled import Labelled, LabelledData, Target
 
-__all__ = ["class_counts", "class_findings", "compared_findings", "repetition_findings"]
+__all__ = ["class_counts", "class_findings", "compared_findings", "named_parts", "repetition_findings"]
 
 _RARE = 0.01
 _SHOWN = 5
 
 Key = Callable[[Labelled], Hashable]
 """What two examples have in common that are the same; None of one that is not compared."""
+
+
+def named_parts(data: Mapping[str, LabelledData[Any]]) -> dict[str, Sequence[Any]]:
+    """The examples of each part that the sources name, or of each source that names none."""
+    found: dict[str, Sequence[Any]] = {}
+    for name, one in data.items():
+        if one.parts:
+            found.update({part if len(data) == 1 else f"{name}, {part}": one.part(part) for part in one.parts})
+        else:
+            found[name] = one.examples
+    return found
 
 
 def class_counts(examples: Sequence[Labelled]) -> dict[str, int]:
@@ -70,11 +82,12 @@ def repetition_findings(split: str, examples: Sequence[Labelled], key: Key) -> I
             yield Finding("warning" if severity == "warning" else "note", kind, one.where, message)
 
 
-def compared_findings(splits: Mapping[str, Sequence[Labelled]], key: Key) -> Iterator[Finding]:
+def compared_findings(splits: Mapping[str, Sequence[Labelled]], key: Key, group: str = "group") -> Iterator[Finding]:
     """What splits share and should not - examples, groups - and classes that the first one has not.
 
     Args:
         splits: the training data first; each of the others is compared with all before it.
+        group: what a group is, such as writer.
     """
     names = list(splits)
     known = {name: {found: one for one in splits[name] if (found := key(one)) is not None} for name in names}
@@ -88,7 +101,7 @@ def compared_findings(splits: Mapping[str, Sequence[Labelled]], key: Key) -> Ite
                     f"as {other}"
                 )
                 yield Finding("warning", "shared examples", shared[0].where, message)
-            yield from _shared_groups(name, splits[name], before, splits[before])
+            yield from _shared_groups(name, splits[name], before, splits[before], group)
     if names:
         trained = class_counts(splits[names[0]])
         for name in names[1:]:
@@ -96,13 +109,17 @@ def compared_findings(splits: Mapping[str, Sequence[Labelled]], key: Key) -> Ite
 
 
 def _shared_groups(
-    name: str, examples: Sequence[Labelled], before: str, earlier: Sequence[Labelled]
+    name: str, examples: Sequence[Labelled], before: str, earlier: Sequence[Labelled], group: str
 ) -> Iterator[Finding]:
     groups = {one.group for one in earlier if one.group}
     shared = {one.group: one for one in reversed(examples) if one.group in groups}
     if shared:
         shown = ", ".join(sorted(shared)[:_SHOWN]) + (" ..." if len(shared) > _SHOWN else "")
-        message = f"{len(shared):,} groups of {name} are in {before} too ({shown}); scores will be too good"
+        total = len({one.group for one in examples if one.group})
+        message = (
+            f"{len(shared):,} of {total:,} {group}s of {name} are in {before} too ({shown}): scores are those of known "
+            f"{group}s, and higher than those of new ones"
+        )
         yield Finding("warning", "shared groups", next(reversed(shared.values())).where, message)
 
 

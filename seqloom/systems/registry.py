@@ -108,6 +108,15 @@ SYSTEMS: dict[str, Registered] = {
             ".ts, .arff, NPZ, CSV or a folder of CSV, or - for JSON lines, a series in each: steps of numbers",
         ),
         Registered(
+            "image_classifier",
+            "Classifier",
+            "a class for each image that is read as a sequence of rows, columns or pixels",
+            "seqloom.systems.classifier.images.config:ImageClassifierConfig",
+            "seqloom.systems.classifier.config:PredictOptions",
+            "seqloom.systems.classifier.images.system:ImageClassifierSystem",
+            "a folder of PNG, an NPZ archive, or - for JSON lines, an image in each: rows of grey values",
+        ),
+        Registered(
             "synthetic",
             "Classifier",
             "answers about generated sequences, and images read as sequences: adding, copy, parity, permuted MNIST, ...",

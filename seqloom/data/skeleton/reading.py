@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from seqloom.data.archive_shapes import Shapes
 from seqloom.data.archives import Section, read_sections
 from seqloom.data.files import first_bytes
-from seqloom.data.labelled import LabelledData, Series, of_part, split_part
+from seqloom.data.labelled import LabelledData, Series, of_part, part_named, split_part
 from seqloom.data.skeleton.config import SkeletonFormat, SkeletonReading
 from seqloom.data.skeleton.definition import Skeleton, fitting, skeleton_named
 from seqloom.data.skeleton.recording import MSR_NAME, NTU_NAME, Recording, as_joints, read_keypoints, read_msr, read_ntu
@@ -28,6 +28,7 @@ _CONFIDENCE = ("conf", "confidence", "keypoint_score")
 _GROUPS = ("subject", "subjects", "group", "groups", "user", "actor", "person")
 
 _COORDINATES = ("x", "y", "z")
+_MOST_JOINTS = 200
 _GLANCE = 400  # frames from which the order of joints is seen
 _PICKLE = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -144,15 +145,26 @@ def _files(path: str, format: SkeletonFormat) -> Iterator[Recording]:
 
 
 def holds_skeletons(shapes: Shapes) -> bool:
-    """Whether arrays of these shapes are skeletons: frames of joints one after another with ``offsets``, or (N, T, J, C)."""
-    return _positions(shapes) is not None and not {"dx", "pen_up"} & shapes.keys()
+    """Whether arrays of these shapes are surely skeletons: joints by name, or frames of joints one after another.
+
+    Arrays (N, T, J, C) called x might be pictures.
+    """
+    bare = {
+        name.partition("_")[2] if part_named(name.partition("_")[0]) else name: shape for name, shape in shapes.items()
+    }
+    name = _positions(bare)
+    return name is not None and not (len(bare[name]) == 4 and name in ("x", "X"))
 
 
 def _positions(shapes: Shapes) -> str | None:
+    several = bool({"offsets", "lengths"} & shapes.keys())
     for name in POSITIONS:
         shape = shapes.get(name, ())
-        several = len(shape) == 3 and bool({"offsets", "lengths"} & shapes.keys())
-        if (several or len(shape) == 4) and shape[-1] in (2, 3) and 5 <= shape[-2] <= 200:
+        if (
+            ((len(shape) == 3 and several) or len(shape) == 4)
+            and shape[-1] in (2, 3)
+            and 5 <= shape[-2] <= _MOST_JOINTS
+        ):
             return name
     return None
 

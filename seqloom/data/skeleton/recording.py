@@ -19,7 +19,7 @@ __all__ = ["MSR_NAME", "NTU_NAME", "Recording", "as_joints", "read_keypoints", "
 
 _MSR_JOINTS, _NTU_JOINTS = 20, 25
 _MOST_BODIES, _MOST_FRAMES = 64, 1_000_000
-LARGEST = 1e9  # of a coordinate, whatever its unit
+_LARGEST = 1e9  # of a coordinate, whatever its unit
 MSR_NAME = re.compile(
     r"a(?P<label>\d+)_s(?P<group>\d+)_e(?P<trial>\d+)_skeleton(?:3D)?\.txt(?:\.(?:gz|xz|bz2))?", re.IGNORECASE
 )
@@ -57,12 +57,12 @@ def as_joints(value: Any, where: str) -> NDArray[np.float32]:
         raise DataError(f"{where}: the frames are not all lists of as many joints; {expected}") from None
     if joints.ndim != 3 or joints.shape[2] not in (2, 3) or not joints.shape[1]:
         raise DataError(f"{where}: the shape is {joints.shape}; {expected}")
-    wrong = np.abs(joints) > LARGEST  # no number is a missing joint, and allowed
+    wrong = np.abs(joints) > _LARGEST  # no number is a missing joint, and allowed
     if wrong.any():
         frame, joint, _ = np.argwhere(wrong)[0].tolist()
         raise DataError(
             f"{where}, frame {frame}, joint {joint}: {joints[frame, joint].tolist()} is no place; "
-            f"expected numbers up to {LARGEST:g}"
+            f"expected numbers up to {_LARGEST:g}"
         )
     return joints.astype(np.float32)
 
@@ -152,7 +152,7 @@ def _body(frames: Mapping[int, Sequence[Sequence[float]]]) -> NDArray[np.float64
 
 
 def _movement(frames: Mapping[int, Sequence[Sequence[float]]]) -> float:
-    joints = np.array(list(frames.values()))
+    joints = np.nan_to_num(np.clip(np.array(list(frames.values())), -_LARGEST, _LARGEST))
     return float(joints.var(axis=0).sum() * len(joints))
 
 

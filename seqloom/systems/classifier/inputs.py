@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,12 @@ class VectorInputs(Inputs):
         features: built by it, and fitted.
         size: D of a recorded step.
         facts: what reading found out that a model keeps, such as channels and rate.
+
+    Attributes:
+        one_length: whether all series have as many steps.
     """
+
+    one_length: ClassVar[bool] = False
 
     def __init__(self, settings: Any, features: Features, size: int, facts: dict[str, Any]):
         self.settings, self.features, self.size, self.facts = settings, features, size, facts

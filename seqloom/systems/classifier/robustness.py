@@ -44,16 +44,10 @@ def robustness(model: ClassifierModel, examples: Sequence[Labelled], seed: int =
         kept[0] |= not kept.any()
         return replace(one, values=one.values[kept])
 
-    return Figure(
-        "robustness",
-        "Noise and lost steps",
-        {
-            "noise, in deviations of its channel": _curve(model, few, _NOISE, noisy, seed),
-            "share of the steps that are lost": _curve(model, few, _LOST, thinned, seed),
-        },
-        "strength",
-        "accuracy",
-    )
+    lines = {"noise, in deviations of its channel": _curve(model, few, _NOISE, noisy, seed)}
+    if not getattr(model.inputs, "one_length", False):
+        lines["share of the steps that are lost"] = _curve(model, few, _LOST, thinned, seed)
+    return Figure("robustness", "Noise and lost steps", lines, "strength", "accuracy")
 
 
 def _curve(

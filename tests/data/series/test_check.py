@@ -62,7 +62,7 @@ def test_groups_and_series_across_splits(saved):
     )
     there = found(path, test=other)
     assert there["shared groups"][0] == "warning"
-    assert "2 groups of test are in data too (ann, cid)" in there["shared groups"][2]
+    assert "2 of 4 groups of test are in data too (ann, cid)" in there["shared groups"][2]
     assert there["shared examples"][1] == "b.npz[6]"
     parts = saved("c.npz", x=x, y=labels(), subject=np.repeat(["ann", "bob", "cid"], 4), split=[0, 1, 2] * 4)
     assert "groups of dev are in train too" in found(parts)["shared groups"][2]
