@@ -2,7 +2,7 @@
 
 from seqloom.data.trees.brackets import format_brackets, parse_brackets
 from seqloom.data.trees.formats import TreeFormat, read_trees
-from seqloom.data.trees.shapes import balanced, binarised, from_heads, right_branching
+from seqloom.data.trees.shapes import balanced, binarised, from_heads, from_merges, right_branching
 from seqloom.data.trees.tree import Tree
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "binarised",
     "format_brackets",
     "from_heads",
+    "from_merges",
     "parse_brackets",
     "read_trees",
     "right_branching",

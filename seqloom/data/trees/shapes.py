@@ -9,7 +9,7 @@ import numpy as np
 from seqloom.data.trees.tree import MOST_LEVELS, MOST_NODES, Tree
 from seqloom.errors import DataError
 
-__all__ = ["balanced", "binarised", "from_heads", "right_branching"]
+__all__ = ["balanced", "binarised", "from_heads", "from_merges", "right_branching"]
 
 
 def from_heads(words: Sequence[str], heads: Sequence[int], labels: Sequence[str] = (), where: str = "<memory>") -> Tree:
@@ -166,3 +166,20 @@ def _first_words(parents: list[int], below: list[list[int]], root: int) -> list[
         if below[node]:
             first[node] = min(first[child] for child in below[node])
     return first
+
+
+def from_merges(words: Sequence[str], merges: Sequence[int], where: str = "") -> Tree:
+    """The tree of merges: one after the other, what stands at a place and what follows it become one node.
+
+    >>> from_merges(["a", "b", "c"], [1, 0]).parents.tolist()
+    [4, 3, 3, 4, -1]
+    """
+    if len(merges) != len(words) - 1:
+        raise ValueError(f"{len(merges)} merges of {len(words)} words; expected {len(words) - 1}")
+    standing = list(range(len(words)))
+    parents = [-1] * (2 * len(words) - 1)
+    for number, place in enumerate(merges, start=len(words)):
+        parents[standing[place]] = parents[standing[place + 1]] = number
+        standing[place : place + 2] = [number]
+    count = len(words) - 1
+    return _renumbered(parents, [*words, *[""] * count], [""] * len(parents), where)
