@@ -91,7 +91,10 @@ class Convertible(Kind, Protocol):
 K = TypeVar("K", bound=Kind)
 
 # In the order in which they are asked. Nearly every text passes for tagged text, which therefore comes last.
-KINDS: dict[str, str | type] = {"tagged": "seqloom.data.tagged.kind:TaggedKind"}
+KINDS: dict[str, str | type] = {
+    "trees": "seqloom.data.trees.kind:TreeKind",
+    "tagged": "seqloom.data.tagged.kind:TaggedKind",
+}
 
 
 def register_kind(cls: type) -> type:

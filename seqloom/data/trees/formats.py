@@ -81,7 +81,9 @@ def _of_conllu(lines: Lines, source: str) -> Iterator[Tree]:
         for number, row in enumerate(rows):
             text = row[_HEAD]
             if not (text.isdecimal() and text.isascii() and len(text) < 10):
-                raise DataError(f"{sentence.where(number)}: the head is {text[:40]!r}; expected a number, 0 of the root")
+                raise DataError(
+                    f"{sentence.where(number)}: the head is {text[:40]!r}; expected a number, 0 of the root"
+                )
             heads.append(int(text))
         relations = [row[_RELATION] for row in rows]
         labels = [] if set(relations) == {"_"} else ["" if name == "_" else name for name in relations]

@@ -97,7 +97,9 @@ class RecursiveAutoencoder(RecursiveNet):
             made = made.gather(1, kept.unsqueeze(2).expand(-1, -1, made.shape[2]))
             errors = errors.gather(1, kept)
             for place in ((best - 1).clamp(min=0), best.clamp(max=width - 3)):
-                pair = self._pairs(nodes[rows, place], nodes[rows, place + 1], counts[rows, place], counts[rows, place + 1])
+                pair = self._pairs(
+                    nodes[rows, place], nodes[rows, place + 1], counts[rows, place], counts[rows, place + 1]
+                )
                 made[rows, place], errors[rows, place] = pair
         return merges
 

@@ -77,7 +77,9 @@ class Forest:
         sizes = np.array([len(tree) for tree in trees], np.int64)
         total = int(sizes.sum())
         first = np.cumsum(sizes) - sizes
-        parents = np.concatenate([np.asarray(tree, np.int64) for tree in trees]) if len(trees) else np.zeros(0, np.int64)
+        parents = (
+            np.concatenate([np.asarray(tree, np.int64) for tree in trees]) if len(trees) else np.zeros(0, np.int64)
+        )
         height = np.concatenate(heights) if len(trees) else np.zeros(0, np.int32)
         is_root = parents < 0
         parents = np.where(is_root, total, parents + np.repeat(first, sizes))

@@ -13,7 +13,15 @@ from seqloom.engine.runtime.entrance import all_plain, is_recorded
 from seqloom.engine.runtime.levels import level_program
 from seqloom.layers.options import check_count
 from seqloom.layers.state import State, state_type
-from seqloom.layers.tree.cells import MOST_CHILDREN, BilinearNode, ChildSumNode, ForgetEdge, NaryNode, NodeCell, RecursiveNode
+from seqloom.layers.tree.cells import (
+    MOST_CHILDREN,
+    BilinearNode,
+    ChildSumNode,
+    ForgetEdge,
+    NaryNode,
+    NodeCell,
+    RecursiveNode,
+)
 from seqloom.layers.tree.forest import Forest
 from seqloom.layers.tree.passes import ChildSumPass, NaryPass, run_pass
 
@@ -37,7 +45,10 @@ class TreeLayer(nn.Module, ABC):
 
     def __init__(self, input_size: int, hidden_size: int, words: Words = "leaves") -> None:
         super().__init__()
-        self.input_size, self.hidden_size = check_count("input_size", input_size), check_count("hidden_size", hidden_size)
+        self.input_size, self.hidden_size = (
+            check_count("input_size", input_size),
+            check_count("hidden_size", hidden_size),
+        )
         self.words: Words = words
         self.output_size = hidden_size
 
@@ -89,7 +100,10 @@ class TreeLayer(nn.Module, ABC):
             if level == 0 and not self.node.word_size:
                 made.append(self.leaf_states(words))
                 continue
-            before = [torch.cat([*field, words.new_zeros(forest.total - start, self.hidden_size), blank]) for field in zip(*made, strict=True)]
+            before = [
+                torch.cat([*field, words.new_zeros(forest.total - start, self.hidden_size), blank])
+                for field in zip(*made, strict=True)
+            ]
             own = words[start:stop] if stop <= len(words) else words.new_zeros(stop - start, self.node.word_size)
             made.append(self.level(own[:, : self.node.word_size], before, forest, level))
         return [torch.cat(list(field)) for field in zip(*made, strict=True)]

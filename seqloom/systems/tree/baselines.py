@@ -36,7 +36,12 @@ class SentenceBaseline(TreeModel):
     """
 
     def __init__(
-        self, method: str, data: TreeDataConfig, labels: TagVocabulary, terms: Vocabulary, arrays: dict[str, NDArray[Any]]
+        self,
+        method: str,
+        data: TreeDataConfig,
+        labels: TagVocabulary,
+        terms: Vocabulary,
+        arrays: dict[str, NDArray[Any]],
     ) -> None:
         super().__init__(data, labels)
         self.method, self.terms, self.arrays = method, terms, arrays
@@ -71,7 +76,10 @@ class SentenceBaseline(TreeModel):
         intercept = np.full(len(labels), -1e4, np.float32)
         coefficients, offsets = regression.coef_, regression.intercept_
         if len(regression.classes_) == 2:  # one row decides between two
-            coefficients, offsets = np.concatenate([-coefficients / 2, coefficients / 2]), np.array([-offsets[0], offsets[0]]) / 2
+            coefficients, offsets = (
+                np.concatenate([-coefficients / 2, coefficients / 2]),
+                np.array([-offsets[0], offsets[0]]) / 2,
+            )
         weights[regression.classes_], intercept[regression.classes_] = coefficients, offsets
         arrays = {"intercept": intercept, "idf": vectoriser.idf_.astype(np.float32), "weights": weights}
         return cls(method, config.data, labels, Vocabulary(names), arrays)

@@ -7,15 +7,22 @@ from seqloom.errors import ConfigError
 from seqloom.systems.config import FilesConfig
 from seqloom.training.config import TrainingConfig
 
-__all__ = ["PURPOSE", "USAGE", "Baseline", "Network", "PredictOptions", "TreeConfig", "TreeDataConfig", "TreeModelConfig"]
+__all__ = [
+    "PURPOSE",
+    "USAGE",
+    "Baseline",
+    "Network",
+    "PredictOptions",
+    "TreeConfig",
+    "TreeDataConfig",
+    "TreeModelConfig",
+]
 
 Network = Literal["tree_lstm", "child_sum", "rntn", "recursive", "rae"]
 Baseline = Literal["class_prior", "tfidf"]
 
 PURPOSE = "A class for a sentence, and for each node of its tree."
-USAGE = (
-    "```\nseqloom predict MODEL FILE\n```\nFILE has a tree in brackets or a text in each line, its words separated by spaces."
-)
+USAGE = "```\nseqloom predict MODEL FILE\n```\nFILE has a tree in brackets or a text in each line, its words separated by spaces."
 """What the card of a model says."""
 
 
@@ -90,7 +97,13 @@ class TreeModelConfig:
 
 def _default_training() -> TrainingConfig:
     return TrainingConfig(
-        epochs=10, batch_size=25, optimiser="adagrad", learning_rate=0.05, clip_norm=5.0, monitor="root_accuracy", mode="max"
+        epochs=10,
+        batch_size=25,
+        optimiser="adagrad",
+        learning_rate=0.05,
+        clip_norm=5.0,
+        monitor="root_accuracy",
+        mode="max",
     )
 
 
@@ -128,5 +141,6 @@ class PredictOptions:
     ] = "plain"
     nbest: Annotated[int, "how many classes of each sentence, the most probable first (plain)"] = 1
     read_as: Annotated[
-        Literal["auto", "trees", "text"], "whether lines are trees or text; auto takes what begins with a bracket for a tree"
+        Literal["auto", "trees", "text"],
+        "whether lines are trees or text; auto takes what begins with a bracket for a tree",
     ] = "auto"

@@ -108,7 +108,9 @@ class TreeModel(SavedModel):
 
 
 def _is_input(value: Any) -> bool:
-    return isinstance(value, Tree | str) or (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value))
+    return isinstance(value, Tree | str) or (
+        isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+    )
 
 
 def prepared(tree: Tree, data: TreeDataConfig, method: str) -> Tree:
@@ -158,7 +160,9 @@ class TreeClassifier(TreeModel):
     def makes_trees(self) -> bool:
         return self.method == "rae"
 
-    def encode(self, trees: Sequence[Tree], labels: Sequence[NDArray[np.int64]] | None = None, hide: bool = False) -> TreeCorpus:
+    def encode(
+        self, trees: Sequence[Tree], labels: Sequence[NDArray[np.int64]] | None = None, hide: bool = False
+    ) -> TreeCorpus:
         """Prepared trees as the network takes them."""
         rate = self.config.word_dropout if hide else 0.0
         return TreeCorpus(trees, self.words, labels, at_leaves=self.at_leaves, word_dropout=rate)
@@ -200,7 +204,9 @@ class TreeClassifier(TreeModel):
         network = self.network
         if isinstance(network, AutoencoderNetwork):
             merges = network.parsed(batch.sentences)
-            found = [from_merges(trees[i].sentence, some, trees[i].where) for i, some in zip(indices, merges, strict=True)]
+            found = [
+                from_merges(trees[i].sentence, some, trees[i].where) for i, some in zip(indices, merges, strict=True)
+            ]
             forest = Forest.joined([tree.parents for tree in found], [tree.heights for tree in found])
             scores, sentences, _ = network.outputs(batch.sentences, forest)
             scores[forest.roots] = sentences
@@ -240,9 +246,13 @@ class TreeClassifier(TreeModel):
         labels = TagVocabulary.load(directory.vocab / "labels.json")
         method, at_leaves = directory.text("method"), directory.setting("words_at_leaves")
         if not isinstance(at_leaves, bool) or not (at_leaves or method == "child_sum"):
-            raise ModelError(f"{directory.path / 'config.yaml'}: 'words_at_leaves' is {at_leaves!r}; the directory is damaged")
+            raise ModelError(
+                f"{directory.path / 'config.yaml'}: 'words_at_leaves' is {at_leaves!r}; the directory is damaged"
+            )
         if method not in get_args(Network):
-            raise ModelError(f"{directory.path / 'config.yaml'}: {method[:40]!r} is no method; the directory is damaged")
+            raise ModelError(
+                f"{directory.path / 'config.yaml'}: {method[:40]!r} is no method; the directory is damaged"
+            )
         check_fit(directory, lambda: build_network(method, config, len(words), len(labels), at_leaves))
         model = cls(method, config, data, words, labels, at_leaves)
         load_weights(model.network, directory)

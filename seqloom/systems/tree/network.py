@@ -134,14 +134,20 @@ class AutoencoderNetwork(TreeNetwork):
     def forward(self, batch: TreeBatch) -> Tensor:
         """Weighted sum of reconstruction and nats of the classes over a tree's nodes, to be minimised; the mean over the trees."""
         merges = self.parsed(batch.sentences)
-        forest = Forest.of([from_merges([""] * len(ids), some).parents for ids, some in zip(batch.sentences, merges, strict=True)])
+        forest = Forest.of(
+            [from_merges([""] * len(ids), some).parents for ids, some in zip(batch.sentences, merges, strict=True)]
+        )
         nodes, sentences, errors = self.outputs(batch.sentences, forest)
         gold = batch.labels.index_select(0, batch.forest.roots)
         tree = forest_rows(forest, [len(sentence) for sentence in batch.sentences])
-        of_nodes = F.cross_entropy(nodes[forest.leaves :], gold[tree[forest.leaves :]], ignore_index=IGNORED, reduction="sum")
+        of_nodes = F.cross_entropy(
+            nodes[forest.leaves :], gold[tree[forest.leaves :]], ignore_index=IGNORED, reduction="sum"
+        )
         of_roots = F.cross_entropy(sentences, gold, ignore_index=IGNORED, reduction="sum")
         alpha = self.config.alpha
-        return (alpha * errors.sum() + (1 - alpha) * (of_nodes * self.config.node_weight + of_roots)) / max(1, len(forest))
+        return (alpha * errors.sum() + (1 - alpha) * (of_nodes * self.config.node_weight + of_roots)) / max(
+            1, len(forest)
+        )
 
 
 def forest_rows(forest: Forest, lengths: Sequence[int]) -> Tensor:

@@ -28,7 +28,9 @@ def score(model: TreeModel, trees: Sequence[Tree], panels: bool = True) -> Evalu
     """
     analyses = model.analyse(trees)
     roots = np.array([label_ids(tree, model.labels)[-1] for tree in trees])
-    probabilities = np.array([analysis.probabilities[-1] for analysis in analyses]).reshape(len(trees), len(model.labels))
+    probabilities = np.array([analysis.probabilities[-1] for analysis in analyses]).reshape(
+        len(trees), len(model.labels)
+    )
     predicted = probabilities.argmax(1)
     metrics = [_accuracy("root_accuracy", "accuracy of the root", predicted == roots, roots != IGNORED)]
     metrics.append(_node_accuracy(model, analyses))

@@ -46,7 +46,9 @@ class TreeSystem(System[TreeConfig, Tree, Any]):
         if data.classes == "binary":
             trees = [_binary(tree) for tree in trees if tree.label != "2"]
         if not any(tree.label for tree in trees):
-            raise DataError(f"{source.name} has no tree with a label at the root; expected trees such as (3 (2 Not) (4 bad))")
+            raise DataError(
+                f"{source.name} has no tree with a label at the root; expected trees such as (3 (2 Not) (4 bad))"
+            )
         return Dataset(trees[: data.limit])
 
     def build(self, config: TreeConfig, splits: Splits[Tree]) -> tuple[Any, Corpus]:
@@ -125,7 +127,12 @@ class TreeSystem(System[TreeConfig, Tree, Any]):
 
     def sample(self) -> Sample[Tree]:
         """Four phrases that a negation turns."""
-        lines = ["(3 (2 a) (3 (3 good) (2 film)))", "(1 (1 not) (3 (3 good) (2 film)))", "(1 (1 bad) (2 film))", "(3 (1 not) (1 bad))"]
+        lines = [
+            "(3 (2 a) (3 (3 good) (2 film)))",
+            "(1 (1 not) (3 (3 good) (2 film)))",
+            "(1 (1 bad) (2 film))",
+            "(3 (1 not) (1 bad))",
+        ]
         trees = [_tree(line, position) for position, line in enumerate(lines)]
         return Sample(
             sections={
