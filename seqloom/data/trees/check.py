@@ -93,11 +93,15 @@ def _alone(path: Path, trees: Sequence[Tree]) -> Iterator[Finding]:
     unary = [tree for tree in trees if tree.unary]
     if unary:
         count = sum(tree.unary for tree in unary)
-        message = f"{count:,} nodes with a single node below them in {len(unary):,} trees, the first ones here; each is left out, and its label kept"
+        where = f"in {len(unary):,} trees, the first ones here"
+        message = f"{count:,} nodes have a single node below them {where}; each is left out, and its label kept"
         yield Finding("note", "unary nodes", unary[0].where, message)
     wide = [tree for tree in trees if tree.arity > 2 and tree.is_constituency]
     if wide:
-        message = f"{len(wide):,} trees have nodes with more than two children, the first one here; all methods but child_sum put further ones into new nodes"
+        message = (
+            f"{len(wide):,} trees have nodes with more than two children, the first one here; all methods but child_sum "
+            "put further ones into new nodes"
+        )
         yield Finding("note", "arity", wide[0].where, message)
     for tree in trees:
         if tree.heights[-1] > _DEEP:
@@ -143,5 +147,6 @@ def _compared(path: Path, trees: Sequence[Tree], training: Sequence[Tree]) -> It
     words = {word for tree in training for word in tree.sentence}
     tokens = [word for tree in trees for word in tree.sentence]
     unknown = sum(word not in words for word in tokens)
-    message = f"{unknown:,} of {len(tokens):,} words ({100 * unknown / max(1, len(tokens)):.1f} %) do not occur in the training file"
+    share = f"{unknown:,} of {len(tokens):,} words ({100 * unknown / max(1, len(tokens)):.1f} %)"
+    message = f"{share} do not occur in the training file"
     yield Finding("note", "unknown words", str(path), message)

@@ -39,16 +39,21 @@ class RecursiveAutoencoder(RecursiveNet):
     def join(self, pairs: Tensor) -> Tensor:
         """(..., m) the nodes over pairs (..., 2 m) of children."""
         made: Tensor = self.node.step(pairs, pairs[..., : self.hidden_size])
-        return F.normalize(made, dim=-1, eps=1e-8) if self.normalise else made
+        return self._scaled(made)
+
+    def _scaled(self, nodes: Tensor) -> Tensor:
+        scaled: Tensor = F.normalize(nodes, dim=-1, eps=1e-8) if self.normalise else nodes
+        return scaled
 
     def level(self, words: Tensor, before: Sequence[Tensor], forest: Forest, level: int) -> Sequence[Tensor]:
         made = super().level(words, before, forest, level)[0]
-        return [F.normalize(made, dim=-1, eps=1e-8) if self.normalise else made]
+        return [self._scaled(made)]
 
     def errors(self, pairs: Tensor, nodes: Tensor, sizes: Tensor) -> Tensor:
         """(...,) of nodes (..., m) over pairs (..., 2 m) with ``sizes`` (..., 2) words below each child."""
-        squares = (self.decoder(nodes) - pairs).square().unflatten(-1, (2, self.hidden_size)).sum(-1)
-        return (squares * sizes / sizes.sum(-1, keepdim=True)).sum(-1)
+        squares: Tensor = (self.decoder(nodes) - pairs).square().unflatten(-1, (2, self.hidden_size)).sum(-1)
+        weighted: Tensor = squares * sizes / sizes.sum(-1, keepdim=True)
+        return weighted.sum(-1)
 
     def reconstruction(self, outputs: Tensor, forest: Forest) -> Tensor:
         """(N - leaves,) the error of each inner node, from the outputs (N, m) of all nodes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,11 +51,11 @@ class NodeCell(Cell):
             if parameter.dim() < 2:
                 parameter.zero_()
                 continue
-            for rows in parameter.split(size):
+            for rows in torch.split(parameter, size):
                 first = self.word_size if parameter.shape[1] == self.input_size else 0
                 words, children = rows[:, :first], rows[:, first:]
                 blocks = [words] if first else []
-                blocks += children.split(size, 1) if children.shape[1] % size == 0 else [children]
+                blocks += torch.split(children, size, 1) if children.shape[1] % size == 0 else [children]
                 for block in blocks:
                     scheme = nn.init.orthogonal_ if block.shape[0] == block.shape[1] else nn.init.xavier_uniform_
                     block.copy_(scheme(torch.empty(block.shape)))
@@ -183,7 +183,7 @@ class BilinearNode(RecursiveNode):
     The bilinear form of the children, which is no product with a matrix, comes as the second state.
     """
 
-    state: ClassVar[tuple[str, ...]] = ("h", "q")
+    state = ("h", "q")
 
     def step(self, x: Vector, h: Vector, q: Vector) -> Any:  # type: ignore[override]
         return tanh(self.affine(x) + q), q

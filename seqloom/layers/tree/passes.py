@@ -323,7 +323,7 @@ class _Levels(torch.autograd.Function):
         return tuple(result.clone() for result in results)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *given: Tensor | None) -> tuple[Any, ...]:
         with torch.autocast("cpu", enabled=False):
             gradients = ctx.way.backward(given)
@@ -336,4 +336,5 @@ def run_pass(way: TreePass, words: Tensor) -> Sequence[Tensor]:
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
         results: Sequence[Tensor] = _Levels.apply(way, *tensors)  # type: ignore[no-untyped-call]
         return results
-    return way.forward(False, *[None if tensor is None else tensor.detach() for tensor in tensors])  # type: ignore[arg-type]
+    values: list[Any] = [None if tensor is None else tensor.detach() for tensor in tensors]
+    return way.forward(False, *values)

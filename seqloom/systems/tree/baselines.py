@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -121,7 +122,7 @@ class SentenceBaseline(TreeModel):
         method, data = directory.text("method"), directory.built("data", TreeDataConfig)
         terms = Vocabulary.load(directory.vocab / "terms.json")
         labels = TagVocabulary.load(directory.vocab / "labels.json")
-        shapes = {"intercept": (len(labels),)}
+        shapes: dict[str, tuple[int, ...]] = {"intercept": (len(labels),)}
         if method == "tfidf":
             shapes |= {"idf": (len(terms.entries),), "weights": (len(labels), len(terms.entries))}
         for name, shape in shapes.items():
@@ -138,4 +139,4 @@ def _sentence(tree: Tree, data: TreeDataConfig) -> list[str]:
 def _terms(words: Sequence[str]) -> list[str]:
     """Words and pairs of neighbours, in lower case."""
     lower = [word.lower() for word in words]
-    return [*lower, *(f"{first} {second}" for first, second in zip(lower, lower[1:], strict=False))]
+    return [*lower, *(f"{first} {second}" for first, second in pairwise(lower))]

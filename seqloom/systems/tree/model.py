@@ -177,7 +177,8 @@ class TreeClassifier(TreeModel):
         for tree in ready:
             if self.method == "child_sum" and self.at_leaves and not tree.is_constituency:
                 raise DataError(
-                    f"{tree.where or '<memory>'}: inner nodes of the tree have words; expected words at the leaves, as in training"
+                    f"{tree.where or '<memory>'}: inner nodes of the tree have words; expected "
+                    "words at the leaves, as in training"
                 )
         return ready
 

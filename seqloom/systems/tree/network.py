@@ -132,7 +132,7 @@ class AutoencoderNetwork(TreeNetwork):
         return node_scores, sentence_scores, self.layer.reconstruction(nodes, forest)
 
     def forward(self, batch: TreeBatch) -> Tensor:
-        """Weighted sum of reconstruction and nats of the classes over a tree's nodes, to be minimised; the mean over the trees."""
+        """Reconstruction and nats of the classes, weighted, of a tree's nodes, to be minimised; the mean over the trees."""
         merges = self.parsed(batch.sentences)
         forest = Forest.of(
             [from_merges([""] * len(ids), some).parents for ids, some in zip(batch.sentences, merges, strict=True)]

@@ -195,8 +195,8 @@ def _load_vectors(model: Any, file: str) -> str:
     size = model.config.embedding_size
     if found.vectors.shape[1] != size:
         raise ConfigError(
-            f"model.embeddings: {file} has vectors of size {found.vectors.shape[1]}, but model.embedding_size is {size}; set it to "
-            f"{found.vectors.shape[1]}"
+            f"model.embeddings: {file} has vectors of size {found.vectors.shape[1]}, but model.embedding_size is {size}; "
+            f"set it to {found.vectors.shape[1]}"
         )
     rows = torch.from_numpy(np.flatnonzero(found.present) + len(SPECIALS))
     model.network.load_vectors(rows, torch.from_numpy(found.vectors[found.present]))
