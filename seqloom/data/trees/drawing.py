@@ -88,7 +88,7 @@ def draw_svg(
         if tree.words[node]:
             nodes.append(f'<text class="w" x="{x}" y="{y + 30}">{escape(_visible(tree.words[node]))}</text>')
     style = "text{font:12px sans-serif;text-anchor:middle;fill:#fff}.w{fill:#222}line{stroke:#999}"
-    named = f"<title>{escape(title or tree.text)}</title>"
+    named = f"<title>{escape(_visible(title or tree.text))}</title>"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" role="img">{named}'
         f"<style>{style}</style>{''.join(lines)}{''.join(nodes)}</svg>"

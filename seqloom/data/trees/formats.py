@@ -70,7 +70,7 @@ def recognised_format(lines: list[str]) -> TreeFormat | None:
             return "heads"
         if text and not text.startswith("#"):
             columns = text.split("\t")
-            return "conllu" if len(columns) == len(FIELDS) and columns[_HEAD].isdecimal() else None
+            return "conllu" if len(columns) == len(FIELDS) and columns[0][:1].isdecimal() else None
     return None
 
 

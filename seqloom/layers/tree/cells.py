@@ -114,9 +114,6 @@ class NaryNode(NodeCell):
         used = F.linear(words, self.get_parameter("weight_word"), None if bias is None else bias[:rows])
         return F.pad(used, (0, self.arity * self.hidden_size))
 
-    def options(self) -> dict[str, Any]:
-        return {"arity": self.arity, "words": self.words}
-
 
 def _joined(arity: int, word: Tensor, children: Tensor) -> Tensor:
     """(rows, n + N m): a forget gate's row of the word is the same for each child, or none."""
@@ -172,9 +169,6 @@ class RecursiveNode(NodeCell):
 
     def step(self, x: Vector, h: Vector) -> Any:
         return tanh(self.affine(x))
-
-    def options(self) -> dict[str, Any]:
-        return {"arity": self.arity}
 
 
 class BilinearNode(RecursiveNode):
