@@ -130,5 +130,5 @@ def test_words_at_inner_nodes_cannot_be_written_in_brackets():
     [([0, -1], "ab", "xy"), ([1, 1], "ab", "xy"), ([1, -1], "a", "xy"), ([1, -1], "ab", "x"), ([5, -1], "ab", "xy")],
 )
 def test_arrays_that_are_no_tree_are_refused(parents, words, labels):
-    with pytest.raises(ValueError, match="no tree|nodes, but"):
+    with pytest.raises(ValueError, match=r"no tree|nodes, but"):
         Tree(np.array(parents), tuple(words), tuple(labels))
