@@ -27,6 +27,8 @@ def level_program(cell: SequenceCell) -> LoadedProgram | None:
         return None
     prepared = cpu.prepare(cell)
     program = prepared.program
+    if len(prepared.pieces) != 1:
+        return None
     simple = program is not None and not (program.rows or program.matrices or program.vectors)
     if not simple or program is None or program.linear_gradient != 0 or program.gradient != program.linear_width:
         return None
@@ -42,19 +44,38 @@ def level_inputs(cell: SequenceCell, features: int) -> Inputs:
 class LevelRun:
     """The memory of a program over N rows in levels, and the machine on a block of them.
 
+    Args:
+        loaded: the program.
+        total: N.
+        first: rows are counted from here; the states have so many rows before those of the program.
+        states: to be shared with another run; made here where they are not given.
+        linear: to be taken over, and overwritten.
+        save: whether a way back follows.
+
     Attributes:
         linear: (N, columns) the products of the input, for the caller to fill before a level is run.
-        states: (N + 1, size) each, what the steps have made; the last row is zero, for what is not there.
+        states: (first + N + 1, size) each, what the steps have made; the last row is zero, for what is not there.
         gradient: (N, columns) the gradients of ``linear``, once the way back is gone.
     """
 
-    def __init__(self, loaded: LoadedProgram, total: int, *, save: bool) -> None:
+    def __init__(
+        self,
+        loaded: LoadedProgram,
+        total: int,
+        *,
+        first: int = 0,
+        states: Sequence[Tensor] | None = None,
+        linear: Tensor | None = None,
+        save: bool,
+    ) -> None:
         program = loaded.program
-        self.loaded, self.save = loaded, save
-        self.linear = torch.empty(total, program.linear_width)
-        self.states = [torch.empty(total + 1, size) for size in program.states]
-        for state in self.states:
-            state[total] = 0.0
+        self.loaded, self.first, self.save = loaded, first, save
+        self.linear = torch.empty(total, program.linear_width) if linear is None else linear
+        if states is None:
+            states = [torch.empty(first + total + 1, size) for size in program.states]
+            for state in states:
+                state[first + total] = 0.0
+        self.states = states
         kept = set(loaded.kept) if save else set()
         self.arrays = [torch.empty(total, array.width) if i in kept else None for i, array in enumerate(program.arrays)]
         self.gradient = torch.empty(0)
@@ -79,26 +100,26 @@ class LevelRun:
             carries: (rows, size) of every new state, the first one's beside ``output_gradient``; afterwards those of the
                 states before.
         """
-        place = kernels().Place(output_gradient, column=0)
-        gradient = kernels().Place(self.gradient[start:stop], column=0)
+        place = kernels().Place(output_gradient)
+        gradient = kernels().Place(self.gradient, row=start - self.first)
         more = {"output_gradient": place, "gradient": gradient, "carries": list(carries), "vector_gradients": []}
         self._run(Pass.BACKWARD, start, stop, initial, **more)
 
     def _run(self, which: Pass, start: int, stop: int, initial: Sequence[Tensor], **more: Any) -> None:
         machine = kernels()
-        count = stop - start
+        count, row = stop - start, start - self.first
         states = [
             machine.StateMemory(state[start:stop], column=0, history=True, initial=before, final=None)
             for state, before in zip(self.states, initial, strict=True)
         ]
         direction = machine.Direction(
             turned=False,
-            linear=machine.Place(self.linear[start:stop], column=0),
+            linear=machine.Place(self.linear, row=row),
             rows=[],
             vectors=[],
             matrices=[],
             states=states,
-            arrays=[None if array is None else array[start:stop] for array in self.arrays],
+            arrays=[None if array is None else array[row : row + count] for array in self.arrays],
             **more,
         )
         batch, threads = machine.Batch(time=1, rows=count), torch.get_num_threads()

@@ -7,7 +7,7 @@ the step makes and is not read; the others are the memories of the children, whi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import torch
@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqloom.cells.cell import Cell, Vector
-from seqloom.cells.initial import Initialisation
 from seqloom.cells.structure import Structure
 from seqloom.engine.operations import sigmoid, tanh
+from seqloom.engine.runtime.levels import level_inputs
 
 __all__ = ["BilinearNode", "ChildSumNode", "ForgetEdge", "NaryNode", "NodeCell", "RecursiveNode"]
 
@@ -33,15 +33,25 @@ class NodeCell(Cell):
         handed_up: units of what the children hand up.
     """
 
-    initial: Initialisation = Initialisation(bias={"f": 1.0})
-
     def __init__(self, word_size: int, hidden_size: int, handed_up: int, *, bias: bool = True) -> None:
         self.word_size = word_size
         super().__init__(word_size + handed_up, hidden_size, bias=bias)
 
-    def word_product(self, words: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """(K, rows) the part of the product that does not wait for the children, with the bias."""
-        return F.linear(words, weight[:, : self.word_size], bias)
+    def products(self, words: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:
+        """What a way through a forest multiplies with.
+
+        Returns:
+            (K, rows) the part of the product that does not wait for the children, with the bias, or none; (rows,) the bias; and
+            (rows, handed up) the weight of what the children hand up.
+        """
+        inputs = level_inputs(self, self.input_size)
+        own = F.linear(words, inputs.weight[:, : self.word_size], inputs.bias) if self.word_size else None
+        return own, inputs.bias, inputs.weight[:, self.word_size :]
+
+    @property
+    def of_leaves(self) -> NodeCell | None:
+        """The cell of a node without children, where that has fewer products than the others; it shares no parameters."""
+        return None
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -70,7 +80,7 @@ class NaryNode(NodeCell):
     Args:
         word_size: units n of a word's vector.
         hidden_size: units m.
-        arity: children N of a node, 1 to 9.
+        arity: children N of a node, 1 to 9; or 0 of a leaf, whose memory is not read.
         words: which nodes have one.
     """
 
@@ -84,7 +94,7 @@ class NaryNode(NodeCell):
         bias: bool = True,
     ) -> None:
         self.arity, self.words = arity, words
-        self.state = ("h", *(f"c_{child}" for child in range(1, arity + 1)))
+        self.state = ("h", *(f"c_{child}" for child in range(1, max(1, arity) + 1)))
         super().__init__(word_size, hidden_size, arity * hidden_size, bias=bias)
 
     @property
@@ -96,6 +106,8 @@ class NaryNode(NodeCell):
         size, rows = self.hidden_size, (3 if self.words == "leaves" else 4) * self.hidden_size
         stored = {"weight_word": (rows, self.word_size), "weight_children": (len(self.gates) * size, self.arity * size)}
         described = {f"weight_{self.gates}_x": Structure(partial(_joined, self.arity), stored)}
+        if self.arity == 0:
+            return {}
         if self.use_bias:
             described[f"bias_{self.gates}"] = Structure(partial(_spread, self.arity), {"bias": (4 * size,)})
         return described
@@ -103,16 +115,24 @@ class NaryNode(NodeCell):
     def step(self, x: Vector, h: Vector, *memories: Vector) -> Any:
         i, o, u, *forget = self.affine(x, gates=self.gates)
         c = sigmoid(i) * tanh(u)
-        for f, memory in zip(forget, memories, strict=True):
+        for f, memory in zip(forget, memories, strict=False):  # a leaf has no gate
             c = c + sigmoid(f) * memory
         return sigmoid(o) * tanh(c), c, *memories[1:]
 
-    def word_product(self, words: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def products(self, words: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor]:
         if self.words == "all":
-            return super().word_product(words, weight, bias)
-        rows = 3 * self.hidden_size
-        used = F.linear(words, self.get_parameter("weight_word"), None if bias is None else bias[:rows])
-        return F.pad(used, (0, self.arity * self.hidden_size))
+            return super().products(words)
+        bias = self.parameter(f"bias_{self.gates}") if self.use_bias else None
+        used = None if bias is None else bias[: 3 * self.hidden_size]
+        own = F.linear(words, self.get_parameter("weight_word"), used)
+        return own, bias, self.get_parameter("weight_children")
+
+    @cached_property
+    def of_leaves(self) -> NodeCell | None:
+        if self.words == "all":
+            return None
+        with torch.random.fork_rng(devices=[]):
+            return NaryNode(1, self.hidden_size, 0)
 
 
 def _joined(arity: int, word: Tensor, children: Tensor) -> Tensor:

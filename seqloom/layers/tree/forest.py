@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +54,7 @@ class Forest:
     numbers: Tensor
     order: Tensor
     roots: Tensor
+    _tables: dict[int, Places] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, trees: Sequence[Sequence[int] | NDArray[Any]]) -> Forest:
@@ -126,6 +127,19 @@ class Forest:
         Raises:
             ValueError: a node has more.
         """
+        return self.places(arity).children
+
+    def places(self, arity: int) -> Places:
+        """Where the children of the inner nodes are, side by side.
+
+        Raises:
+            ValueError: a node has more than ``arity``.
+        """
+        if arity not in self._tables:
+            self._tables[arity] = Places.of(self._children(arity), self)
+        return self._tables[arity]
+
+    def _children(self, arity: int) -> Tensor:
         own = self.parents < self.total
         if own.any() and int(self.numbers[own].max()) >= arity:
             most = int(self.numbers[own].max()) + 1
@@ -167,3 +181,32 @@ class Edges:
     starts: Tensor
     borders: list[int]
     slot: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """M inner nodes with places for so many children each.
+
+    Attributes:
+        children: (M, arity) positions; N where there is none.
+        flat: (M * arity,) the same, node by node.
+        by_child: (arity, M) the same, child by child.
+        slot: (N,) the place of each node in ``flat``; M * arity of a root.
+        slot_by_child: (N,) its place in ``by_child``, flat; M * arity of a root.
+    """
+
+    children: Tensor
+    flat: Tensor
+    by_child: Tensor
+    slot: Tensor
+    slot_by_child: Tensor
+
+    @classmethod
+    def of(cls, children: Tensor, forest: Forest) -> Places:
+        """Those of a forest."""
+        inner, arity = children.shape
+        above = forest.parents - forest.leaves
+        root = forest.parents == forest.total
+        slot = torch.where(root, inner * arity, above * arity + forest.numbers)
+        by_child = torch.where(root, inner * arity, forest.numbers * inner + above)
+        return cls(children, children.flatten(), children.t().contiguous(), slot, by_child)

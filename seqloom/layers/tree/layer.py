@@ -72,10 +72,11 @@ class TreeLayer(nn.Module, ABC):
             return empty, state_type(self.states)._make(empty for _ in self.states)
         if self._compiled(words):
             with torch.autocast("cpu", enabled=False):
-                values = self.run(words.float(), forest)
+                outputs, *memories = self.run(words.float(), forest)
         else:
-            values = self.by_level(words, forest)
-        return values[0], state_type(self.states)._make(value.index_select(0, forest.roots) for value in values)
+            outputs, *values = self.by_level(words, forest)
+            memories = [value.index_select(0, forest.roots) for value in values]
+        return outputs, state_type(self.states)._make([outputs.index_select(0, forest.roots), *memories])
 
     def _compiled(self, words: Tensor) -> bool:
         cells = self.cells
@@ -90,10 +91,10 @@ class TreeLayer(nn.Module, ABC):
 
     @abstractmethod
     def run(self, words: Tensor, forest: Forest) -> Sequence[Tensor]:
-        """The states (N, m) of all nodes by the compiled step."""
+        """The outputs (N, m) of all nodes and the other states (B, m) of the roots, by the compiled step."""
 
     def by_level(self, words: Tensor, forest: Forest) -> Sequence[Tensor]:
-        """The same in torch's operations, differentiable as often as wanted, of any type and on any device."""
+        """The states (N, m) of all nodes in torch's operations, differentiable as often as wanted, of any type and on any device."""
         made: list[Sequence[Tensor]] = []
         blank = words.new_zeros(1, self.hidden_size)
         for level, (start, stop) in enumerate(forest.levels):

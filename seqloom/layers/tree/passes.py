@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from seqloom.engine.runtime.levels import LevelRun, level_inputs, level_program
+from seqloom.engine.runtime.levels import LevelRun, level_program
 from seqloom.layers.tree.cells import NodeCell
 from seqloom.layers.tree.forest import Forest
 
@@ -34,45 +34,64 @@ class TreePass(ABC):
         self.node, self.forest = node, forest
         self.size, self.total, self.leaves = node.hidden_size, forest.total, forest.leaves
         self.levels = forest.levels
-        self.first_level = 0 if node.word_size else 1  # otherwise the words are what the leaves hand up
+        # Leaves are their words, or made by the cell of leaves, or by that of all nodes.
+        self.of_leaves = node.of_leaves if node.word_size else None
+        self.first_level = 0 if node.word_size and self.of_leaves is None else 1
 
     def tensors(self, words: Tensor) -> list[Tensor | None]:
-        """What goes in, differentiable: the words' products or the leaves, the rows of the bias, the children's weights, more."""
-        inputs = level_inputs(self.node, self.node.input_size)
-        given = self.node.word_product(words, inputs.weight, inputs.bias) if self.node.word_size else words
-        return [given, inputs.bias, inputs.weight[:, self.node.word_size :]]
+        """What goes in, differentiable: the words' products or the leaves, the bias, the children's weights, more."""
+        own, bias, weight = self.node.products(words)
+        return [words if own is None else own, bias, weight]
 
     def forward(self, save: bool, given: Tensor, bias: Tensor | None, weight: Tensor, *more: Tensor) -> list[Tensor]:
-        """The states (N, m) of all nodes."""
+        """The outputs (N, m) of all nodes, and the other states (B, m) of the roots."""
         program = level_program(self.node)
         assert program is not None
         self.weight = weight.contiguous()
         self.columns = self.weight.t()
-        self.run = LevelRun(program, self.total, save=save)
+        first = self.leaves if self.first_level else 0
+        self.run = LevelRun(program, self.total - first, first=first, save=save)
         linear = self.run.linear
-        self.known = len(given) if self.first_level == 0 else 0
-        if self.first_level == 0:
-            linear[: self.known] = given
-        else:
-            self.run.states[0][: self.leaves] = given
-            for state in self.run.states[1:]:
-                state[: self.leaves] = 0.0
-        inner = linear[max(self.known, self.leaves) :]
+        self.known = 0 if self.first_level else len(given)
+        inner = linear[max(self.known, self.leaves - first) :]
         inner.copy_(bias.expand_as(inner)) if bias is not None else inner.zero_()
         # The inner nodes have one row of input each, (N - leaves, handed up).
         self.x = torch.empty(self.total - self.leaves, weight.shape[1])
-        largest = max(stop - start for start, stop in self.levels)
-        self.zeros = torch.zeros(largest, self.size)
+        self.zeros = torch.zeros(max(stop - start for start, stop in self.levels), self.size)
         self.prepare(*more)
         if self.first_level == 0:
+            linear[: self.known] = given
             self.run.forward(0, self.leaves, self.initial(0))
+        else:
+            self._run_leaves(given, save)
         for level in range(1, len(self.levels)):
             start, stop = self.levels[level]
             self.gather(level)
             x = self.x[start - self.leaves : stop - self.leaves]
-            torch.addmm(linear[start:stop], x, self.columns, out=linear[start:stop])
+            own = linear[start - first : stop - first]
+            torch.addmm(own, x, self.columns, out=own)
             self.run.forward(start, stop, self.initial(level))
-        return [state[: self.total] for state in self.run.states[: self.kept_states]]
+        last = [state.index_select(0, self.forest.roots) for state in self.run.states[1 : self.kept_states]]
+        return [self.run.states[0][: self.total].clone(), *last]
+
+    def _run_leaves(self, given: Tensor, save: bool) -> None:
+        states = self.run.states
+        if self.of_leaves is None:
+            states[0][: self.leaves] = given
+            for state in states[1:]:
+                state[: self.leaves] = 0.0
+            return
+        program = level_program(self.of_leaves)
+        assert program is not None
+        # The product of the words is nobody else's, and its own gradient does not read it.
+        count = len(program.program.states)
+        self.leaf_run = LevelRun(program, self.leaves, states=states[:count], linear=given, save=save)
+        self.leaf_run.forward(0, self.leaves, [self.zeros[: self.leaves]] * count)
+
+    def flow(self, level: int) -> Tensor:
+        """The gradients of a level's products."""
+        start, stop = self.levels[level]
+        return self.run.gradient[start - self.run.first : stop - self.run.first]
 
     @property
     def kept_states(self) -> int:
@@ -80,33 +99,40 @@ class TreePass(ABC):
         return 2
 
     def backward(self, given: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """The gradients of what `tensors` gave, from those of the states."""
+        """The gradients of what `tensors` gave, from those of what `forward` gave."""
         run, leaves = self.run, self.leaves
         run.begin_backward()
         self.prepare_backward()
         outputs, memories = given[0], given[1] if len(given) > 1 else None
-        for level in reversed(range(self.first_level, len(self.levels))):
+        if memories is not None:
+            memories = torch.zeros(self.total, self.size).index_copy_(0, self.forest.roots, memories)
+        gradient = torch.empty(0)
+        carries: list[Tensor] = []
+        for level in reversed(range(len(self.levels))):
             start, stop = self.levels[level]
             gradient, *carries = self.arrived(level)
             if outputs is not None:
                 gradient += outputs[start:stop]
             if memories is not None:
                 carries[0] += memories[start:stop]
-            scratch = torch.zeros(stop - start, self.size)
-            carries = [scratch, *carries]
-            run.backward(start, stop, self.initial(level), gradient, carries)
+            if level < self.first_level:
+                break
+            # The first state is not read by a step: nothing flows back to it, and these stay zeros.
+            run.backward(start, stop, self.initial(level), gradient, [self.zeros[: stop - start], *carries])
             if level:
-                self.scatter(level, carries[1:])
+                self.scatter(level, carries)
+        first = max(self.known, leaves) - run.first
         flow = run.gradient
+        d_bias = flow[first:].sum(0)
+        d_weight = flow[leaves - run.first :].t() @ self.x
         if self.first_level == 0:
-            d_given = flow[: self.known]
-        else:
-            d_given = self.arrived(0)[0]
-            if outputs is not None:
-                d_given += outputs[:leaves]
-        first = max(self.known, leaves)
-        d_weight = flow[leaves:].t() @ self.x
-        return [d_given, flow[first:].sum(0), d_weight, *self.more_gradients()]
+            return [flow[: self.known], d_bias, d_weight, *self.more_gradients()]
+        if self.of_leaves is not None:
+            zeros = self.zeros[:leaves]
+            self.leaf_run.begin_backward()
+            self.leaf_run.backward(0, leaves, [zeros] * len(self.leaf_run.states), gradient, [zeros, carries[0]])
+            gradient = self.leaf_run.gradient
+        return [gradient, d_bias, d_weight, *self.more_gradients()]
 
     @abstractmethod
     def prepare(self, *more: Tensor) -> None:
@@ -149,15 +175,8 @@ class NaryPass(TreePass):
         super().__init__(node, forest)
         self.arity, self.bilinear = arity, bilinear
         self.remembers = len(node.state) > 1 and bilinear is None
-        table = forest.children(arity)
-        inner = len(table)
-        self.flat = table.flatten()
-        self.by_child = table.t().contiguous()
-        above = (forest.parents - self.leaves).clamp(max=inner)
-        root = forest.parents == self.total
-        self.slot = torch.where(root, inner * arity, above * arity + forest.numbers)
-        self.memory_slot = torch.where(root, inner * arity, forest.numbers * inner + above)
-        self.inner = inner
+        self.places = forest.places(arity)
+        self.inner = self.total - self.leaves
 
     @property
     def kept_states(self) -> int:
@@ -175,10 +194,10 @@ class NaryPass(TreePass):
     def gather(self, level: int) -> None:
         start, stop = (border - self.leaves for border in self.levels[level])
         x = self.x[start:stop]
-        picked = self.flat[start * self.arity : stop * self.arity]
+        picked = self.places.flat[start * self.arity : stop * self.arity]
         torch.index_select(self.run.states[0], 0, picked, out=x.view(-1, self.size))
         if self.remembers:
-            for memory, children in zip(self.memories, self.by_child, strict=True):
+            for memory, children in zip(self.memories, self.places.by_child, strict=True):
                 torch.index_select(self.run.states[1], 0, children[start:stop], out=memory[start:stop])
         elif self.bilinear is not None:
             products = self.products[start:stop]
@@ -198,28 +217,32 @@ class NaryPass(TreePass):
         self.d_x = torch.empty(places + 1, self.size)
         self.d_x[places] = 0.0
         if self.remembers:
-            self.d_memories = torch.empty(places + 1, self.size)
-            self.d_memories[places] = 0.0
+            self.d_memories = torch.zeros(places + 1, self.size)
         if self.bilinear is not None:
             self.d_values = torch.empty(self.inner, self.size)
 
     def arrived(self, level: int) -> list[Tensor]:
         start, stop = self.levels[level]
-        gradient = self.d_x.index_select(0, self.slot[start:stop])
-        blank = [torch.zeros(stop - start, self.size) for _ in self.run.states[2 if self.remembers else 1 :]]
-        if self.remembers:
-            return [gradient, self.d_memories.index_select(0, self.memory_slot[start:stop]), *blank]
-        return [gradient, *blank]
+        gradient = self.d_x.index_select(0, self.places.slot[start:stop])
+        if not self.remembers:
+            return [gradient, *(torch.zeros(stop - start, self.size) for _ in self.run.states[1:])]
+        carries = [self.d_memories.index_select(0, self.places.slot_by_child[start:stop])]
+        if level:  # further memories have their gradients where they are to be
+            first, last = start - self.leaves, stop - self.leaves
+            starts = range(self.inner, self.arity * self.inner, self.inner)
+            carries += [self.d_memories[before + first : before + last] for before in starts]
+        elif self.first_level == 0:
+            carries += [self.zeros[: stop - start]] * (self.arity - 1)
+        return [gradient, *carries]
 
     def scatter(self, level: int, carries: Sequence[Tensor]) -> None:
         start, stop = self.levels[level]
-        flow = self.run.gradient[start:stop]
+        flow = self.flow(level)
         first, last = start - self.leaves, stop - self.leaves
         d_x = self.d_x[first * self.arity : last * self.arity].view(last - first, -1)
         torch.mm(flow, self.weight, out=d_x)
         if self.remembers:
-            for child, carry in enumerate(carries):
-                self.d_memories[child * self.inner + first : child * self.inner + last] = carry
+            self.d_memories[first:last] = carries[0]
         elif self.bilinear is not None:
             self.d_values[first:last] = carries[0]
             products = self.products[first:last].view(last - first, self.size, -1)
@@ -244,15 +267,13 @@ class ChildSumPass(TreePass):
         self.edge, self.edges = edge, forest.edges
 
     def tensors(self, words: Tensor) -> list[Tensor | None]:
-        inputs = level_inputs(self.edge, self.edge.input_size)
+        own, bias, weight = self.edge.products(words)
         parents = self.edges.parent
-        if len(words) == self.total:
-            gates: Tensor | None = self.edge.word_product(words, inputs.weight, inputs.bias).index_select(0, parents)
-        elif inputs.bias is not None:  # inner nodes have no word
-            gates = inputs.bias.expand(len(parents), -1)
-        else:
-            gates = words.new_zeros(len(parents), self.size)
-        return [*super().tensors(words), gates, inputs.weight[:, self.edge.word_size :]]
+        if len(words) == self.total and own is not None:
+            gates = own.index_select(0, parents)
+        else:  # inner nodes have no word
+            gates = words.new_zeros(len(parents), self.size) if bias is None else bias.expand(len(parents), -1)
+        return [*super().tensors(words), gates, weight]
 
     def prepare(self, *more: Tensor) -> None:
         gates, weight = more
@@ -305,7 +326,7 @@ class ChildSumPass(TreePass):
         kept = carries[0].index_select(0, parent)
         d_c = self.d_c[first:last]
         self.forget.backward(first, last, [self.c[first:last]], kept, [d_c])
-        d_h = (self.run.gradient[start:stop] @ self.weight).index_select(0, parent)
+        d_h = (self.flow(level) @ self.weight).index_select(0, parent)
         torch.addmm(d_h, self.forget.gradient[first:last], self.forget_weight, out=self.d_h[first:last])
 
     def more_gradients(self) -> list[Tensor | None]:
@@ -319,8 +340,7 @@ class _Levels(torch.autograd.Function):
         results = way.forward(True, *tensors)
         ctx.way, ctx.needs = way, [tensor is not None for tensor in tensors]
         ctx.set_materialize_grads(False)
-        # The way back reads the states; people may write into what they are given.
-        return tuple(result.clone() for result in results)
+        return tuple(results)
 
     @staticmethod
     @once_differentiable
@@ -331,7 +351,7 @@ class _Levels(torch.autograd.Function):
 
 
 def run_pass(way: TreePass, words: Tensor) -> Sequence[Tensor]:
-    """The states (N, m) of all nodes, differentiable once."""
+    """What `TreePass.forward` gives, differentiable once."""
     tensors = way.tensors(words)
     if torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors):
         results: Sequence[Tensor] = _Levels.apply(way, *tensors)  # type: ignore[no-untyped-call]

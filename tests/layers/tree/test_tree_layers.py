@@ -156,13 +156,14 @@ def test_levels_equal_the_formula_node_by_node_with_all_gradients(name):
     forest = forest_for(layer)
     words = words_for(layer, forest)
     assert layer._compiled(words) or seqloom.engine.runtime.native.kernels() is None
-    compiled = layer.run(words, forest)
     outputs, state = layer(words, forest)
-    torch.testing.assert_close(outputs, compiled[0])
-    torch.testing.assert_close(state[-1], compiled[-1][forest.roots])
-    truth = node_by_node(layer, words, forest, formula(layer))
+    compiled = [outputs, *state[1:]]
+    nodes = node_by_node(layer, words, forest, formula(layer))
+    truth = [nodes[0], *(field[forest.roots] for field in nodes[1:])]
+    torch.testing.assert_close(state.h, nodes[0][forest.roots])
     true_gradients = gradients(layer, truth, words)
-    for states in (compiled, layer.by_level(words, forest)):
+    by_level = layer.by_level(words, forest)
+    for states in (compiled, [by_level[0], *(field[forest.roots] for field in by_level[1:])]):
         for found, expected in zip(states, truth, strict=True):
             torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
         for found, expected in zip(gradients(layer, states, words), true_gradients, strict=True):
