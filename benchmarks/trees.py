@@ -155,9 +155,15 @@ def tree_lstm(options: argparse.Namespace) -> None:
     """The tables of the Tree-LSTM."""
     size = options.hidden
     ours = NaryTreeLSTM(size, size)
-    rivals = {"level by level, buffer": Buffered(ours), "level by level, joined": Joined(ours), "node by node": NodeByNode(ours)}
+    rivals = {
+        "level by level, buffer": Buffered(ours),
+        "level by level, joined": Joined(ours),
+        "node by node": NodeByNode(ours),
+    }
     print("\nBinary Tree-LSTM, milliseconds of a batch, forward and backward:\n")
-    print("| batch | nodes | levels | seqloom | level by level, buffer | level by level, joined | ratio | node by node | ratio | largest difference |")
+    print(
+        "| batch | nodes | levels | seqloom | level by level, buffer | level by level, joined | ratio | node by node | ratio | largest difference |"
+    )
     print("|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for batch in (1, options.batch, 4 * options.batch):
         forest = forests(1, batch)[0]
@@ -226,9 +232,14 @@ def training(options: argparse.Namespace) -> None:
         calls.append(lambda model=model, adagrad=adagrad: plain_epoch(model, adagrad))
     medians, ratios = interleaved(calls, max(3, options.repeats // 3))
     trees = len(batches) * options.batch
-    print(f"\nTraining steps of {options.batch} trees, with words, a softmax at every node and Adagrad, trees in a second:\n")
+    print(
+        f"\nTraining steps of {options.batch} trees, with words, a softmax at every node and Adagrad, trees in a second:\n"
+    )
     print("| seqloom | plain, buffer | plain, joined | ratio |\n|--:|--:|--:|--:|")
-    print("| " + " | ".join(f"{trees / median * 1e3:,.0f}" for median in medians) + f" | {min(ratios[1:]):.1f} |", flush=True)
+    print(
+        "| " + " | ".join(f"{trees / median * 1e3:,.0f}" for median in medians) + f" | {min(ratios[1:]):.1f} |",
+        flush=True,
+    )
 
 
 def others(options: argparse.Namespace) -> None:
@@ -245,13 +256,18 @@ def others(options: argparse.Namespace) -> None:
     for name, layer in layers.items():
         words = torch.randn(forest.leaves, layer.input_size, requires_grad=True)
 
-        def train(way: Callable[[Tensor, Forest], Sequence[Tensor]], words: Tensor = words, layer: TreeLayer = layer) -> Tensor:
+        def train(
+            way: Callable[[Tensor, Forest], Sequence[Tensor]], words: Tensor = words, layer: TreeLayer = layer
+        ) -> Tensor:
             outputs = way(words, forest)[0]
             torch.autograd.grad(outputs.sum(), (words, *layer.parameters()))
             return outputs
 
         check_equal(train(layer.run), train(layer.by_level))
-        calls = [lambda layer=layer, train=train: train(layer.run), lambda layer=layer, train=train: train(layer.by_level)]
+        calls = [
+            lambda layer=layer, train=train: train(layer.run),
+            lambda layer=layer, train=train: train(layer.by_level),
+        ]
         medians, ratios = interleaved(calls, options.repeats)
         print(f"| {name} | {medians[0]:.2f} | {medians[1]:.2f} | {ratios[1]:.1f} |", flush=True)
 
@@ -265,7 +281,9 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    print(f"`python {' '.join(sys.argv)}`, torch {torch.__version__}, {options.threads} thread(s), {options.hidden} units")
+    print(
+        f"`python {' '.join(sys.argv)}`, torch {torch.__version__}, {options.threads} thread(s), {options.hidden} units"
+    )
     tree_lstm(options)
     training(options)
     others(options)

@@ -42,57 +42,69 @@ def level_inputs(cell: SequenceCell, features: int) -> Inputs:
 
 
 class LevelRun:
-    """The memory of a program over N rows in levels, and the machine on a block of them.
+    """The memory of a program over N rows in levels, and the machine on one level after the other.
 
     Args:
         loaded: the program.
-        total: N.
-        first: rows are counted from here; the states have so many rows before those of the program.
+        sizes: the rows of each level.
+        first: rows of the states before those of the program.
         states: to be shared with another run; made here where they are not given.
         linear: to be taken over, and overwritten.
         save: whether a way back follows.
 
     Attributes:
         linear: (N, columns) the products of the input, for the caller to fill before a level is run.
+        levels: the same, level by level.
         states: (first + N + 1, size) each, what the steps have made; the last row is zero, for what is not there.
         gradient: (N, columns) the gradients of ``linear``, once the way back is gone.
+        gradients: the same, level by level.
     """
 
     def __init__(
         self,
         loaded: LoadedProgram,
-        total: int,
+        sizes: Sequence[int],
         *,
         first: int = 0,
         states: Sequence[Tensor] | None = None,
         linear: Tensor | None = None,
         save: bool,
     ) -> None:
-        program = loaded.program
-        self.loaded, self.first, self.save = loaded, first, save
+        program, self._sizes, total = loaded.program, list(sizes), sum(sizes)
+        self.save = save
+        self._machine, self._kernels, self._threads = loaded.machine, kernels(), torch.get_num_threads()
         self.linear = torch.empty(total, program.linear_width) if linear is None else linear
+        self.levels = self._cut(self.linear)
         if states is None:
             states = [torch.empty(first + total + 1, size) for size in program.states]
             for state in states:
                 state[first + total] = 0.0
         self.states = states
+        self._states = list(zip(*(self._cut(state.narrow(0, first, total)) for state in states), strict=True))
         kept = set(loaded.kept) if save else set()
-        self.arrays = [torch.empty(total, array.width) if i in kept else None for i, array in enumerate(program.arrays)]
+        arrays = [torch.empty(total, array.width) if i in kept else None for i, array in enumerate(program.arrays)]
+        blank = [None] * len(self._sizes)
+        cut = [blank if array is None else self._cut(array) for array in arrays]
+        self._arrays = list(zip(*cut, strict=True)) if cut else [()] * len(self._sizes)
         self.gradient = torch.empty(0)
+        self.gradients: Sequence[Tensor] = ()
 
-    def forward(self, start: int, stop: int, initial: Sequence[Tensor]) -> None:
-        """The steps of the rows from ``start`` on, from the states (rows, size) in ``initial``."""
-        which = Pass.FORWARD if self.save else Pass.INFERENCE
-        self._run(which, start, stop, initial)
+    def _cut(self, rows: Tensor) -> Sequence[Tensor]:
+        return torch.split_with_sizes(rows, self._sizes)
+
+    def forward(self, level: int, initial: Sequence[Tensor]) -> None:
+        """The steps of a level, from the states (rows, size) in ``initial``."""
+        self._run(Pass.FORWARD if self.save else Pass.INFERENCE, level, initial)
 
     def begin_backward(self) -> None:
         """Takes the memory of the way back."""
         self.gradient = torch.empty_like(self.linear)
+        self.gradients = self._cut(self.gradient)
 
     def backward(
-        self, start: int, stop: int, initial: Sequence[Tensor], output_gradient: Tensor, carries: Sequence[Tensor]
+        self, level: int, initial: Sequence[Tensor], output_gradient: Tensor, carries: Sequence[Tensor]
     ) -> None:
-        """The gradients of the rows from ``start`` on.
+        """The gradients of a level.
 
         Args:
             initial: as in `forward`.
@@ -100,27 +112,32 @@ class LevelRun:
             carries: (rows, size) of every new state, the first one's beside ``output_gradient``; afterwards those of the
                 states before.
         """
-        place = kernels().Place(output_gradient)
-        gradient = kernels().Place(self.gradient, row=start - self.first)
-        more = {"output_gradient": place, "gradient": gradient, "carries": list(carries), "vector_gradients": []}
-        self._run(Pass.BACKWARD, start, stop, initial, **more)
+        place = self._kernels.Place
+        self._run(
+            Pass.BACKWARD,
+            level,
+            initial,
+            output_gradient=place(output_gradient),
+            gradient=place(self.gradients[level]),
+            carries=list(carries),
+            vector_gradients=[],
+        )
 
-    def _run(self, which: Pass, start: int, stop: int, initial: Sequence[Tensor], **more: Any) -> None:
-        machine = kernels()
-        count, row = stop - start, start - self.first
-        states = [
-            machine.StateMemory(state[start:stop], column=0, history=True, initial=before, final=None)
-            for state, before in zip(self.states, initial, strict=True)
-        ]
+    def _run(self, which: Pass, level: int, initial: Sequence[Tensor], **more: Any) -> None:
+        machine = self._kernels
+        state, new = machine.StateMemory, self._states[level]
         direction = machine.Direction(
             turned=False,
-            linear=machine.Place(self.linear, row=row),
+            linear=machine.Place(self.levels[level]),
             rows=[],
             vectors=[],
             matrices=[],
-            states=states,
-            arrays=[None if array is None else array[row : row + count] for array in self.arrays],
+            states=[
+                state(memory, column=0, history=True, initial=before, final=None)
+                for memory, before in zip(new, initial, strict=True)
+            ],
+            arrays=list(self._arrays[level]),
             **more,
         )
-        batch, threads = machine.Batch(time=1, rows=count), torch.get_num_threads()
-        self.loaded.machine.run(which=which.value, batch=batch, threads=threads, features=0, directions=[direction])
+        batch = machine.Batch(time=1, rows=self._sizes[level])
+        self._machine.run(which=which.value, batch=batch, threads=self._threads, features=0, directions=[direction])

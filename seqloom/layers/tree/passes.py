@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ class TreePass(ABC):
     def __init__(self, node: NodeCell, forest: Forest) -> None:
         self.node, self.forest = node, forest
         self.size, self.total, self.leaves = node.hidden_size, forest.total, forest.leaves
-        self.levels = forest.levels
+        self.sizes = [stop - start for start, stop in forest.levels]
         # Leaves are their words, or made by the cell of leaves, or by that of all nodes.
         self.of_leaves = node.of_leaves if node.word_size else None
         self.first_level = 0 if node.word_size and self.of_leaves is None else 1
@@ -50,29 +51,33 @@ class TreePass(ABC):
         self.weight = weight.contiguous()
         self.columns = self.weight.t()
         first = self.leaves if self.first_level else 0
-        self.run = LevelRun(program, self.total - first, first=first, save=save)
+        self.run = LevelRun(program, self.sizes[self.first_level :], first=first, save=save)
         linear = self.run.linear
         self.known = 0 if self.first_level else len(given)
         inner = linear[max(self.known, self.leaves - first) :]
         inner.copy_(bias.expand_as(inner)) if bias is not None else inner.zero_()
         # The inner nodes have one row of input each, (N - leaves, handed up).
         self.x = torch.empty(self.total - self.leaves, weight.shape[1])
-        self.zeros = torch.zeros(max(stop - start for start, stop in self.levels), self.size)
+        self.rows = self.by_level(self.x)
+        zeros = torch.zeros(max(self.sizes), self.size)
+        self.zeros = [zeros[:count] for count in self.sizes]
         self.prepare(*more)
         if self.first_level == 0:
             linear[: self.known] = given
-            self.run.forward(0, self.leaves, self.initial(0))
+            self.run.forward(0, self.initial(0))
         else:
             self._run_leaves(given, save)
-        for level in range(1, len(self.levels)):
-            start, stop = self.levels[level]
+        for level in range(1, len(self.sizes)):
             self.gather(level)
-            x = self.x[start - self.leaves : stop - self.leaves]
-            own = linear[start - first : stop - first]
-            torch.addmm(own, x, self.columns, out=own)
-            self.run.forward(start, stop, self.initial(level))
+            products = self.run.levels[level - self.first_level]
+            torch.addmm(products, self.rows[level], self.columns, out=products)
+            self.run.forward(level - self.first_level, self.initial(level))
         last = [state.index_select(0, self.forest.roots) for state in self.run.states[1 : self.kept_states]]
         return [self.run.states[0][: self.total].clone(), *last]
+
+    def by_level(self, inner: Tensor) -> list[Tensor]:
+        """What belongs to each level of something with a row for each inner node; the leaves have none."""
+        return [inner[:0], *torch.split_with_sizes(inner, self.sizes[1:])]
 
     def _run_leaves(self, given: Tensor, save: bool) -> None:
         states = self.run.states
@@ -85,13 +90,12 @@ class TreePass(ABC):
         assert program is not None
         # The product of the words is nobody else's, and its own gradient does not read it.
         count = len(program.program.states)
-        self.leaf_run = LevelRun(program, self.leaves, states=states[:count], linear=given, save=save)
-        self.leaf_run.forward(0, self.leaves, [self.zeros[: self.leaves]] * count)
+        self.leaf_run = LevelRun(program, self.sizes[:1], states=states[:count], linear=given, save=save)
+        self.leaf_run.forward(0, self.zeros[:1] * count)
 
     def flow(self, level: int) -> Tensor:
         """The gradients of a level's products."""
-        start, stop = self.levels[level]
-        return self.run.gradient[start - self.run.first : stop - self.run.first]
+        return self.run.gradients[level - self.first_level]
 
     @property
     def kept_states(self) -> int:
@@ -103,34 +107,35 @@ class TreePass(ABC):
         run, leaves = self.run, self.leaves
         run.begin_backward()
         self.prepare_backward()
-        outputs, memories = given[0], given[1] if len(given) > 1 else None
-        if memories is not None:
-            memories = torch.zeros(self.total, self.size).index_copy_(0, self.forest.roots, memories)
+        outputs = None if given[0] is None else torch.split_with_sizes(given[0], self.sizes)
+        memories: Sequence[Tensor] | None = None
+        if len(given) > 1 and given[1] is not None:
+            all_memories = torch.zeros(self.total, self.size).index_copy_(0, self.forest.roots, given[1])
+            memories = torch.split_with_sizes(all_memories, self.sizes)
         gradient = torch.empty(0)
         carries: list[Tensor] = []
-        for level in reversed(range(len(self.levels))):
-            start, stop = self.levels[level]
+        for level in reversed(range(len(self.sizes))):
             gradient, *carries = self.arrived(level)
             if outputs is not None:
-                gradient += outputs[start:stop]
+                gradient += outputs[level]
             if memories is not None:
-                carries[0] += memories[start:stop]
+                carries[0] += memories[level]
             if level < self.first_level:
                 break
             # The first state is not read by a step: nothing flows back to it, and these stay zeros.
-            run.backward(start, stop, self.initial(level), gradient, [self.zeros[: stop - start], *carries])
+            self.run.backward(level - self.first_level, self.initial(level), gradient, [self.zeros[level], *carries])
             if level:
                 self.scatter(level, carries)
-        first = max(self.known, leaves) - run.first
+        before = leaves if self.first_level else 0
         flow = run.gradient
-        d_bias = flow[first:].sum(0)
-        d_weight = flow[leaves - run.first :].t() @ self.x
+        d_bias = flow[max(self.known, leaves) - before :].sum(0)
+        d_weight = flow[leaves - before :].t() @ self.x
         if self.first_level == 0:
             return [flow[: self.known], d_bias, d_weight, *self.more_gradients()]
         if self.of_leaves is not None:
-            zeros = self.zeros[:leaves]
+            zeros = self.zeros[0]
             self.leaf_run.begin_backward()
-            self.leaf_run.backward(0, leaves, [zeros] * len(self.leaf_run.states), gradient, [zeros, carries[0]])
+            self.leaf_run.backward(0, [zeros] * len(self.leaf_run.states), gradient, [zeros, carries[0]])
             gradient = self.leaf_run.gradient
         return [gradient, d_bias, d_weight, *self.more_gradients()]
 
@@ -186,67 +191,64 @@ class NaryPass(TreePass):
         return [*super().tensors(words), *([] if self.bilinear is None else [self.bilinear])]
 
     def prepare(self, *more: Tensor) -> None:
-        self.memories = [torch.empty(self.inner, self.size) for _ in self.run.states[1:]]
+        self.memories = [self.by_level(torch.empty(self.inner, self.size)) for _ in self.run.states[1:]]
+        self.places_of_children = [self.by_level(numbers) for numbers in (self.places.children, *self.places.by_child)]
+        self.children_rows = [rows.view(-1, self.size) for rows in self.rows]
         if more:
             self.forms = more[0].flatten(0, 1)  # (m * N m, N m), symmetric
-            self.products = torch.empty(self.inner, len(self.forms))
+            self.products = self.by_level(torch.empty(self.inner, len(self.forms)))
 
     def gather(self, level: int) -> None:
-        start, stop = (border - self.leaves for border in self.levels[level])
-        x = self.x[start:stop]
-        picked = self.places.flat[start * self.arity : stop * self.arity]
-        torch.index_select(self.run.states[0], 0, picked, out=x.view(-1, self.size))
+        outputs, *others = self.run.states
+        all_children, *each = self.places_of_children
+        torch.index_select(outputs, 0, all_children[level].flatten(), out=self.children_rows[level])
         if self.remembers:
-            for memory, children in zip(self.memories, self.places.by_child, strict=True):
-                torch.index_select(self.run.states[1], 0, children[start:stop], out=memory[start:stop])
+            for memory, children in zip(self.memories, each, strict=True):
+                torch.index_select(others[0], 0, children[level], out=memory[level])
         elif self.bilinear is not None:
-            products = self.products[start:stop]
+            x, products = self.rows[level], self.products[level]
             torch.mm(x, self.forms.t(), out=products)
             values = products.view(-1, self.size, x.shape[1]) @ x.unsqueeze(2)
-            self.memories[0][start:stop] = values.squeeze(2)
+            self.memories[0][level].copy_(values.squeeze(2))
 
     def initial(self, level: int) -> list[Tensor]:
-        start, stop = self.levels[level]
-        zeros = self.zeros[: stop - start]
         if level == 0:
-            return [zeros] * len(self.run.states)
-        return [zeros, *(memory[start - self.leaves : stop - self.leaves] for memory in self.memories)]
+            return self.zeros[:1] * len(self.run.states)
+        return [self.zeros[level], *(memory[level] for memory in self.memories)]
 
     def prepare_backward(self) -> None:
-        places = self.inner * self.arity
+        places, sizes = self.inner * self.arity, self.sizes
         self.d_x = torch.empty(places + 1, self.size)
         self.d_x[places] = 0.0
+        self.d_rows = self.by_level(self.d_x[:places].view(self.inner, -1))
+        self.slots = torch.split_with_sizes(self.places.slot, sizes)
         if self.remembers:
             self.d_memories = torch.zeros(places + 1, self.size)
+            each = self.d_memories[:places].view(self.arity, self.inner, self.size).unbind(0)
+            self.d_each = [self.by_level(rows) for rows in each]
+            self.memory_slots = torch.split_with_sizes(self.places.slot_by_child, sizes)
         if self.bilinear is not None:
             self.d_values = torch.empty(self.inner, self.size)
+            self.d_values_by_level = self.by_level(self.d_values)
 
     def arrived(self, level: int) -> list[Tensor]:
-        start, stop = self.levels[level]
-        gradient = self.d_x.index_select(0, self.places.slot[start:stop])
+        gradient = self.d_x.index_select(0, self.slots[level])
         if not self.remembers:
-            return [gradient, *(torch.zeros(stop - start, self.size) for _ in self.run.states[1:])]
-        carries = [self.d_memories.index_select(0, self.places.slot_by_child[start:stop])]
-        if level:  # further memories have their gradients where they are to be
-            first, last = start - self.leaves, stop - self.leaves
-            starts = range(self.inner, self.arity * self.inner, self.inner)
-            carries += [self.d_memories[before + first : before + last] for before in starts]
-        elif self.first_level == 0:
-            carries += [self.zeros[: stop - start]] * (self.arity - 1)
-        return [gradient, *carries]
+            return [gradient, *(torch.zeros_like(gradient) for _ in self.run.states[1:])]
+        carry = self.d_memories.index_select(0, self.memory_slots[level])
+        # Further memories have their gradients where they are to be; a leaf has none.
+        others = [rows[level] for rows in self.d_each[1:]] if level else [torch.zeros_like(carry)] * (self.arity - 1)
+        return [gradient, carry, *others]
 
     def scatter(self, level: int, carries: Sequence[Tensor]) -> None:
-        start, stop = self.levels[level]
-        flow = self.flow(level)
-        first, last = start - self.leaves, stop - self.leaves
-        d_x = self.d_x[first * self.arity : last * self.arity].view(last - first, -1)
-        torch.mm(flow, self.weight, out=d_x)
+        d_rows = self.d_rows[level]
+        torch.mm(self.flow(level), self.weight, out=d_rows)
         if self.remembers:
-            self.d_memories[first:last] = carries[0]
+            self.d_each[0][level].copy_(carries[0])
         elif self.bilinear is not None:
-            self.d_values[first:last] = carries[0]
-            products = self.products[first:last].view(last - first, self.size, -1)
-            d_x.add_((carries[0].unsqueeze(1) @ products).squeeze(1), alpha=2.0)
+            self.d_values_by_level[level].copy_(carries[0])
+            products = self.products[level].view(len(d_rows), self.size, -1)
+            d_rows.add_((carries[0].unsqueeze(1) @ products).squeeze(1), alpha=2.0)
 
     def more_gradients(self) -> list[Tensor | None]:
         if self.bilinear is None:
@@ -279,55 +281,53 @@ class ChildSumPass(TreePass):
         gates, weight = more
         program = level_program(self.edge)
         assert program is not None
-        count = len(gates)
-        self.forget = LevelRun(program, count, save=self.run.save)
+        borders = self.edges.borders
+        counts = [last - first for first, last in pairwise(borders)]
+        self.forget = LevelRun(program, counts, save=self.run.save)
         self.forget.linear.copy_(gates)
         self.forget_weight = weight.contiguous()
         self.forget_columns = self.forget_weight.t()
-        self.h, self.c = torch.empty(count, self.size), torch.empty(count, self.size)
-        self.memory = torch.empty(self.total - self.leaves, self.size)
-        self.each = torch.arange(count)
+        self.h, self.c = torch.empty(len(gates), self.size), torch.empty(len(gates), self.size)
+        self.hs, self.cs = torch.split_with_sizes(self.h, counts), torch.split_with_sizes(self.c, counts)
+        self.kept = torch.split_with_sizes(self.forget.states[0][: len(gates)], counts)
+        self.child = torch.split_with_sizes(self.edges.child, counts)
+        self.memory = self.by_level(torch.empty(self.total - self.leaves, self.size))
+        self.each = torch.arange(len(gates))
+        self.counts = counts
 
     def gather(self, level: int) -> None:
-        start, stop = self.levels[level]
-        edges, forget = self.edges, self.forget
-        first, last = edges.borders[level], edges.borders[level + 1]
-        h, c = self.h[first:last], self.c[first:last]
-        torch.index_select(self.run.states[0], 0, edges.child[first:last], out=h)
-        torch.index_select(self.run.states[1], 0, edges.child[first:last], out=c)
-        torch.addmm(forget.linear[first:last], h, self.forget_columns, out=forget.linear[first:last])
-        forget.forward(first, last, [c])
-        offsets = edges.starts[start:stop] - first
-        inner = slice(start - self.leaves, stop - self.leaves)
-        each = self.each[: last - first]
-        self.x[inner] = F.embedding_bag(each, h, offsets, mode="sum")
-        self.memory[inner] = F.embedding_bag(each, forget.states[0][first:last], offsets, mode="sum")
+        forget, child, h, c = self.forget, self.child[level], self.hs[level], self.cs[level]
+        torch.index_select(self.run.states[0], 0, child, out=h)
+        torch.index_select(self.run.states[1], 0, child, out=c)
+        gates = forget.levels[level]
+        torch.addmm(gates, h, self.forget_columns, out=gates)
+        forget.forward(level, [c])
+        start, stop = self.forest.levels[level]
+        offsets = self.edges.starts[start:stop] - self.edges.borders[level]
+        each = self.each[: self.counts[level]]
+        self.rows[level].copy_(F.embedding_bag(each, h, offsets, mode="sum"))
+        self.memory[level].copy_(F.embedding_bag(each, self.kept[level], offsets, mode="sum"))
 
     def initial(self, level: int) -> list[Tensor]:
-        start, stop = self.levels[level]
-        zeros = self.zeros[: stop - start]
-        return [zeros, zeros] if level == 0 else [zeros, self.memory[start - self.leaves : stop - self.leaves]]
+        return [self.zeros[level], self.memory[level] if level else self.zeros[0]]
 
     def prepare_backward(self) -> None:
         count = len(self.h)
         self.forget.begin_backward()
         self.d_h, self.d_c = torch.zeros(count + 1, self.size), torch.zeros(count + 1, self.size)
+        self.d_hs, self.d_cs = (torch.split_with_sizes(rows[:count], self.counts) for rows in (self.d_h, self.d_c))
+        self.slots = torch.split_with_sizes(self.edges.slot, self.sizes)
 
     def arrived(self, level: int) -> list[Tensor]:
-        start, stop = self.levels[level]
-        slot = self.edges.slot[start:stop]
-        return [self.d_h.index_select(0, slot), self.d_c.index_select(0, slot)]
+        return [rows.index_select(0, self.slots[level]) for rows in (self.d_h, self.d_c)]
 
     def scatter(self, level: int, carries: Sequence[Tensor]) -> None:
-        start, stop = self.levels[level]
-        edges = self.edges
-        first, last = edges.borders[level], edges.borders[level + 1]
-        parent = edges.parent[first:last] - start
+        first, last = self.edges.borders[level : level + 2]
+        parent = self.edges.parent[first:last] - self.forest.borders[level]
         kept = carries[0].index_select(0, parent)
-        d_c = self.d_c[first:last]
-        self.forget.backward(first, last, [self.c[first:last]], kept, [d_c])
+        self.forget.backward(level, [self.cs[level]], kept, [self.d_cs[level]])
         d_h = (self.flow(level) @ self.weight).index_select(0, parent)
-        torch.addmm(d_h, self.forget.gradient[first:last], self.forget_weight, out=self.d_h[first:last])
+        torch.addmm(d_h, self.forget.gradients[level], self.forget_weight, out=self.d_hs[level])
 
     def more_gradients(self) -> list[Tensor | None]:
         flow = self.forget.gradient
