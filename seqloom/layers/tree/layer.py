@@ -94,7 +94,7 @@ class TreeLayer(nn.Module, ABC):
         """The outputs (N, m) of all nodes and the other states (B, m) of the roots, by the compiled step."""
 
     def by_level(self, words: Tensor, forest: Forest) -> Sequence[Tensor]:
-        """The states (N, m) of all nodes in torch's operations, differentiable as often as wanted, of any type and on any device."""
+        """The states (N, m) of all nodes in torch's operations, differentiable often, of any type and on any device."""
         made: list[Sequence[Tensor]] = []
         blank = words.new_zeros(1, self.hidden_size)
         for level, (start, stop) in enumerate(forest.levels):
