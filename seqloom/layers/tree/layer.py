@@ -207,7 +207,7 @@ class RecursiveTensorNet(_Nary):
         super().__init__(hidden_size, hidden_size, 2)
         self.node = BilinearNode(0, hidden_size)
         self.tensor = nn.Parameter(torch.empty(hidden_size, 2 * hidden_size, 2 * hidden_size))
-        nn.init.uniform_(self.tensor, -0.5 / hidden_size, 0.5 / hidden_size)
+        nn.init.uniform_(self.tensor, -0.25 / hidden_size, 0.25 / hidden_size)
 
     def bilinear(self) -> Tensor:
         return (self.tensor + self.tensor.mT) / 2
