@@ -4,6 +4,7 @@ import json
 import math
 import os
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,8 @@ def test_binary_drops_neutral_sentences_at_the_root_only(tmp_path):
     scores = model.evaluate(LINES).values()
     assert scores["root_accuracy"] == 1.0
     assert "binary_root_accuracy" not in scores
+    (tmp_path / "a").write_text("(good (good a) (bad b))\n")
     with pytest.raises(DataError, match="a:1: the label 'good' is none of 0 to 4"):
-        (tmp_path / "a").write_text("(good (good a) (bad b))\n")
         own.read(Source(str(tmp_path / "a")), data)
 
 
@@ -231,7 +232,7 @@ def test_the_linear_baseline_says_what_scikit_learn_says():
     assert sklearn
     model = trained("tfidf")
     trees = [model.tree_of(line) for line in LINES]
-    terms = lambda words: [*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))]  # noqa: E731
+    terms = lambda words: [*words, *(f"{a} {b}" for a, b in pairwise(words))]  # noqa: E731
     vectoriser = TfidfVectorizer(analyzer=terms, sublinear_tf=True)
     features = vectoriser.fit_transform([list(tree.sentence) for tree in trees])
     truth = (
