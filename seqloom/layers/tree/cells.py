@@ -192,12 +192,12 @@ class RecursiveNode(NodeCell):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """A node begins as the sum of its children, and a little noise: else what a leaf says is lost on the way up."""
+        """A node begins as the mean of its children, and a little noise: else what a leaf says is lost on the way up."""
         super().reset_parameters()
         size = self.hidden_size
         scale = 0.5 / size**0.5
         for child in torch.split(self.get_parameter("weight_x")[:, self.word_size :], size, 1):
-            child.copy_(torch.eye(size) + torch.empty(size, size).uniform_(-scale, scale))
+            child.copy_((torch.eye(size) + torch.empty(size, size).uniform_(-scale, scale)) / self.arity)
 
 
 class BilinearNode(RecursiveNode):

@@ -58,6 +58,7 @@ class TreeModelConfig:
         embeddings: file of vectors of this size, word2vec or GloVe, for the words of the training data.
         train_embeddings: whether the vectors of words are trained on.
         embedding_rate: how many times the learning rate of the rest the vectors of words have under ``adagrad`` and ``adam``.
+        tensor_rate: of ``rntn``, the same of the tensor; at the rate of the rest its many numbers drown the first words.
         embedding_scale: words without a vector from a file begin uniform between plus and minus this.
         minimum_count: words seen less often in training share the unknown entry.
         word_dropout: probability that a word seen once in training is read as unknown, which trains that entry.
@@ -74,6 +75,7 @@ class TreeModelConfig:
     embeddings: str | None = None
     train_embeddings: bool = True
     embedding_rate: float = 1.0
+    tensor_rate: float = 0.02
     embedding_scale: float = 0.1
     minimum_count: int = 1
     word_dropout: float = 0.5
@@ -87,7 +89,7 @@ class TreeModelConfig:
         for name in ("embedding_size", "hidden_size", "minimum_count"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name} is {getattr(self, name)}, expected at least 1")
-        for name in ("embedding_rate", "embedding_scale"):
+        for name in ("embedding_rate", "tensor_rate", "embedding_scale"):
             if not 0 < getattr(self, name) < 1e6:
                 raise ConfigError(f"model.{name} is {getattr(self, name)}, expected more than 0")
         for name in ("word_dropout", "dropout_input", "dropout_output", "alpha", "node_weight"):

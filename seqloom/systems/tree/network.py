@@ -33,7 +33,7 @@ _LAYERS: Mapping[str, Callable[[TreeModelConfig, bool], TreeLayer]] = {
     "child_sum": lambda config, leaves: ChildSumTreeLSTM(
         config.embedding_size, config.hidden_size, words="leaves" if leaves else "all"
     ),
-    "rntn": lambda config, leaves: RecursiveTensorNet(config.embedding_size),
+    "rntn": lambda config, leaves: RecursiveTensorNet(config.embedding_size, rate=config.tensor_rate),
     "recursive": lambda config, leaves: RecursiveNet(config.embedding_size),
 }
 

@@ -23,6 +23,7 @@ LAYERS = {
     "recursive": lambda: RecursiveNet(6),
     "recursive of three": lambda: RecursiveNet(6, arity=3),
     "tensor": lambda: RecursiveTensorNet(6),
+    "tensor at another rate": lambda: RecursiveTensorNet(6, rate=0.3),
 }
 
 
@@ -138,7 +139,7 @@ def formula(layer):
         x = torch.cat([*handed, *[handed[0].new_zeros(m)] * (layer.arity - len(handed))])
         total = layer.node.weight_x @ x + layer.node.bias
         if isinstance(layer, RecursiveTensorNet):
-            total = total + torch.stack([x @ form @ x for form in layer.tensor])
+            total = total + torch.stack([x @ form @ x for form in layer.tensor * layer.rate])
         return (torch.tanh(total),)
 
     return nary if isinstance(layer, NaryTreeLSTM) else child_sum if isinstance(layer, ChildSumTreeLSTM) else recursive
