@@ -56,6 +56,8 @@ class TreeModelConfig:
         embedding_size: units of a word's vector; the methods ``recursive``, ``rntn`` and ``rae`` have as many at every node.
         hidden_size: units of a node of ``tree_lstm`` and ``child_sum``.
         embeddings: file of vectors of this size, word2vec or GloVe, for the words of the training data.
+        extra_vectors: so many of the first words of that file are known too where training has not seen them; such files begin
+            with the most frequent words.
         train_embeddings: whether the vectors of words are trained on.
         embedding_rate: how many times the learning rate of the rest the vectors of words have under ``adagrad`` and ``adam``.
         tensor_rate: of ``rntn``, the same of the tensor; at the rate of the rest its many numbers drown the first words.
@@ -73,6 +75,7 @@ class TreeModelConfig:
     embedding_size: int = 100
     hidden_size: int = 100
     embeddings: str | None = None
+    extra_vectors: int = 0
     train_embeddings: bool = True
     embedding_rate: float = 1.0
     tensor_rate: float = 0.02
@@ -89,6 +92,8 @@ class TreeModelConfig:
         for name in ("embedding_size", "hidden_size", "minimum_count"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"model.{name} is {getattr(self, name)}, expected at least 1")
+        if self.extra_vectors < 0:
+            raise ConfigError(f"model.extra_vectors is {self.extra_vectors}, expected at least 0")
         for name in ("embedding_rate", "tensor_rate", "embedding_scale"):
             if not 0 < getattr(self, name) < 1e6:
                 raise ConfigError(f"model.{name} is {getattr(self, name)}, expected more than 0")

@@ -8,7 +8,7 @@ from typing import Any
 from seqloom.data.source import Source
 from seqloom.data.trees import Tree, read_trees
 from seqloom.data.trees.formats import trees_of_lines
-from seqloom.data.vocabulary import TagVocabulary
+from seqloom.data.vocabulary import TagVocabulary, Vocabulary
 from seqloom.errors import ConfigError, DataError
 from seqloom.systems.baseline import Baseline, ProgressCallback
 from seqloom.systems.contract import Dataset, Sample, Splits, System
@@ -60,13 +60,14 @@ class TreeSystem(System[TreeConfig, Tree, Any]):
         """
         from collections import Counter
 
-        from seqloom.data.vocabulary import Vocabulary
         from seqloom.systems.tree.encoding import label_ids
         from seqloom.systems.tree.model import TreeClassifier, prepared
 
         trees = [prepared(tree, config.data, config.method) for tree in splits.train]
         counts = Counter(word for tree in trees for word in tree.words if word)
         words = Vocabulary.build(counts.elements(), config.model.minimum_count)
+        if config.model.embeddings is not None and config.model.extra_vectors:
+            words = _with_extra(words, config.model.embeddings, config.model.extra_vectors)
         at_leaves = config.method == "rae" or all(tree.is_constituency for tree in trees)
         model = TreeClassifier(config.method, config.model, config.data, words, _labels(trees), at_leaves)
         if config.model.embeddings is not None:
@@ -180,6 +181,16 @@ def _baseline(name: str) -> Baseline:
         return SentenceBaseline.fit(name, config, splits, _labels(splits.train), progress)
 
     return Baseline(fit, needs="sklearn" if name == "tfidf" else "")
+
+
+def _with_extra(words: Vocabulary, file: str, count: int) -> Vocabulary:
+    """The vocabulary with the first words of a file of vectors behind those of the training data."""
+    from seqloom.data.embeddings import first_words
+    from seqloom.data.vocabulary import SPECIALS
+
+    extra = [word for word in first_words(file, count) if word not in words and word not in SPECIALS]
+    counts = [*words.counts[len(SPECIALS) :].tolist(), *[0] * len(extra)]
+    return Vocabulary([*words.entries, *extra], counts)
 
 
 def _load_vectors(model: Any, file: str) -> str:

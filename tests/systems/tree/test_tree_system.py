@@ -208,6 +208,10 @@ def test_vectors_of_a_file_are_taken(tmp_path):
     vector = model.network.vectors(torch.tensor([model.words["good"]]))
     torch.testing.assert_close(vector, torch.full((1, 8), 0.5))
     assert "2 of 7 words found" in model.about["embeddings"]
+    (tmp_path / "w.txt").write_text("splendid " + "0.5 " * 7 + "0.5\ngood " + "0.5 " * 7 + "0.5\n")
+    more = trained(epochs=40, embeddings=str(tmp_path / "w.txt"), extra_vectors=2, train_embeddings=False)
+    assert more.words["splendid"] != more.words["dull"]
+    assert more.predict(["(_ (_ a) (_ (_ splendid) (_ film)))"]) == more.predict(["(_ (_ a) (_ (_ good) (_ film)))"])
     with pytest.raises(ConfigError, match=r"has vectors of size 8, but model\.embedding_size is 9; set it to 8"):
         trained(epochs=1, embeddings=str(tmp_path / "v.txt"), embedding_size=9)
 
