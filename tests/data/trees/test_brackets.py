@@ -7,6 +7,7 @@ from hypothesis import given
 
 from seqloom.data.trees import Tree, format_brackets, read_trees
 from seqloom.data.trees.brackets import parse_brackets
+from seqloom.data.trees.formats import trees_of_lines
 from seqloom.data.trees.tree import MOST_LEVELS
 from seqloom.errors import DataError
 
@@ -132,3 +133,18 @@ def test_words_at_inner_nodes_cannot_be_written_in_brackets():
 def test_arrays_that_are_no_tree_are_refused(parents, words, labels):
     with pytest.raises(ValueError, match=r"no tree|nodes, but"):
         Tree(np.array(parents), tuple(words), tuple(labels))
+
+
+@given(
+    st.lists(st.text(st.sampled_from('()() ab12\t\\-{}"heds:[],'), max_size=30), max_size=6),
+    st.sampled_from(["auto", "heads", "conllu"]),
+)
+def test_whatever_is_read_is_trees_or_one_sentence(lines, format):
+    try:
+        trees = list(trees_of_lines(enumerate(lines, start=1), "x", format))
+    except DataError as error:
+        assert str(error).startswith("x")
+        assert "\n" not in str(error)
+    else:
+        for tree in trees:
+            assert len(tree.sentence) >= 1
