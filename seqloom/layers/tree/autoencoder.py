@@ -75,16 +75,17 @@ class RecursiveAutoencoder(RecursiveNet):
             lengths: words of each sentence, 1..T.
         Cost: T - 1 steps for the whole batch; a step computes two new pairs of each sentence.
         """
-        left = torch.tensor(lengths)
+        device = words.device
+        left = torch.tensor(lengths, device=device)
         merges: list[Merges] = [[] for _ in lengths]
         if words.shape[1] < 2:
             return merges
-        rows = torch.arange(len(words))
+        rows = torch.arange(len(words), device=device)
         nodes, counts = words, words.new_ones(words.shape[:2])
         made, errors = self._pairs(nodes[:, :-1], nodes[:, 1:], counts[:, :-1], counts[:, 1:])
         for _ in range(words.shape[1] - 1):
             width = nodes.shape[1]
-            outside = torch.arange(width - 1) >= (left - 1).unsqueeze(1)
+            outside = torch.arange(width - 1, device=device) >= (left - 1).unsqueeze(1)
             best = errors.masked_fill(outside, torch.inf).argmin(1)
             going = left > 1
             for row, place in zip(going.nonzero()[:, 0].tolist(), best[going].tolist(), strict=True):
@@ -92,7 +93,7 @@ class RecursiveAutoencoder(RecursiveNet):
             left = torch.where(going, left - 1, left)
             if width == 2:
                 break
-            kept = torch.arange(width - 1)
+            kept = torch.arange(width - 1, device=device)
             kept = kept + (kept > best.unsqueeze(1))  # without the second of the two
             joined, joined_count = made[rows, best], counts[rows, best] + counts[rows, (best + 1).clamp(max=width - 1)]
             nodes = nodes.gather(1, kept.unsqueeze(2).expand(-1, -1, nodes.shape[2]))

@@ -134,9 +134,8 @@ class AutoencoderNetwork(TreeNetwork):
     def forward(self, batch: TreeBatch) -> Tensor:
         """Reconstruction and nats of the classes, weighted, of a tree's nodes, to be minimised; the mean over the trees."""
         merges = self.parsed(batch.sentences)
-        forest = Forest.of(
-            [from_merges([""] * len(ids), some).parents for ids, some in zip(batch.sentences, merges, strict=True)]
-        )
+        trees = [from_merges([""] * len(ids), some).parents for ids, some in zip(batch.sentences, merges, strict=True)]
+        forest = Forest.of(trees).to(batch.words.device)
         nodes, sentences, errors = self.outputs(batch.sentences, forest)
         gold = batch.labels.index_select(0, batch.forest.roots)
         tree = forest_rows(forest, [len(sentence) for sentence in batch.sentences])
@@ -152,8 +151,9 @@ class AutoencoderNetwork(TreeNetwork):
 
 def forest_rows(forest: Forest, lengths: Sequence[int]) -> Tensor:
     """(N,) the tree of each node of a forest of binary trees of so many words."""
-    sizes = torch.tensor([2 * length - 1 for length in lengths])
-    return torch.arange(len(sizes)).repeat_interleave(sizes).index_select(0, forest.order)
+    device = forest.order.device
+    sizes = torch.tensor([2 * length - 1 for length in lengths], device=device)
+    return torch.arange(len(sizes), device=device).repeat_interleave(sizes).index_select(0, forest.order)
 
 
 def build_network(method: str, config: TreeModelConfig, words: int, classes: int, at_leaves: bool) -> TreeNetwork:
