@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqloom.engine.contract import NO_NOISE, SequenceCell
+from seqloom.engine.contract import SequenceCell
 from seqloom.engine.lowering.form import Pass
 from seqloom.engine.runtime import cpu
 from seqloom.engine.runtime.loaded import Inputs, LoadedProgram
@@ -22,18 +22,24 @@ __all__ = ["LevelRun", "level_inputs", "level_program"]
 
 
 def level_program(cell: SequenceCell) -> LoadedProgram | None:
-    """The loaded program of a cell whose only product is that of its input; none where it is another cell, or has none."""
-    if cpu.limitation([cell], NO_NOISE) is not None:
-        return None
-    prepared = cpu.prepare(cell)
-    program = prepared.program
-    if len(prepared.pieces) != 1:
-        return None
-    simple = program is not None and not (program.rows or program.matrices or program.vectors)
-    if not simple or program is None or program.linear_gradient != 0 or program.gradient != program.linear_width:
-        return None
-    loaded: LoadedProgram = prepared.loaded
+    """The loaded program of a cell whose only product is that of its input; none where it is another cell, or has none.
+
+    That the parameters are float32 on CPU is for the caller to see to.
+    """
+    lowered = cell.graph.lowered
+    if "levels" not in lowered:
+        prepared = cpu.prepare(cell)
+        lowered["levels"] = prepared.loaded if _is_simple(prepared) else None
+    loaded: LoadedProgram | None = lowered["levels"]
     return loaded
+
+
+def _is_simple(prepared: cpu.Prepared) -> bool:
+    program = prepared.program
+    if prepared.objection is not None or program is None or len(prepared.pieces) != 1:
+        return False
+    alone = not (program.rows or program.matrices or program.vectors)
+    return alone and program.linear_gradient == 0 and program.gradient == program.linear_width
 
 
 def level_inputs(cell: SequenceCell, features: int) -> Inputs:

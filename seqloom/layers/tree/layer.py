@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seqloom.engine.runtime.entrance import all_plain, is_recorded
+from seqloom.engine.runtime.entrance import all_plain, hides_operators, is_recorded
 from seqloom.engine.runtime.levels import level_program
 from seqloom.layers.options import check_count
 from seqloom.layers.state import State, state_type
@@ -72,22 +72,24 @@ class TreeLayer(nn.Module, ABC):
             return empty, state_type(self.states)._make(empty for _ in self.states)
         if self._compiled(words):
             with torch.autocast("cpu", enabled=False):
-                outputs, *memories = self.run(words.float(), forest)
+                outputs, *memories = self.run(words, forest)
         else:
             outputs, *values = self.by_level(words, forest)
             memories = [value.index_select(0, forest.roots) for value in values]
         return outputs, state_type(self.states)._make([outputs.index_select(0, forest.roots), *memories])
 
     def _compiled(self, words: Tensor) -> bool:
-        cells = self.cells
-        if is_recorded() or words.device.type != "cpu" or words.dtype not in (torch.float32, torch.bfloat16):
+        tensors = (words, *self.parameters())
+        if is_recorded() or hides_operators() or not all_plain(tensors):
             return False
-        return all_plain((words, *self.parameters())) and all(level_program(cell) is not None for cell in cells)
+        if any(tensor.device.type != "cpu" or tensor.dtype is not torch.float32 for tensor in tensors):
+            return False
+        return all(level_program(cell) is not None for cell in self.cells)
 
     @property
     def cells(self) -> list[NodeCell]:
         """The cells whose steps the layer runs."""
-        return [module for module in self.modules() if isinstance(module, NodeCell)]
+        return [self.node]
 
     @abstractmethod
     def run(self, words: Tensor, forest: Forest) -> Sequence[Tensor]:
@@ -237,6 +239,10 @@ class ChildSumTreeLSTM(TreeLayer):
     def __init__(self, input_size: int, hidden_size: int, *, words: Words = "all") -> None:
         super().__init__(input_size, hidden_size, words)
         self.node, self.edge = ChildSumNode(input_size, hidden_size), ForgetEdge(input_size, hidden_size)
+
+    @property
+    def cells(self) -> list[NodeCell]:
+        return [self.node, self.edge]
 
     def level(self, words: Tensor, before: Sequence[Tensor], forest: Forest, level: int) -> Sequence[Tensor]:
         start, stop = forest.levels[level]
