@@ -45,6 +45,8 @@ LIMITS = {
         16 * 2**20,
         "bytes from which on a file that unpacks to more than a hundred times its size is refused",
     ),
+    "ARCHIVE": (8 * 2**30, "bytes that the arrays of one .npz file unpack to"),
+    "IMAGE": (16 * 2**20, "pixels of one image"),
     "BLANK": (500_000, "blank lines in a row"),
 }
 """Of each limit its value and what it counts; the environment variable ``SEQLOOM_MAX_`` and its name sets another."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
@@ -38,6 +39,8 @@ IN_THE_SUITE = {
     "vectors": 400,
     "run": 40,
     "checkpoint": 200,
+    "ink": 400,
+    "skeletons": 300,
 }
 """Mutations of each door in the suite: a second or two of each."""
 
@@ -50,6 +53,22 @@ JSONL = (
     '{"tokens": ["Bo", "left"], "tags": ["B-PER", "O"], "intent": "go"}\n'
     '{"text": "我是", "words": [{"w": "我", "start": 0, "end": 1}, {"w": "是", "start": 1, "end": 2}]}\n'
 )
+UNIPEN = (
+    '.VERSION 1.0\n.COORD X Y T\n.WRITER_ID abc\n.SEGMENT CHARACTER 0,2 OK "a"\n.SEGMENT CHARACTER 2:0-3:1 ? "b"\n'
+    ".PEN_DOWN\n0 0 0\n1 5 10\n.PEN_UP\n9 9 20\n.PEN_DOWN\n4 4 30\n.PEN_DOWN\n1 1 40\n2 2 50\n"
+)
+INKML = (
+    '<ink xmlns="http://www.w3.org/2003/InkML"><traceFormat><channel name="X"/><channel name="Y"/></traceFormat>'
+    '<trace id="0">1 2, \'3\'4, "5"6</trace><traceGroup><annotation type="truth">a</annotation>'
+    '<traceView traceDataRef="0"/><trace id="1">1 2</trace></traceGroup></ink>'
+)
+STROKES = (
+    '{"strokes": [[[0, 0], [1, 2]], [[3, 3]]], "label": "a", "writer": 3, "split": "test"}\n'
+    '{"drawing": [[[0, 1], [0, 2], [0, 5]]], "word": "b"}\n[[{"x": 1, "y": 2, "t": 4}]]\n'
+)
+MSR = "".join(f"0.{joint} 1.5 2.5 1.0\n" for joint in range(40))
+NTU = "2\n1\n72 0 1\n25\n" + "0.1 0.2 0.3 1\n" * 25 + "0\n"
+POSES = '[{"people": [{"pose_keypoints_2d": [' + "1, 2.5, 0.5, " * 24 + '1, 2, 1]}]}, {"people": []}]'
 VECTORS = "4 3\nthe 0.1 0.2 0.3\nAnn 1 2 3\nOslo -1e-3 0 5\nsaw 1 1 1\n"
 WORDS = "中国 12 ns\n人民 3\n中国人\nabc nr\n"
 RECIPE = """system: tagger
@@ -425,8 +444,91 @@ def checkpoint(chance: random.Random, place: Path) -> None:
     read_checkpoint(file)
 
 
+def _archive(chance: random.Random, file: Path, arrays: dict[str, Any]) -> None:
+    """An archive of which some arrays have gone, or have another shape, type or value, or of which some bytes are others."""
+    arrays = {name: np.array(array) for name, array in arrays.items()}
+    for _ in range(chance.randint(0, 3)):
+        name = chance.choice(sorted(arrays))
+        match chance.randrange(5):
+            case 0 if len(arrays) > 1:
+                del arrays[name]
+            case 1:
+                arrays[name] = np.zeros([chance.randint(0, 3) for _ in range(chance.randint(0, 4))])
+            case 2:
+                kind = chance.choice(["f4", "i8", "u1", "U2", "S2", "?", "c8", "M8[s]"])
+                with suppress(ValueError, TypeError, RuntimeError):
+                    arrays[name] = arrays[name].astype(kind)
+            case 3 if arrays[name].size and arrays[name].dtype.kind in "if":
+                value = chance.choice([-1, 10**9, 3] + [np.nan, np.inf, 1e30] * (arrays[name].dtype.kind == "f"))
+                arrays[name].flat[chance.randrange(arrays[name].size)] = value
+            case _:
+                arrays[chance.choice(["x", "y", "split", "lengths", "used", "label"])] = arrays[name]
+    np.savez(file, **arrays)
+    if chance.random() < 0.2:
+        file.write_bytes(bytes_mutated(file.read_bytes(), chance))
+
+
+def ink(chance: random.Random, place: Path) -> None:
+    """Strokes of a pen in all formats, read, made features, checked."""
+    from seqloom.data.ink.features import PenFeatures
+    from seqloom.data.ink.kind import InkCheck, InkKind
+    from seqloom.data.ink.reading import read_ink
+    from seqloom.data.labelled import flattened
+
+    name, text = chance.choice(
+        [("a.dat", UNIPEN), ("a.inkml", INKML), ("a.jsonl", STROKES), ("a.json", STROKES.split("\n")[0]), ("a.npz", "")]
+    )
+    if text:
+        (place / name).write_bytes(bytes_mutated(text.encode(), chance))
+    else:
+        flat = {
+            "dx": [0, 1, 2, 0],
+            "dy": [0, 1, 1, 5],
+            "pen_up": [0, 1, 0, 1],
+            "offsets": [0, 2, 4],
+            "label": ["a", "b"],
+        }
+        rows = {"train_x": np.ones((2, 4, 2)), "train_y": [1, 2], "test_x": np.ones((1, 4, 2)), "test_y": [1]}
+        _archive(chance, place / name, chance.choice([flat, rows]))
+    if InkKind().recognises(place / name):
+        InkKind().check(InkCheck(data=place / name))
+    data = read_ink(place / name)
+    features = PenFeatures(channels=data.facts["channels"])
+    if data.examples:
+        found, _ = features.apply(*flattened(data.examples))
+        assert np.isfinite(found).all()
+
+
+def skeletons(chance: random.Random, place: Path) -> None:
+    """Joints in all formats, read, made features, checked."""
+    from seqloom.data.labelled import flattened
+    from seqloom.data.skeleton.definition import Skeleton
+    from seqloom.data.skeleton.features import SkeletonFeatures
+    from seqloom.data.skeleton.kind import SkeletonCheck, SkeletonKind
+    from seqloom.data.skeleton.reading import read_skeletons
+
+    name, text = chance.choice(
+        [("a01_s02_e03_skeleton3D.txt", MSR), ("S001C001P001R001A001.skeleton", NTU), ("a.json", POSES), ("a.npz", "")]
+    )
+    if text:
+        (place / name).write_bytes(bytes_mutated(text.encode(), chance))
+    else:
+        joints = np.random.default_rng(0).normal(size=(8, 20, 3))
+        flat = {"xyz": joints, "offsets": [0, 5, 8], "action": [1, 2], "subject": [3, 4], "used": [True, False]}
+        rows = {"keypoints": joints.reshape(2, 4, 20, 3), "lengths": [4, 2], "label": ["a", "b"], "split": [0, 2]}
+        _archive(chance, place / name, chance.choice([flat, rows]))
+    if SkeletonKind().recognises(place / name):
+        SkeletonKind().check(SkeletonCheck(data=place / name))
+    data = read_skeletons(place / name)
+    if data.examples and data.facts["skeleton"]:
+        features = SkeletonFeatures(skeleton=Skeleton.of(data.facts["skeleton"]), dimensions=data.facts["dimensions"])
+        found, _ = features.apply(*flattened(data.examples))
+        assert np.isfinite(found).all()
+
+
 DOORS: dict[str, Callable[[random.Random, Path], None]] = {
-    door.__name__: door for door in (recipe, option, model, tagged, steps, words, vectors, run, checkpoint)
+    door.__name__: door
+    for door in (recipe, option, model, tagged, steps, words, vectors, run, checkpoint, ink, skeletons)
 }
 
 
@@ -465,6 +567,8 @@ def test_hostile_input_is_a_result_or_one_sentence(name, tmp_path):
 
 def warm_up() -> None:
     """Imports what the doors need, so that no door is charged with it."""
+    import seqloom.data.ink.check
+    import seqloom.data.skeleton.check
     import seqloom.systems.synthetic.system
     import seqloom.systems.tagger.segmentation.neural
     import seqloom.systems.tagger.system  # noqa: F401

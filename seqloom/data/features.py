@@ -21,9 +21,13 @@ class Features(Protocol):
 
     Attributes:
         output_size: D of a step of the features; known before `fit`.
+        augments: whether `apply` changes anything by chance.
+        stepwise: whether each step becomes one step that depends on nothing else: what a stream needs.
     """
 
     output_size: int
+    augments: bool
+    stepwise: bool
 
     def fit(self, flat: Flat, offsets: Offsets) -> None:
         """Learns what the way needs of the training series, such as means and deviations."""

@@ -27,7 +27,17 @@ from seqloom.data.location import aligned_files, locate
 from seqloom.errors import ConfigError, DataError, did_you_mean
 from seqloom.outside import limit, raising
 
-__all__ = ["DAMAGE", "STDIN", "byte_lines", "check_repeatable", "checksum", "open_bytes", "open_text", "write_atomic"]
+__all__ = [
+    "DAMAGE",
+    "STDIN",
+    "byte_lines",
+    "check_repeatable",
+    "checksum",
+    "first_bytes",
+    "open_bytes",
+    "open_text",
+    "write_atomic",
+]
 
 STDIN = "-"
 
@@ -101,6 +111,20 @@ def open_bytes(path: str | Path) -> tuple[BinaryIO, str]:
             # These objects find lines in Python; a buffer around them does it in C, at twice the speed.
             return BufferedReader(_Unpacked(opener(stream), stream, str(path)), _BUFFER), str(path)
     return stream, str(path)
+
+
+def first_bytes(path: str | Path, count: int) -> tuple[bytes, str]:
+    """The first bytes of a file, unpacked, for a look at what it is; and its name for messages.
+
+    Raises:
+        DataError: the file is missing, damaged or cannot be read.
+    """
+    stream, name = open_bytes(path)
+    with stream:
+        try:
+            return stream.read(count), name
+        except DAMAGE as problem:
+            raise DataError(f"{name} is damaged or cut short ({problem}); fetch it again") from problem
 
 
 class _Unpacked(RawIOBase):

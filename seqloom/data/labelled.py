@@ -13,7 +13,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PARTS", "Document", "LabelledData", "Series", "Target", "flattened", "part_named", "split_part"]
+from seqloom.errors import DataError
+
+__all__ = ["PARTS", "Document", "LabelledData", "Series", "Target", "flattened", "of_part", "part_named", "split_part"]
 
 Target: TypeAlias = str | tuple[str, ...] | NDArray[np.float32] | None
 """A class, several classes, real values - (K,) of a sequence or (T, K) of its steps - or none."""
@@ -101,6 +103,20 @@ def split_part(path: str) -> tuple[str, str]:
     before, colon, after = path.rpartition(":")
     part = part_named(after) if colon and before and not Path(path).exists() else ""
     return (before, part) if part else (path, "")
+
+
+def of_part(data: LabelledData[Example], part: str, name: str) -> LabelledData[Example]:
+    """One part of a file that holds several; all of it where no part is named.
+
+    Raises:
+        DataError: the file has no such part.
+    """
+    if not part:
+        return data
+    if part not in data.parts:
+        held = f"it holds {', '.join(data.parts)}" if data.parts else "it names no parts"
+        raise DataError(f"{name} has no part {part!r}; {held}")
+    return LabelledData(data.part(part), data.facts)
 
 
 def flattened(examples: Sequence[Series]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

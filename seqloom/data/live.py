@@ -1,4 +1,4 @@
-"""Standard input as it comes: a pipe or a terminal whose pauses can be seen, so that what has come is answered in them."""
+"""Input as it comes: a pipe or a terminal whose pauses can be seen, so that what has come is answered in them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import select
 import stat
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
 
 from seqloom.outside import limit
 
-__all__ = ["LiveInput"]
+__all__ = ["BLOCK", "LiveInput", "blocks"]
+
+Item = TypeVar("Item")
+
+BLOCK = 2000
+"""Inputs handed on together: enough for batches of like length, few enough for output to flow."""
 
 _CHUNK = 1 << 16
 
@@ -84,3 +91,27 @@ class LiveInput:
         return self
 
     def __exit__(self, *details: object) -> None: ...
+
+
+def blocks(items: Iterable[Item], size: int = BLOCK, pauses: Callable[[], bool] | None = None) -> Iterator[list[Item]]:
+    """Consecutive lists of up to ``size`` items.
+
+    Args:
+        pauses: whether the next item is yet to come: what there is then makes a list.
+
+    >>> list(blocks("abc", 2))
+    [['a', 'b'], ['c']]
+    """
+    source = iter(items)
+    if pauses is None:
+        while block := list(islice(source, size)):
+            yield block
+        return
+    block = []
+    for item in source:
+        block.append(item)
+        if len(block) == size or pauses():
+            yield block
+            block = []
+    if block:
+        yield block

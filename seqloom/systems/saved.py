@@ -175,7 +175,9 @@ def fill_model(
     described = {"format": FORMAT, "seqloom": __version__, **config}
     text = yaml.safe_dump(described, sort_keys=False, allow_unicode=True, width=120)
     (directory / "config.yaml").write_text(text, encoding="utf-8")
-    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, directory / "weights.safetensors")
+    # What NumPy makes contiguous has at least one dimension; single numbers have none, and keep it.
+    arrays = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in tensors.items()}
+    save_file(arrays, directory / WEIGHTS)
     os.chmod(
         directory / "weights.safetensors", (directory / "config.yaml").stat().st_mode
     )  # safetensors makes it private

@@ -382,6 +382,11 @@ def test_tags_that_differ_are_shown_with_their_tokens(run):
         ("evaluation.json", '{"worst": {}, "by_class": 3}', "'by_class' is not a list of objects"),
         ("evaluation.json", '{"metrics": [1]}', "'metrics' is not an object"),
         ("evaluation.json", '{"confusion": {"labels": ["A"], "counts": [[1, 2]]}}', "as many rows and columns"),
+        (
+            "evaluation.json",
+            '{"confusion": {"labels": ["A", "B"], "counts": [[-1, 1], [0, 1]]}}',
+            "of counts as labels",
+        ),
         ("metrics.jsonl", '{"step": 1}\nnonsense\n{"step": 2}\n', "metrics.jsonl:2: the line is not JSON"),
         ("metrics.jsonl", "3\n", "metrics.jsonl:1: expected a JSON object"),
     ],

@@ -14,6 +14,9 @@ __all__ = ["RunContents", "read_run"]
 
 _SECTIONS = ("data", "versions", "metrics", "shown")
 
+_MOST = 2**53
+"""Of a count, which no test set reaches."""
+
 # What evaluations had that do not say how they are shown, as those of earlier releases.
 _USUAL_PANELS: tuple[dict[str, Any], ...] = (
     {
@@ -199,7 +202,7 @@ def _is_confusion(value: Any) -> bool:
         isinstance(counts, list)
         and len(counts) == size
         and all(isinstance(row, list) and len(row) == size for row in counts)
-        and all(isinstance(count, int | float) for row in counts for count in row)
+        and all(isinstance(count, int | float) and 0 <= count < _MOST for row in counts for count in row)
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from seqloom.errors import ConfigError, DataError, ModelError
-from seqloom.layers.recurrent import Recurrent
+from seqloom.errors import DataError, ModelError
+from seqloom.layers.encoder_stream import EncoderStream
 from seqloom.synthetic.network import TaskNetwork
 from seqloom.synthetic.tasks import SequenceTask, make_task, settings
 from seqloom.systems.saved import Contents, ModelDirectory, SavedModel, check_fit, load_weights, weights_of
@@ -97,13 +97,7 @@ class AnswerStream:
     """A model at work on the steps of one sequence as they come."""
 
     def __init__(self, model: SyntheticModel):
-        encoder = model.network.encoder
-        if getattr(encoder, "bidirectional", False):
-            raise ConfigError("a bidirectional encoder cannot stream: it needs the end of the sequence first")
-        self._model = model
-        self._state: Any = None
-        # A plain stack has packed weights for this; the others go step by step themselves.
-        self._packed = encoder.stream() if isinstance(encoder, Recurrent) else None
+        self._model, self._encoder = model, EncoderStream(model.network.encoder)
 
     def push(self, chunk: Any) -> list[Any]:
         """The answer after each of these steps (D numbers each): what it is if the sequence ends there.
@@ -113,21 +107,12 @@ class AnswerStream:
         """
         steps = _sequence(chunk, self._model.task.input_size, "chunk", empty=True)
         with torch.no_grad():
-            encoded = [self._encode(step) for step in steps.unsqueeze(1)]
-            answers: list[Any] = [self._model.decode(self._model.network.read_out(one)[0]) for one in encoded]
-        return answers
+            outputs = self._model.network.read_out(self._encoder.push(steps))
+        return [self._model.decode(one) for one in outputs]
 
     def close(self) -> list[Any]:
         """Nothing: every step is answered when it comes."""
         return []
-
-    def _encode(self, step: Tensor) -> Tensor:
-        """(1, D) to (1, H)."""
-        if self._packed is not None:
-            packed: Tensor = self._packed.step(step)
-            return packed
-        encoded, self._state = self._model.network.encoder.step(step, self._state)
-        return encoded
 
 
 def _sequence(steps: Any, size: int, where: str, *, empty: bool = False) -> Tensor:
@@ -135,7 +120,7 @@ def _sequence(steps: Any, size: int, where: str, *, empty: bool = False) -> Tens
     expected = f"expected a list of steps, each a list of {size} numbers"
     try:
         values = torch.as_tensor(steps, dtype=torch.float32)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         raise DataError(f"{where}: not a sequence ({error}); {expected}") from None
     if empty and not values.numel():
         return values.new_zeros(0, size)

@@ -235,7 +235,7 @@ def _example(item: Any, position: int) -> Example:
     try:
         inputs, target = item
         return Example(torch.as_tensor(inputs, dtype=torch.float32), torch.as_tensor(target))
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise DataError(f"sequence[{position}]: expected its steps and its answer ({error})") from None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seqloom.data.live import blocks
 from seqloom.data.tagged.formats import ReadOptions, format_sentences, read_lines
 from seqloom.data.tagged.jsonl import json_record
 from seqloom.data.tagged.offsets import trimmed, word_offsets
@@ -19,7 +20,6 @@ from seqloom.systems.tagger.config import PredictOptions
 from seqloom.systems.tagger.guessing import guessed
 from seqloom.systems.tagger.highlighting import Highlight, page_end, page_start, paragraph
 from seqloom.systems.tagger.scoring import AnyTagger
-from seqloom.systems.tagger.streaming import blocks
 
 __all__ = ["Entity", "entities", "predict", "read_options"]
 

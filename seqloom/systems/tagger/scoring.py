@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from seqloom.data.live import blocks
 from seqloom.data.tagged.schemes import scheme_named
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.data.vocabulary import TagVocabulary
@@ -17,7 +18,6 @@ from seqloom.systems.evaluation import Confusion, Evaluation, Metric, Readings, 
 from seqloom.systems.tagger.explanation import Explanation, Reading
 from seqloom.systems.tagger.metrics import TOKEN_SIGNATURE, sentence_ratios
 from seqloom.systems.tagger.seen import Seen
-from seqloom.systems.tagger.streaming import blocks
 from seqloom.systems.tagger.tag_report import TagReport, WorstSentence, tag_report
 
 __all__ = ["AnyTagger", "score", "sentence_errors"]

@@ -1,42 +1,14 @@
 """Work on sentences as they come, a bounded number at a time."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from seqloom.errors import DataError
 
-__all__ = ["BLOCK", "SentenceStream", "blocks", "checked_sentences"]
+__all__ = ["SentenceStream", "checked_sentences"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-# Sentences handed on together: enough for batches of like length, few enough for output to flow.
-BLOCK = 2000
-
-
-def blocks(items: Iterable[Item], size: int = BLOCK, pauses: Callable[[], bool] | None = None) -> Iterator[list[Item]]:
-    """Consecutive lists of up to ``size`` items.
-
-    Args:
-        pauses: whether the next item is yet to come: what there is then makes a list.
-
-    >>> list(blocks("abc", 2))
-    [['a', 'b'], ['c']]
-    """
-    source = iter(items)
-    if pauses is None:
-        while block := list(islice(source, size)):
-            yield block
-        return
-    block = []
-    for item in source:
-        block.append(item)
-        if len(block) == size or pauses():
-            yield block
-            block = []
-    if block:
-        yield block
 
 
 def checked_sentences(sentences: Iterable[Any]) -> list[Sequence[str]]:

@@ -202,7 +202,7 @@ def predicted(model, lines, **options):
     return list(SyntheticSystem().predict(model, Source(lines), PredictOptions(**options)))
 
 
-@pytest.mark.parametrize("line", ["[[1, 2]]", "[]", "[[1], [1, 2]]", "hello", "[1, 2]"])
+@pytest.mark.parametrize("line", ["[[1, 2]]", "[]", "[[1], [1, 2]]", "hello", "[1, 2]", f"[[{10**400}]]"])
 def test_a_line_that_is_no_sequence_is_refused_with_its_number(line):
     model = model_of("temporal_order", length=10)
     good = json.dumps(model.task.batch(1, random_generator(1, "test")).inputs[0].tolist())

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqloom.data.live import BLOCK
 from seqloom.data.tagged.columns import with_field
 from seqloom.data.tagged.sentences import Sentence
 from seqloom.errors import ConfigError
 from seqloom.systems.tagger.baselines.model import BaselineTagger
 from seqloom.systems.tagger.output import PredictOptions, entities, predict
-from seqloom.systems.tagger.streaming import BLOCK
 
 PEOPLE = BaselineTagger.fit(
     "most_frequent",

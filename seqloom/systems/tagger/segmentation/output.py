@@ -5,13 +5,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from seqloom.data.live import blocks
 from seqloom.data.tagged.segmented import format_bmes, format_segmented
 from seqloom.errors import ConfigError
 from seqloom.systems.tagger.segmentation.config import PredictOptions
 from seqloom.systems.tagger.segmentation.dictionary import Dictionary
 from seqloom.systems.tagger.segmentation.pieces import fold_width
 from seqloom.systems.tagger.segmentation.segmenter import Segmentation, Segmenter
-from seqloom.systems.tagger.streaming import blocks
 
 __all__ = ["predict"]
 

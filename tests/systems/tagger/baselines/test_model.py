@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import seqloom
+from seqloom.data.live import blocks
 from seqloom.data.source import Source
 from seqloom.data.tagged.legality import illegal_tags
 from seqloom.data.tagged.sentences import Sentence
@@ -17,7 +18,6 @@ from seqloom.systems.tagger.baselines.config import BASELINES
 from seqloom.systems.tagger.baselines.model import BaselineTagger
 from seqloom.systems.tagger.config import PredictOptions, TaggerConfig, TaggerDataConfig
 from seqloom.systems.tagger.output import predict
-from seqloom.systems.tagger.streaming import blocks
 from seqloom.systems.tagger.system import TaggerSystem
 from seqloom.systems.train import train_system
 

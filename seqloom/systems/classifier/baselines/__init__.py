@@ -1,0 +1,1 @@
+"""Methods without a network, beside which a classifier is held."""

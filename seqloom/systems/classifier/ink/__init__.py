@@ -1,0 +1,1 @@
+"""Ink: characters from the trajectory of a pen."""

@@ -1,0 +1,1 @@
+"""Skeletons: actions from the joints of a body."""
