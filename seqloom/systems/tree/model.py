@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from seqloom.data.source import listed
 from seqloom.data.trees import Tree, balanced, binarised, from_merges, right_branching
 from seqloom.data.trees.formats import trees_of_lines
+from seqloom.data.trees.tree import MOST_LEVELS
 from seqloom.data.vocabulary import TagVocabulary, Vocabulary
 from seqloom.errors import DataError, ModelError
 from seqloom.layers.tree import Forest
@@ -91,6 +92,8 @@ class TreeModel(SavedModel):
         words = words_of(given) if isinstance(given, str) else [str(word) for word in given]
         if not words or not all(words):
             raise DataError(f"{where}: there are no words; expected at least one")
+        if len(words) > MOST_LEVELS:
+            raise DataError(f"{where}: a text of {len(words):,} words; expected a sentence of at most {MOST_LEVELS:,}")
         return balanced(words, where) if self.data.shape == "balanced" else right_branching(words, where)
 
     def analyses(self, inputs: Any) -> list[Analysis]:

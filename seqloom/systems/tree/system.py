@@ -126,6 +126,18 @@ class TreeSystem(System[TreeConfig, Tree, Any]):
 
         return self.read(source, replace(model.data, limit=None)).examples
 
+    def errors(self, model: Any, examples: Sequence[Tree]) -> list[dict[str, Any]]:
+        """A row for each tree whose root has another class than it should, the most certain mistake first."""
+        entries = model.labels.entries
+        rows = []
+        for tree, analysis in zip(examples, model.analyse(examples), strict=True):
+            predicted, root = analysis.best(entries)[-1], analysis.probabilities[-1]
+            if tree.label and predicted != tree.label:
+                gold = float(root[entries.index(tree.label)]) if tree.label in entries else 0.0
+                row = {"where": tree.where, "gold": tree.label, "predicted": predicted}
+                rows.append({**row, "probability": float(root.max()), "of_gold": gold, "text": tree.text})
+        return sorted(rows, key=lambda row: -float(row["probability"]))
+
     def sample(self) -> Sample[Tree]:
         """Four phrases that a negation turns."""
         lines = [

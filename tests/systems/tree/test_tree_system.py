@@ -246,6 +246,18 @@ def test_the_linear_baseline_says_what_scikit_learn_says():
     np.testing.assert_allclose(found, truth, atol=1e-4)
 
 
+def test_mistakes_are_listed_the_most_certain_first(model, tmp_path):
+    (tmp_path / "a").write_text("(3 (2 a) (3 (3 good) (2 film)))\n(4 (1 not) (1 bad))\n(0 (2 a) (2 film))\n")
+    rows = system("tree_classifier").create().errors(model, list(read_trees(tmp_path / "a")))
+    assert {(row["where"], row["gold"]) for row in rows} == {(f"{tmp_path}/a:2", "4"), (f"{tmp_path}/a:3", "0")}
+    assert rows[0]["probability"] >= rows[1]["probability"]
+
+
+def test_a_text_without_end_is_no_sentence(model):
+    with pytest.raises(DataError, match=r"input\[0\]: a text of 10,001 words; expected a sentence of at most 10,000"):
+        model.predict(["word " * 10_001])
+
+
 def test_unknown_labels_are_named_with_their_place(model, tmp_path):
     (tmp_path / "a").write_text("(7 (2 a) (2 b))\n")
     with pytest.raises(DataError, match=r"a:1: the label '7' does not occur in training; it has 0, 1, 2, 3, 4"):
