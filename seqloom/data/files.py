@@ -208,17 +208,44 @@ def check_repeatable(path: str | Path, doing: str) -> None:
 def checksum(path: str | Path) -> str:
     """The SHA-256 of a file's bytes on disk, as ``sha256sum`` prints it.
 
-    Of three aligned files it is that of their bytes one after the other: ``cat P.seq.in P.seq.out P.label | sha256sum``.
+    Of three aligned files it is that of their bytes one after the other: ``cat P.seq.in P.seq.out P.label | sha256sum``; of other
+    files with a prefix, ``cat P.* | sha256sum``. Of a folder it is that of the checksums and names of its files, but for hidden
+    ones: ``find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum`` in it.
     """
     if str(path) == STDIN:
         raise DataError("the standard input has no checksum; give the name of a file")
     check_repeatable(path, "a checksum")
     digest = hashlib.sha256()
-    for file in aligned_files(path) or (Path(path),):
+    if Path(path).is_dir() and not aligned_files(path):
+        for name, file in _inside(Path(path)):
+            digest.update(f"{checksum(file)}  {name}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+    for file in aligned_files(path) or _prefixed(Path(path)) or (Path(path),):
         with _open_plain(file) as stream:
             while block := stream.read(_BUFFER):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _inside(folder: Path) -> list[tuple[str, Path]]:
+    """The files of a folder and of those within it, by the name that each has from there."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in files if not name.startswith(".")]
+    named = [(file.relative_to(folder).as_posix(), file) for file in found if file.is_file()]
+    return sorted(named, key=lambda pair: os.fsencode(pair[0]))
+
+
+def _prefixed(path: Path) -> list[Path]:
+    """The files that have a path and a point as a prefix; none where the path is there itself."""
+    try:
+        if path.exists() or not path.parent.is_dir():
+            return []
+        names = sorted(entry.name for entry in path.parent.iterdir() if entry.name.startswith(f"{path.name}."))
+    except (OSError, ValueError):
+        return []
+    return [path.parent / name for name in names if (path.parent / name).is_file()] if len(names) > 1 else []
 
 
 def write_atomic(path: str | Path, content: str | bytes) -> None:

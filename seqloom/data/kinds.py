@@ -97,6 +97,7 @@ KINDS: dict[str, str | type] = {
     "documents": "seqloom.data.documents.kind:DocumentKind",
     "ink": "seqloom.data.ink.kind:InkKind",
     "skeletons": "seqloom.data.skeleton.kind:SkeletonKind",
+    "series": "seqloom.data.series.kind:SeriesKind",
     "tagged": "seqloom.data.tagged.kind:TaggedKind",
 }
 

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from seqloom.errors import DataError
 
-__all__ = ["PARTS", "Document", "LabelledData", "Series", "Target", "flattened", "of_part", "part_named", "split_part"]
+__all__ = [
+    "PARTS",
+    "Document",
+    "LabelledData",
+    "Series",
+    "Target",
+    "flattened",
+    "of_part",
+    "part_named",
+    "split_part",
+]
 
 Target: TypeAlias = str | tuple[str, ...] | NDArray[np.float32] | None
 """A class, several classes, real values - (K,) of a sequence or (T, K) of its steps - or none."""
@@ -79,6 +89,9 @@ class LabelledData(Generic[Example]):
     examples: Sequence[Example]
     facts: Mapping[str, Any] = field(default_factory=dict)
     parts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.examples)
 
     def part(self, name: str) -> Sequence[Example]:
         """The examples of a part; all where the file names no parts."""

@@ -7,6 +7,7 @@ import hashlib
 import io
 import lzma
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -203,3 +204,19 @@ def test_what_is_no_encoding_of_text_is_refused_by_name(tmp_path, encoding):
 def test_a_name_that_no_file_can_have_is_one_sentence():
     with pytest.raises(DataError, match="is no name that a file can have"):
         open_text("a\0b")
+
+
+def test_the_checksum_of_a_folder_and_of_a_prefix_is_that_of_the_shell(tmp_path):
+    for name, content in (("b/pos/1.txt", "x"), ("b/neg/2.txt", "y"), ("b/.hidden", "z"), ("b/Z", ""), ("rt.pos", "p")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "rt.neg").write_text("n")
+
+    def shell(command):
+        run = subprocess.run(["sh", "-c", command], cwd=tmp_path / "b", capture_output=True, check=True, text=True)
+        return run.stdout.split()[0]
+
+    assert checksum(tmp_path / "b") == shell("find * -type f | LC_ALL=C sort | xargs sha256sum | sha256sum")
+    assert checksum(tmp_path / "rt") == shell("cat ../rt.* | sha256sum")
+    with pytest.raises(DataError, match="no such file"):
+        checksum(tmp_path / "rt.p")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from seqloom.data.files import STDIN
+from seqloom.data.files import DAMAGE, STDIN
 from seqloom.data.images.config import ImageReading
 from seqloom.errors import ConfigError, DataError
+from seqloom.outside import MISFITS
 
 if TYPE_CHECKING:
     from seqloom.data.check_report import CheckReport, Section
@@ -49,7 +50,7 @@ class ImageKind:
         """Whether it is folders of image files, or an archive with an array of the shape and type of images."""
         try:
             return _are_image_folders(path) if path.is_dir() else _is_image_archive(path)
-        except (DataError, OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
+        except (*DAMAGE, *MISFITS, SyntaxError, zipfile.BadZipFile):  # whatever a damaged archive leads to
             return False
 
     def check(self, options: ImageCheck) -> "CheckReport":

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from seqloom.data.ink.config import PenAugmentation
-from seqloom.data.ink.strokes import Ink, Reals
+from seqloom.data.ink.strokes import Indices, Ink, Reals
 
 __all__ = ["distorted", "thinned", "warps"]
 
@@ -31,10 +31,12 @@ def thinned(ink: Ink, augmentation: PenAugmentation, random: np.random.Generator
 def distorted(ink: Ink, augmentation: PenAugmentation, random: np.random.Generator) -> Ink:
     """Normalised characters, turned, sheared and stretched each in its own way, bent, and their strokes shifted."""
     characters = int(ink.character[-1]) + 1 if len(ink.character) else 0
-    owner = ink.owner
-    points = np.einsum("nij,nj->ni", _maps(characters, augmentation, random)[owner], ink.points)
+    counts = np.bincount(ink.owner, minlength=characters)
+    a, b, c, d = (np.repeat(one, counts) for one in _maps(characters, augmentation, random).reshape(characters, 4).T)
+    x, y = ink.points.T
+    points = np.stack([a * x + b * y, c * x + d * y], axis=1)
     if augmentation.elastic:
-        points += _bend(points, owner, characters, augmentation.elastic, random)
+        points += _bend(points, counts, augmentation.elastic, random)
     if augmentation.jitter:
         points += random.normal(0.0, augmentation.jitter, (len(ink.character), 2))[ink.stroke]
     return replace(ink, points=points)
@@ -50,15 +52,19 @@ def _maps(count: int, augmentation: PenAugmentation, random: np.random.Generator
     return maps * stretch[:, :, None]
 
 
-def _bend(points: Reals, owner: np.ndarray, count: int, size: float, random: np.random.Generator) -> Reals:
+def _bend(points: Reals, counts: Indices, size: float, random: np.random.Generator) -> Reals:
     """(N, 2) a smooth shift of the plane in which each character lies."""
     shift = np.zeros_like(points)
+    x, y = points.T
     for _ in range(_WAVES):
-        angle, phase = 2 * np.pi * random.random((2, count))
-        frequency = 2 * np.pi * random.uniform(_SLOWEST, _FASTEST, count)
-        strength = random.normal(0.0, size, (count, 2))
-        wave = np.stack([np.cos(angle) * frequency, np.sin(angle) * frequency], axis=1)[owner]
-        shift += np.sin((wave * points).sum(axis=1) + phase[owner])[:, None] * strength[owner]
+        angle, phase = 2 * np.pi * random.random((2, len(counts)))
+        frequency = 2 * np.pi * random.uniform(_SLOWEST, _FASTEST, len(counts))
+        strength = random.normal(0.0, size, (len(counts), 2))
+        waves = (np.cos(angle) * frequency, np.sin(angle) * frequency, phase, *strength.T)
+        along, across, phase, right, up = (np.repeat(one, counts) for one in waves)
+        wave = np.sin(along * x + across * y + phase)
+        shift[:, 0] += wave * right
+        shift[:, 1] += wave * up
     return shift
 
 

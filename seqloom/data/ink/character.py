@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from seqloom.errors import DataError
 
-__all__ = ["LARGEST", "Character", "as_stroke"]
+__all__ = ["LARGEST", "Character", "as_stroke", "check_shared"]
 
 LARGEST = 1e12  # of a coordinate: no tablet has more, and squares of it are numbers still
 
+_SHARED = 20  # characters that a point may be in
 _LATEST = 1e19  # of a time: nanoseconds since 1970
 
 
@@ -59,3 +60,16 @@ def as_stroke(points: Any, where: str) -> NDArray[np.float64]:
             f"{where}, point {index}: {stroke[index].tolist()} is no place; expected numbers up to {LARGEST:g}"
         )
     return stroke
+
+
+def check_shared(taken: int, there: int, path: str) -> None:
+    """Refuses characters that together have far more points than the file.
+
+    Raises:
+        DataError: they do: each point is in dozens of characters.
+    """
+    most = _SHARED * there + 10_000
+    if taken > most:
+        raise DataError(
+            f"{path}: its characters have more than {most:,} points, and the file {there:,}; expected each in one"
+        )

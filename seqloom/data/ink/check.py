@@ -7,13 +7,20 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqloom.data.check_report import CheckReport, Section
 from seqloom.data.findings import Finding, finding_of, limited
 from seqloom.data.ink.config import InkReading
 from seqloom.data.ink.reading import read_ink
-from seqloom.data.labelled import LabelledData, Series
-from seqloom.data.labelled_findings import class_counts, class_findings, compared_findings, named_parts
+from seqloom.data.labelled import Labelled, LabelledData, Series
+from seqloom.data.labelled_findings import (
+    class_counts,
+    class_findings,
+    compared_findings,
+    named_parts,
+    repetition_findings,
+)
 from seqloom.errors import DataError
 
 __all__ = ["check"]
@@ -34,22 +41,28 @@ def check(paths: Mapping[str, str], reading: InkReading, limit: int = 10) -> Che
             findings.append(finding_of(problem, path))
             continue
         findings += limited(_findings(read[name], path), limit)
-        parts = named_parts({name: read[name]})
-        for part, examples in parts.items():
-            title = path if len(parts) == 1 else f"{path}, {part}"
-            sections.append(_section(title, examples, read[name]))
-    parts = named_parts(read)
-    for part, examples in list(parts.items())[:1]:
-        findings += limited(class_findings(part, examples), limit)
-    findings += limited(compared_findings(parts, lambda one: None, "writer"), limit)
+        for title, examples in named_parts({name: read[name]}).items():
+            sections.append(_section(title, path, examples, read[name]))
+    splits = dict(sorted(named_parts(read).items(), key=lambda item: not item[0].endswith("train")))
+    for split, examples in splits.items():
+        findings += limited(class_findings(split, examples), limit)
+        findings += limited(repetition_findings(split, examples, _ink), limit)
+    findings += limited(compared_findings(splits, _ink, "writer"), limit)
     return CheckReport(tuple(findings), tuple(sections))
 
 
-def _section(title: str, examples: Sequence[Series], data: LabelledData[Series]) -> Section:
+def _ink(one: Labelled) -> bytes | None:
+    """What two characters have in common that are the same; a line of two points may well occur twice."""
+    values: NDArray[np.float32] = getattr(one, "values", np.zeros(0, np.float32))
+    return hashlib.blake2b(values.tobytes(), digest_size=16).digest() if len(values) > 2 else None
+
+
+def _section(title: str, path: str, examples: Sequence[Series], data: LabelledData[Series]) -> Section:
     points = [len(one.values) for one in examples]
     strokes = [int((one.values[:, -1] > 0.5).sum()) for one in examples]
     groups = {one.group for one in examples if one.group}
     facts = [
+        ("file", path),
         ("format", str(data.facts["format"])),
         ("characters", f"{len(examples):,}"),
         ("classes", f"{len(class_counts(examples)):,}"),
@@ -78,7 +91,6 @@ def _findings(data: LabelledData[Series], path: str) -> Iterator[Finding]:
             message = f"the character {one.target!r} is a dot: its points all lie in one place"
             yield Finding("warning", "dot", one.where, message)
     yield from _sizes(data.examples)
-    yield from _contradictions(data.examples)
 
 
 def _sizes(examples: Sequence[Series]) -> Iterator[Finding]:
@@ -98,15 +110,3 @@ def _sizes(examples: Sequence[Series]) -> Iterator[Finding]:
                 whose = f"of the writer {group}" if group else "of the file"
                 message = f"the character {one.target!r} is {size:.4g} large, and the usual one {whose} {usual:.4g}"
                 yield Finding("warning", "size", one.where, message)
-
-
-def _contradictions(examples: Sequence[Series]) -> Iterator[Finding]:
-    """The same ink with two labels."""
-    seen: dict[bytes, Series] = {}
-    for one in examples:
-        if len(one.values) < 3 or one.target is None:
-            continue
-        other = seen.setdefault(hashlib.blake2b(one.values.tobytes(), digest_size=16).digest(), one)
-        if other.target != one.target:
-            message = f"the same ink is {one.target!r} here and {other.target!r} at {other.where}"
-            yield Finding("warning", "contradiction", one.where, message)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from seqloom.data.ink.character import Character, as_stroke
+from seqloom.data.ink.character import Character, as_stroke, check_shared
 from seqloom.errors import DataError
 from seqloom.outside import UnreadableError, first_line, read_text
 
@@ -85,42 +85,50 @@ class _Traces:
         self._path = path
         self._named = {name: one for one in root.iter() if (name := _name(one))}
         self._format = next(root.iter("traceFormat"), None)
+        self._there = sum((one.text or "").count(",") + 1 for one in root.iter("trace"))
+        self._taken = 0
         self._number = {id(one): index for index, one in enumerate(root.iter("trace"))}
 
     def of(self, group: Element) -> list[NDArray[np.float64]]:
         strokes: list[NDArray[np.float64]] = []
         seen: set[int] = set()
-        for trace in self._within(group, 0, set()):
+        for trace in self._within(group, 0, set(), set()):
             if id(trace) in seen or trace.get("type") == "penUp":
                 continue
             seen.add(id(trace))
             stroke = self._stroke(trace)
+            self._taken += len(stroke)
+            check_shared(self._taken, self._there, self._path)
             if trace.get("continuation") in ("middle", "end") and strokes and len(stroke):
                 strokes[-1] = np.concatenate([strokes[-1], stroke])
             elif len(stroke):
                 strokes.append(stroke)
         return strokes
 
-    def _within(self, element: Element, depth: int, above: set[str]) -> Iterator[Element]:
+    def _within(self, element: Element, depth: int, above: set[int], visited: set[int]) -> Iterator[Element]:
         if depth > 50:
             raise DataError(f"{self._path}: groups of traces more than 50 deep; expected fewer")
+        if id(element) in visited:  # groups that name each other twice would be visited again and again
+            return
+        visited.add(id(element))
+        above = above | {id(element)}
         reference = element.get("traceDataRef", "").lstrip("#")
         if element.tag == "traceView" and reference:
             target = self._named.get(reference)
-            if target is None or reference in above:
+            if target is None or id(target) in above:
                 raise DataError(
                     f"{self._path}: a traceView of {reference[:60]!r}, which is no trace or group of the file"
                 )
             if target.tag == "trace":
                 yield target
             else:
-                yield from self._within(target, depth + 1, above | {reference})
+                yield from self._within(target, depth + 1, above, visited)
             return
         for child in element:
             if child.tag == "trace":
                 yield child
             elif child.tag in _GROUPS:
-                yield from self._within(child, depth + 1, above)
+                yield from self._within(child, depth + 1, above, visited)
 
     def _channels(self, trace: Element) -> list[str]:
         context = self._named.get(trace.get("contextRef", "").lstrip("#"))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seqloom.data.features import Flat, Offsets
 
-__all__ = ["Ink", "joined", "laid_out", "normalised", "resampled", "speeds", "strokes_of"]
+__all__ = ["Indices", "Ink", "Reals", "joined", "laid_out", "normalised", "resampled", "speeds", "strokes_of"]
 
 Reals: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]

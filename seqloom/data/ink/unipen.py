@@ -5,22 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqloom.data.files import open_text
-from seqloom.data.ink.character import Character, as_stroke
+from seqloom.data.ink.character import Character, as_stroke, check_shared
 from seqloom.errors import DataError
 
 __all__ = ["looks_like_unipen", "read_unipen"]
 
 _DEPTH = 8  # files that include each other
-_SEGMENT = re.compile(
-    r'\s*(?P<level>\S+)(?:\s+(?P<places>[-\d:,\s]*\d))?(?:\s+(?P<quality>[^\s"]+))?(?:\s+"(?P<label>.*)")?'
-)
-_RANGE = re.compile(r"(\d+)(?::(\d+))?(?:\s*-\s*(\d+)(?::(\d+))?)?")
+_PLACES = re.compile(r"[-\d:,]+")
+_RANGE = re.compile(r"(\d{1,9})(?::(\d{1,9}))?(?:-(\d{1,9})(?::(\d{1,9}))?)?")
 _KEYWORD = re.compile(r"\s*\.([A-Z][A-Z_0-9]*)\b\s*(.*)")
 _KNOWN = ("VERSION", "COORD", "HIERARCHY", "PEN_DOWN", "DATA_SOURCE", "INCLUDE", "COMMENT", "SEGMENT", "KEYWORD")
 
@@ -55,15 +54,23 @@ def read_unipen(path: str, level: str = "CHARACTER", encoding: str = "utf-8") ->
     _read(path, page, encoding, Path(path).resolve().parent, 0)
     columns = _columns(page, path)
     arrays = [_component(points, columns, page.interval) if down else None for down, points in page.components]
+    there, taken = sum(len(points) for _, points in page.components), 0
     for where, writer, text in page.segments:
-        match = _SEGMENT.fullmatch(text)
-        if match is None or (match["level"] == level and match["places"] is None):
-            raise DataError(f'{where}: the segment is {text!r}; expected a level, components, quality and "label"')
-        if match["level"] != level:
+        head, quote, rest = text.partition('"')
+        named, *others = head.split() or [""]
+        if named != level:
             continue
-        strokes = list(_strokes(match["places"], arrays, where))
-        label = match["label"]
-        yield Character(strokes, label if label != "" else None, writer, where, match["quality"] or "")
+        places = list(takewhile(_PLACES.fullmatch, others))
+        label, closed, _ = rest.rpartition('"')
+        if not places or len(others) > len(places) + 1 or (quote and not closed):
+            raise DataError(f'{where}: the segment is {text[:80]!r}; expected a level, components, quality and "label"')
+        strokes = []
+        for stroke in _strokes("".join(places), arrays, where):
+            taken += len(stroke)
+            check_shared(taken, there, path)
+            strokes.append(stroke)
+        quality = others[-1] if len(others) > len(places) else ""
+        yield Character(strokes, label or None, writer, where, quality)
 
 
 def _read(path: str, page: _Page, encoding: str, root: Path, depth: int) -> None:
@@ -149,16 +156,16 @@ def _component(points: list[list[float]], columns: list[int], interval: float) -
 
 def _strokes(places: str, arrays: list[NDArray[np.float64] | None], where: str) -> Iterator[NDArray[np.float64]]:
     for text in places.split(","):
-        match = _RANGE.fullmatch(text.strip())
+        match = _RANGE.fullmatch(text)
         if match is None:
-            raise DataError(f"{where}: {text.strip()!r} names no components; expected 3, 3-5 or 3:0-5:17")
+            raise DataError(f"{where}: {text[:40]!r} names no components; expected 3, 3-5 or 3:0-5:17")
         first, last = int(match[1]), int(match[3] or match[1])
         begin = int(match[2]) if match[2] else 0
         end = int(match[4]) if match[4] else None
         if match[2] and match[3] is None:
             end = begin
         if not first <= last < len(arrays):
-            raise DataError(f"{where}: components {text.strip()}, but the file has {len(arrays)}, counted from 0")
+            raise DataError(f"{where}: components {text}, but the file has {len(arrays)}, counted from 0")
         for index in range(first, last + 1):
             array = arrays[index]
             if array is None:

@@ -82,9 +82,8 @@ class SensorFeatures:
                 scale = (high - low) / _QUARTILES
         self._centre = np.nan_to_num(centre).astype(np.float32)
         # A channel that never changes stays 0, whatever the rounding of its mean.
-        self._scale = np.where(
-            np.nan_to_num(np.asarray(scale, np.float64)) > 1e-6 * np.abs(self._centre) + 1e-12, scale, 1.0
-        ).astype(np.float32)
+        scale = np.nan_to_num(scale).astype(np.float64)
+        self._scale = np.where(scale > 1e-6 * np.abs(self._centre) + 1e-12, scale, 1.0).astype(np.float32)
 
     def apply(self, flat: Flat, offsets: Offsets, random: np.random.Generator | None = None) -> tuple[Flat, Offsets]:
         """The features of series, each as if it were alone. Lengths change with the rate, and with augmentation."""

@@ -6,12 +6,13 @@ and `at` are causal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["at", "difference", "firsts", "held", "interpolated", "moving_mean", "one_pole"]
+__all__ = ["at", "complete", "difference", "firsts", "held", "interpolated", "moving_mean", "one_pole"]
 
 _NEGLIGIBLE = 1e-12
 
@@ -72,6 +73,17 @@ def held(flat: NDArray[Any], first: NDArray[np.int64]) -> NDArray[Any]:
 def interpolated(flat: NDArray[Any], first: NDArray[np.int64]) -> NDArray[Any]:
     """Each missing value lies between the known ones around it; held at the ends; NaN where a channel has none."""
     return _filled(flat, first, _last_of(first), between=True)
+
+
+def complete(series: Sequence[NDArray[Any]]) -> list[NDArray[np.float64]]:
+    """Series (T, D) without gaps: missing values are interpolated, and 0 where a channel has none."""
+    whole = []
+    for values in series:
+        flat = np.asarray(values, np.float64)
+        if np.isnan(flat).any():
+            flat = np.nan_to_num(interpolated(flat, np.zeros(len(flat), np.int64)))
+        whole.append(flat)
+    return whole
 
 
 def _last_of(first: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from seqloom.data.series.ts import read_ts
 from seqloom.data.source import Source
 from seqloom.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["format_of", "read_series"]
+__all__ = ["archive_pair", "format_of", "read_series"]
 
 _PACKING = re.compile(r"\.(gz|xz|bz2)$", re.IGNORECASE)
 _ENDINGS = {".ts": "ts", ".arff": "arff", ".npz": "npz", ".csv": "csv", ".tsv": "csv"}
@@ -51,7 +51,7 @@ def read_series(source: Source, reading: SeriesReading, part: str = "") -> Label
 
 def _read(path: str, reading: SeriesReading, encoding: str) -> LabelledData[Series]:
     format = format_of(path) if reading.format == "auto" else reading.format
-    pair = _pair(Path(path)) if format == "folder" else {}
+    pair = archive_pair(Path(path)) if format == "folder" else {}
     if pair:
         return _joined({part: _read(str(file), reading, encoding) for part, file in pair.items()}, path)
     if format == "ts":
@@ -89,7 +89,7 @@ def format_of(path: str) -> str:
     )
 
 
-def _pair(folder: Path) -> dict[str, Path]:
+def archive_pair(folder: Path) -> dict[str, Path]:
     """The two files of a data set of the UEA archive, where a folder holds such, and one pair only."""
     try:
         matches = [match for entry in sorted(folder.iterdir()) if (match := _ARCHIVE.fullmatch(entry.name))]

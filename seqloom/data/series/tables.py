@@ -20,7 +20,7 @@ from seqloom.data.series.reading import SeriesReading
 from seqloom.data.series.stamps import rate_of, stamps, unit_of
 from seqloom.errors import DataError, did_you_mean
 
-__all__ = ["CASES", "Table", "frame", "read_table", "series_of", "table_of"]
+__all__ = ["CASES", "Table", "frame", "glance", "read_table", "series_of", "table_of"]
 
 CASES = ("case", "case_id", "series", "series_id", "sequence", "sequence_id", "id")
 TIMES: tuple[str, ...] = (
@@ -88,11 +88,17 @@ def frame(data: Any, reading: SeriesReading) -> LabelledData[Series]:
     return series_of(Table("<frame>", columns, len(data), lambda row: f"<frame>[{row}]"), reading)
 
 
-def table_of(path: str, encoding: str, header: bool | None) -> Table:
+def glance(path: str, rows: int, header: bool | None) -> Table:
+    """The first rows of a CSV file, see `table_of`."""
+    return table_of(path, "utf-8", header, rows)
+
+
+def table_of(path: str, encoding: str, header: bool | None, most: int | None = None) -> Table:
     """A CSV file as a table. Commas, semicolons and tabs are told apart by the first line.
 
     Args:
         header: whether the first line has the names of the columns; ``None`` where it is known by not being numbers.
+        most: how many rows to read; all where there is no number.
     Raises:
         DataError: a row has another number of fields than the first, or two columns have one name; names the line.
     """
@@ -100,8 +106,9 @@ def table_of(path: str, encoding: str, header: bool | None) -> Table:
     places: list[int] = []
     delimiter = ","
     try:
-        lines = open_text(path, encoding)
-        for number, line in lines:
+        for number, line in open_text(path, encoding):
+            if most is not None and len(rows) > most:
+                break
             if not line.strip() or (not rows and line.startswith("#")):
                 continue
             if not rows:

@@ -56,8 +56,8 @@ def read_ts(path: str, reading: SeriesReading, encoding: str) -> LabelledData[Se
 
 def _tag(text: str, header: _Header, where: str) -> bool:
     """Takes a tag in; whether it is the last one."""
-    name, *values = text[1:].split()
-    name = name.lower() if text[1:2].strip() else ""
+    name, *values = text[1:].split() if text[1:2].strip() else [""]
+    name = name.lower()
     if name in _FLAGS:
         flag = values[0].lower() if values else ""
         if flag not in ("true", "false"):

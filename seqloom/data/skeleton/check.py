@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -9,8 +10,14 @@ from numpy.typing import NDArray
 
 from seqloom.data.check_report import CheckReport, Section
 from seqloom.data.findings import Finding, finding_of, limited
-from seqloom.data.labelled import LabelledData, Series
-from seqloom.data.labelled_findings import class_counts, class_findings, compared_findings, named_parts
+from seqloom.data.labelled import Labelled, LabelledData, Series
+from seqloom.data.labelled_findings import (
+    class_counts,
+    class_findings,
+    compared_findings,
+    named_parts,
+    repetition_findings,
+)
 from seqloom.data.skeleton.config import SkeletonReading
 from seqloom.data.skeleton.definition import Skeleton
 from seqloom.data.skeleton.motion import missing
@@ -36,10 +43,8 @@ def check(paths: Mapping[str, str], reading: SkeletonReading, limit: int = 10) -
             findings.append(finding_of(problem, path))
             continue
         findings += limited(_findings(read[name], path), limit)
-        parts = named_parts({name: read[name]})
-        for part, examples in parts.items():
-            title = path if len(parts) == 1 else f"{path}, {part}"
-            sections.append(_section(title, examples, read[name]))
+        for title, examples in named_parts({name: read[name]}).items():
+            sections.append(_section(title, path, examples, read[name]))
     skeletons = {name: one.facts["joints"] for name, one in read.items()}
     name = list(paths.values())[-1]
     if len({len(joints) for joints in skeletons.values()}) > 1:
@@ -47,18 +52,25 @@ def check(paths: Mapping[str, str], reading: SkeletonReading, limit: int = 10) -
         findings.append(
             Finding("error", "joints", name, f"unequal counts of joints: {counts}; expected as many in all")
         )
-    parts = named_parts(read)
-    for part, examples in list(parts.items())[:1]:
-        findings += limited(class_findings(part, examples), limit)
-    findings += limited(compared_findings(parts, lambda one: None, "person"), limit)
+    splits = dict(sorted(named_parts(read).items(), key=lambda item: not item[0].endswith("train")))
+    for split, examples in splits.items():
+        findings += limited(class_findings(split, examples), limit)
+        findings += limited(repetition_findings(split, examples, _frames), limit)
+    findings += limited(compared_findings(splits, _frames, "person"), limit)
     return CheckReport(tuple(findings), tuple(sections))
+
+
+def _frames(one: Labelled) -> bytes | None:
+    """What two sequences have in common that are the same; one without a joint is another finding."""
+    values: NDArray[np.float32] = getattr(one, "values", np.zeros(0, np.float32))
+    return hashlib.blake2b(values.tobytes(), digest_size=16).digest() if np.nan_to_num(values).any() else None
 
 
 def _joints(one: Series, data: LabelledData[Series]) -> NDArray[np.float32]:
     return one.values.reshape(len(one.values), len(data.facts["joints"]), data.facts["dimensions"])
 
 
-def _section(title: str, examples: Sequence[Series], data: LabelledData[Series]) -> Section:
+def _section(title: str, path: str, examples: Sequence[Series], data: LabelledData[Series]) -> Section:
     frames = [len(one.values) for one in examples]
     groups = {one.group for one in examples if one.group}
     skeleton = data.facts["skeleton"]
@@ -66,6 +78,7 @@ def _section(title: str, examples: Sequence[Series], data: LabelledData[Series])
     share = sum(int(one.sum()) for one in gone) / max(sum(one.size for one in gone), 1)
     spread = f"{min(frames)} to {max(frames)}, median {int(np.median(frames))}" if frames else "none"
     facts = [
+        ("file", path),
         ("format", str(data.facts["format"])),
         ("sequences", f"{len(examples):,}"),
         ("classes", f"{len(class_counts(examples)):,}"),

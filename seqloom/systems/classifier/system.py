@@ -103,6 +103,8 @@ class ClassifierSystem(System[Any, Any, Any]):
         return Dataset(whole.examples[: data.limit], whole.facts)
 
     def _read(self, source: Source, data: Any) -> LabelledData[Any]:
+        if isinstance(source.place, LabelledData):
+            return source.place
         if not source.is_named:
             return self.read_labelled(source, data, "")
         path, part = split_part(str(source.place))

@@ -200,6 +200,9 @@ def test_only_images_are_recognised(saved, tmp_path):
     np.savez(tmp_path / "series.npz", x=np.zeros((3, 8, 8), np.uint8), offsets=np.arange(3))
     (tmp_path / "text.txt").write_text("text")
     (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04")
+    locked = bytearray((tmp_path / "images.npz").read_bytes())
+    locked[locked.index(b"PK\x01\x02") + 8] |= 1  # as if it had a password
+    (tmp_path / "locked.npz").write_bytes(locked)
     saved("one/a/1.png", picture(0))
     recognised = [path.name for path in sorted(tmp_path.iterdir()) if kind.recognises(path)]
     assert recognised == ["images.npz"]

@@ -73,7 +73,7 @@ def test_the_check_finds_what_spoils_a_training(tmp_path):
         ("warning", "size", "7"),
         ("error", "empty", "8"),
         ("warning", "dot", "9"),
-        ("warning", "contradiction", "10"),
+        ("warning", "contradictions", "10"),
         ("warning", "rare class", "10"),
         ("note", "doubtful", str(tmp_path / "a.jsonl")),
     }
@@ -84,16 +84,25 @@ def test_the_check_finds_what_spoils_a_training(tmp_path):
 
 def test_writers_and_classes_are_compared_between_parts_and_files(tmp_path):
     train = tmp_path / "train.jsonl"
-    train.write_text(lines(character(writer="w"), character(writer="v")), encoding="utf-8")
-    report = checked(tmp_path, character(writer="w"), character("z", writer="u"), train=train)
-    assert {kind for _, kind, _ in found(report)} == {"classes", "shared groups", "unknown class", "contradiction"}
-    message = next(one.message for one in report.findings if one.kind == "shared groups")
-    assert message.startswith("1 of 2 writers of data are in train too (w)")
-    parts = checked(
-        tmp_path, {**character(), "split": "train"}, {**character(), "split": "test"}, {**character(), "split": "train"}
+    train.write_text(
+        lines(*[character(label, writer, scale=k) for k, (label, writer) in enumerate(["aw", "av", "bv", "bv"], 1)])
     )
-    assert [kind for _, kind, _ in found(parts)] == ["classes", "shared groups"]
-    assert len(parts.sections) == 2
+    report = checked(
+        tmp_path,
+        *[character(label, w, scale=k) for k, (label, w) in enumerate(["aw", "zu", "zu", "bu"], 5)],
+        train=train,
+    )
+    assert {(severity, kind) for severity, kind, _ in found(report)} == {
+        ("warning", "shared groups"),
+        ("error", "unknown class"),
+        ("warning", "rare class"),
+    }
+    message = next(one.message for one in report.findings if one.kind == "shared groups")
+    assert message.startswith("1 of 2 writers of data are in train too (w): scores are those of known writers")
+    split = [{**character("ab"[k % 2], scale=k + 1), "split": ("train", "test")[k // 4]} for k in range(8)]
+    parts = checked(tmp_path, *split)
+    assert [kind for _, kind, _ in found(parts)] == ["shared groups"]
+    assert [one.title for one in parts.sections] == ["train", "test"]
 
 
 def test_a_file_that_cannot_be_read_is_a_finding(tmp_path):

@@ -117,6 +117,27 @@ def test_wrong_unipen_is_one_sentence(tmp_path, change, complaint):
         read_ink(file(tmp_path, "a.dat", UNIPEN.replace(*change)))
 
 
+def test_a_small_file_cannot_hold_endless_characters(tmp_path):
+    points = ".PEN_DOWN\n" + "1 2\n" * 2000
+    for places in ("0", ",".join(["0"] * 30)):
+        segments = f'.SEGMENT CHARACTER {places} OK "a"\n' * (30 if places == "0" else 1)
+        with pytest.raises(DataError, match="its characters have more than 50,000 points, and the file 2,000"):
+            read_ink(file(tmp_path, "a.dat", ".COORD X Y\n" + segments + points))
+    trace = '<trace id="t">' + ",".join(["1 2"] * 2000) + "</trace>"
+    view = '<traceGroup><annotation type="truth">a</annotation><traceView traceDataRef="t"/></traceGroup>'
+    with pytest.raises(DataError, match="its characters have more than 50,000 points, and the file 2,000"):
+        read_ink(file(tmp_path, "a.inkml", f"<ink>{trace}{view * 30}</ink>"))
+
+
+def test_groups_that_name_each_other_twice_are_read_once(tmp_path):
+    views = [f'<traceView traceDataRef="g{k + 1}"/>' * 2 for k in range(20)]
+    levels = [f'<traceGroup id="g{k}">{view}</traceGroup>' for k, view in enumerate(views)]
+    last = '<traceGroup id="g20"><trace>1 2</trace></traceGroup>'
+    first = '<traceView traceDataRef="g0"><annotation type="truth">a</annotation></traceView>'
+    (one,) = read_ink(file(tmp_path, "a.inkml", f"<ink>{first}{''.join(levels)}{last}</ink>")).examples
+    assert places(one) == [[[1, -2]]]
+
+
 def test_groups_of_inkml_with_a_truth_are_characters(tmp_path):
     path = file(tmp_path, "a.inkml", INKML)
     data = read_ink(path, InkReading(y_down="no"))

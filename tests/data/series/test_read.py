@@ -225,6 +225,7 @@ def test_rates_that_differ_are_no_rate(written):
         ("a.ts", TS.replace("4,5", "4,1e99"), "a.ts:11: channel 1, value 2 is '1e99'"),
         ("a.ts", TS.replace("@data\n", ""), "a.ts:9: expected a tag"),
         ("a.ts", "@classLabel false\n", "has no @data"),
+        ("a.ts", "@\n", "a.ts:1: @ is not a known tag"),
         ("a.arff", ARFF.replace("up\n'4", "op\n'4"), "a.arff:8: the class is 'op'"),
         ("a.arff", ARFF.replace("'4,5\\n", "'4\\n"), "a.arff:9: the channels have 1, 2 values"),
         ("a.arff", ARFF.replace("'4", "4"), "a.arff:9: expected the channels in quotation marks"),

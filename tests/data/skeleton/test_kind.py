@@ -88,10 +88,16 @@ def test_the_check_finds_what_spoils_a_training(tmp_path):
 
 
 def test_persons_and_joints_are_compared_between_files(tmp_path):
-    train = archive(tmp_path / "train.npz", [frames(9)] * 2, label=["a", "a"], subject=np.array([1, 2]))
+    train = archive(tmp_path / "train.npz", [frames(9), frames(8)], label=["a", "b"], subject=np.array([1, 2]))
     data = archive(tmp_path / "a.npz", [frames(9, 25)] * 2, label=["a", "c"], subject=np.array([2, 3]))
     report = kinds.check(data, train=train)
-    assert {kind for _, kind, _ in found(report)} == {"classes", "joints", "shared groups", "unknown class"}
+    assert {kind for _, kind, _ in found(report)} == {
+        "joints",
+        "shared groups",
+        "unknown class",
+        "rare class",
+        "contradictions",
+    }
     message = next(one.message for one in report.findings if one.kind == "joints")
     assert message == "unequal counts of joints: 20 in train and 25 in data; expected as many in all"
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqloom.data.documents.encoding import fit_words
+from seqloom.data.documents.tokens import is_cjk
 from seqloom.data.labelled import Document
-from seqloom.data.vocabulary import load_json, save_json, strings
+from seqloom.data.vocabulary import UNKNOWN, load_json, save_json, strings
 from seqloom.errors import ConfigError, ModelError
 from seqloom.systems.classifier.answers import Answer, Classes
 from seqloom.systems.classifier.baselines.method import Method
@@ -30,7 +32,7 @@ class Terms(Method):
         tokeniser: cuts texts.
         answer: the classes.
         terms: term -> its number.
-        longest: words of a term.
+        longest: words of a term, or one more where all are Chinese, Japanese or Korean characters.
         rarity: (V,) the logarithm of how rare each is.
         weights, bias: (K, V) and (K,) of the classes.
     """
@@ -65,24 +67,22 @@ class Terms(Method):
 
         if not isinstance(answer, Classes):
             raise ConfigError("the method tfidf answers with one class; leave it out of baselines")
-        counted = [Counter(_terms(inputs.tokeniser.words(one.text), settings.longest)) for one in examples]
-        documents: Counter[str] = Counter()
-        for one in counted:
-            documents.update(one.keys())
-        kept = sorted(term for term, count in documents.items() if count >= settings.minimum_documents)
+        found = _counted(inputs.tokeniser, [one.text for one in examples], settings.longest, settings.minimum_documents)
+        kept = sorted(range(len(found.terms)), key=found.terms.__getitem__)
         if not kept:
             raise ConfigError("statistics.minimum_documents leaves no term; set it to 1")
-        terms = {term: index for index, term in enumerate(kept)}
+        terms = {found.terms[index]: column for column, index in enumerate(kept)}
+        columns = np.empty(len(kept), np.int32)
+        columns[kept] = np.arange(len(kept))
         # As scikit-learn's smooth form: as if one more document had every term.
-        rarity = np.log((1 + len(examples)) / (1 + np.array([documents[term] for term in kept]))) + 1
-        rows, columns, values = [], [], []
-        for row, one in enumerate(counted):
-            found, weights = _weighted(one, terms, rarity)
-            rows.append(np.full(len(found), row))
-            columns.append(found)
-            values.append(weights)
+        rarity = np.log((1 + len(examples)) / (1 + found.documents[kept])) + 1
+        column = columns[found.columns]
+        values = (1 + np.log(found.counts)).astype(np.float32) * rarity.astype(np.float32)[column]
+        lengths = np.sqrt(np.bincount(found.rows, values**2, len(examples)))
+        values /= lengths.astype(np.float32)[found.rows]
         shape = (len(examples), len(terms))
-        matrix = csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape)
+        matrix = csr_matrix((values, (found.rows, column)), shape)
+        del found, column, values
         fitted = LogisticRegression(C=settings.strength, max_iter=1000).fit(matrix, answer.targets(examples))
         slopes, bias = fitted.coef_, fitted.intercept_
         if len(slopes) == 1:  # of two classes scikit-learn keeps the second alone
@@ -132,10 +132,90 @@ class Terms(Method):
         return cls(inputs.tokeniser, answer, numbered, longest, *arrays)
 
 
+class _Found(NamedTuple):
+    """The terms of documents.
+
+    Attributes:
+        terms: (V,).
+        documents: (V,) how many documents have each.
+        rows, columns, counts: (M,) which document has which term how often.
+    """
+
+    terms: list[str]
+    documents: NDArray[np.int64]
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
+    counts: NDArray[np.int32]
+
+
+def _counted(tokeniser: Any, texts: Sequence[str], longest: int, minimum: int) -> _Found:
+    """The terms that so many documents have, found by numbers, length by length: one more word makes a longer term."""
+    vocabulary, batch = fit_words(tokeniser, texts)
+    names = vocabulary.names(range(len(vocabulary)))
+    documents = np.repeat(np.arange(len(texts)), batch.lengths)
+    # A term of which each word is a Chinese, Japanese or Korean character may be longer by one.
+    characters = np.array([_is_character(name) for name in names])
+    known = batch.ids != UNKNOWN  # the special symbols that a text spells
+    ids, words, alive = batch.ids, np.arange(len(names))[:, None], known
+    found: list[_Found] = []
+    for length in range(1, longest + 2):
+        if length > longest:
+            alive = alive & _all_of(characters[batch.ids], length)
+        if length > 1:
+            alive = alive & _within(documents, known, length)
+            keys = ids * len(names) + np.roll(batch.ids, 1 - length)
+            unique, numbers = np.unique(keys[alive], return_inverse=True)
+            del keys
+            before, last = np.divmod(unique, len(names))
+            words = np.concatenate([words[before], last[:, None]], 1)
+            ids = np.zeros_like(batch.ids)
+            ids[alive] = numbers
+        if not len(words) or not alive.any():
+            break
+        pairs, counts = np.unique(documents[alive] * len(words) + ids[alive], return_counts=True)
+        rows, columns = np.divmod(pairs, len(words))
+        having = np.bincount(columns, minlength=len(words))
+        wanted = having >= max(minimum, 1)
+        column = np.cumsum(wanted) - 1 + sum(len(one.terms) for one in found)
+        chosen = wanted[columns]
+        terms = [_SEPARATOR.join(names[index] for index in term) for term in words[wanted].tolist()]
+        small = [one.astype(np.int32) for one in (rows[chosen], column[columns[chosen]], counts[chosen])]
+        del pairs, rows, columns, counts
+        found.append(_Found(terms, having[wanted], *small))
+    nothing = _Found([], np.zeros(0, np.int64), *[np.zeros(0, np.int32)] * 3)
+    _, *columns_of = zip(*(found or [nothing]), strict=True)
+    return _Found([term for one in found for term in one.terms], *map(np.concatenate, columns_of))
+
+
+def _within(documents: NDArray[np.int64], known: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
+    """Whether so many words from each on are in one document and known."""
+    inside = np.zeros(len(documents), np.bool_)
+    last = len(documents) - length + 1
+    if last > 0:
+        inside[:last] = documents[:last] == documents[length - 1 :]
+    return inside & _all_of(known, length)
+
+
+def _all_of(flags: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
+    every = flags.copy()
+    for ahead in range(1, length):
+        every &= np.roll(flags, -ahead)
+    return every
+
+
+def _is_character(word: str) -> bool:
+    return len(word) == 1 and is_cjk(word)
+
+
 def _terms(words: Sequence[str], longest: int) -> Iterator[str]:
+    """The terms of a document, as `_counted` counts them."""
     yield from words
     for length in range(2, longest + 1):
         yield from map(_SEPARATOR.join, zip(*(words[start:] for start in range(length)), strict=False))
+    if not all(map(str.isascii, words)):
+        for term in zip(*(words[start:] for start in range(longest + 1)), strict=False):
+            if all(map(_is_character, term)):
+                yield _SEPARATOR.join(term)
 
 
 def _weighted(
