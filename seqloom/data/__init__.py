@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from seqloom.data.batching import batches, evaluation_batches, pad, pad_rows, restore_order
+    from seqloom.data.bilingual import Alignment, align_embeddings
     from seqloom.data.characters import BigramVocabulary, CharacterVocabulary, FlatBatch
     from seqloom.data.embeddings import Embeddings, load_embeddings
     from seqloom.data.files import checksum, open_text, write_atomic
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DIRECT_LABELS",
     "SCHEMES",
+    "Alignment",
     "BigramVocabulary",
     "CharacterVocabulary",
     "CorpusReport",
@@ -46,6 +48,7 @@ __all__ = [
     "TagVocabulary",
     "TaggedCorpus",
     "Vocabulary",
+    "align_embeddings",
     "batches",
     "check_tags",
     "checksum",
@@ -73,6 +76,7 @@ __all__ = [
 
 _NAMES = {
     "batching": ("batches", "evaluation_batches", "pad", "pad_rows", "restore_order"),
+    "bilingual": ("Alignment", "align_embeddings"),
     "characters": ("BigramVocabulary", "CharacterVocabulary", "FlatBatch"),
     "tagged.corpus": ("TaggedCorpus", "CorpusReport"),
     "embeddings": ("Embeddings", "load_embeddings"),

@@ -92,6 +92,7 @@ K = TypeVar("K", bound=Kind)
 
 # In the order in which they are asked. Nearly every text passes for tagged text, which therefore comes last.
 KINDS: dict[str, str | type] = {
+    "trees": "seqloom.data.trees.kind:TreeKind",
     "images": "seqloom.data.images.kind:ImageKind",
     "documents": "seqloom.data.documents.kind:DocumentKind",
     "ink": "seqloom.data.ink.kind:InkKind",

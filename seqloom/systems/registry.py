@@ -125,6 +125,15 @@ SYSTEMS: dict[str, Registered] = {
             "seqloom.systems.synthetic.system:SyntheticSystem",
             "a file of JSON lines, a sequence each, compressed or not, or - for standard input",
         ),
+        Registered(
+            "tree_classifier",
+            "TreeModel",
+            "a class for a tree and each of its nodes: Tree-LSTM, RNTN, recursive network and autoencoder",
+            "seqloom.systems.tree.config:TreeConfig",
+            "seqloom.systems.tree.config:PredictOptions",
+            "seqloom.systems.tree.system:TreeSystem",
+            "a file with a tree in brackets or a text in each line, compressed or not, or - for standard input",
+        ),
     )
 }
 

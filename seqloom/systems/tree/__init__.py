@@ -1,0 +1,1 @@
+"""Classes of trees and of all their nodes: the sentiment of phrases."""
