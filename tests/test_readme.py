@@ -10,6 +10,7 @@ import textwrap
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seqloom.app.configuration import RECIPES
@@ -62,10 +63,27 @@ def _chinese() -> str:
     return "\n".join(random.Random(1).sample(lines * 8, len(lines) * 8)) + "\n"
 
 
+def _classes(place: Path) -> None:
+    """A table of reviews, recordings of gestures in folders of their class, and digits from a pen."""
+    adjectives = {"good": ("warm", "funny", "fine"), "bad": ("dull", "cold", "poor")}
+    rows = [f"a {a} and {b} film,{label}" for label, some in adjectives.items() for a in some for b in some]
+    (place / "reviews.csv").write_text("text,label\n" + "\n".join(rows * 6) + "\n", encoding="utf-8")
+    for label, slope in (("up", 1), ("down", -1)):
+        (place / "gestures" / label).mkdir(parents=True)
+        for number in range(8):
+            steps = "\n".join(f"{slope * (step + number)},{number}" for step in range(6))
+            (place / "gestures" / label / f"{number}.csv").write_text(f"ax,ay\n{steps}\n")
+    x = np.tile(np.arange(8), 24).reshape(24, 8)
+    tall = np.arange(24)[:, None] % 2 * x
+    labels = np.where(np.arange(24) % 2, "7", "1")
+    np.savez(place / "digits.npz", x=np.stack([x, tall], -1).astype(np.float32), y=labels)
+
+
 def test_the_commands_of_the_readme_print_what_it_shows(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     Path("train.conll").write_text(_english(), encoding="utf-8")
     Path("train.txt").write_text(_chinese(), encoding="utf-8")
+    _classes(tmp_path)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         for given, command, shown in re.findall(
