@@ -55,6 +55,18 @@ class Columns(NamedTuple):
         return f"text={','.join(map(shown, self.text))}{label}{group}"
 
 
+class TableRow(NamedTuple):
+    """A row of a table as it was.
+
+    Attributes:
+        names: of the columns; empty where the table has no header.
+        fields: in their order.
+    """
+
+    names: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
 def read_table(path: str, name: str, reading: DocumentReading, encoding: str, separator: str) -> LabelledData[Document]:
     """The documents of a table; ``facts`` has its ``columns`` and whether they are ``guessed``.
 
@@ -79,7 +91,7 @@ def read_table(path: str, name: str, reading: DocumentReading, encoding: str, se
                 target=None if columns.label is None else target_of(row[columns.label], where, reading),
                 group="" if columns.group is None else row[columns.group],
                 where=where,
-                record=dict(zip(columns.names, row, strict=True)) if columns.names else tuple(row),
+                record=TableRow(tuple(columns.names or ()), tuple(row)),
             )
         )
     facts = {"format": "csv" if separator != "\t" else "tsv", "columns": str(columns), "guessed": columns.guessed}

@@ -84,7 +84,7 @@ class VectorInputs(Inputs):
     def corpus(
         self, examples: Sequence[Labelled], answer: Answer | None = None, *, augment: bool = False
     ) -> VectorCorpus:
-        series = [self._fitting(one) for one in examples]
+        series = [self.fitting(one) for one in examples]
         flat, offsets = flattened(series)
         if not len(series):
             flat = np.zeros((0, self.size), np.float32)
@@ -128,7 +128,12 @@ class VectorInputs(Inputs):
             raise DataError(f"{where} has the shape {values.shape}; expected {self._expected()}")
         return Series(values=values, where=where)
 
-    def _fitting(self, one: Any) -> Series:
+    def fitting(self, one: Any) -> Series:
+        """An example, where it is a series that the model can read.
+
+        Raises:
+            DataError: it is something else; names its place.
+        """
         where = getattr(one, "where", "") or "an input"
         if not isinstance(one, Series):
             raise DataError(f"{where} is a {type(one).__name__}; expected {self._expected()}")

@@ -18,7 +18,7 @@ from seqloom.systems.classifier.baselines.prior import Prior
 from seqloom.systems.classifier.config import LabelledFilesConfig, PredictOptions
 from seqloom.systems.classifier.inputs import Inputs
 from seqloom.systems.classifier.model import AnyClassifier, ClassifierModel
-from seqloom.systems.classifier.output import decisions, written
+from seqloom.systems.classifier.output import Native, decisions, written
 from seqloom.systems.classifier.scoring import errors, main_metric, score
 from seqloom.systems.classifier.splits import labelled_splits
 from seqloom.systems.contract import Dataset, Splits, System
@@ -80,10 +80,14 @@ class ClassifierSystem(System[Any, Any, Any]):
             DataError: a line is none; names it.
         """
 
-    def native(self, example: Labelled, answer: str, probability: float | None) -> str:
-        """An example in its own form with its answer: ``answer<TAB>probability<TAB>place``, where there is no other."""
-        shown = [] if probability is None else [f"{probability:.4f}"]
-        return "\t".join([answer, *shown, example.where])
+    def native_writer(self) -> Native:
+        """What writes an example in its own form with its answer; where there is none, ``answer<TAB>probability<TAB>place``."""
+
+        def write(example: Labelled, answer: str, probability: float | None) -> str:
+            shown = [] if probability is None else [f"{probability:.4f}"]
+            return "\t".join([answer, *shown, example.where])
+
+        return write
 
     def is_lines(self, source: Source) -> bool:
         """Whether a source is lines to be parsed one by one rather than a file of its formats."""
@@ -188,7 +192,7 @@ class ClassifierSystem(System[Any, Any, Any]):
             return explained(model, self._inputs(model, source), options)
         live = source.live()
         found = decisions(model, self._inputs(model, source, live), options, live.pauses if live is not None else None)
-        return written(model.answer, found, options, self.native)
+        return written(model.answer, found, options, self.native_writer())
 
     def _inputs(self, model: AnyClassifier, source: Source, live: Any = None) -> Iterable[Labelled]:
         if self.is_lines(source):

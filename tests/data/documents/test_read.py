@@ -39,9 +39,8 @@ def test_a_table_with_a_header_is_read_by_its_names(written):
     assert pairs(data) == [('One\ntwo\nlines, "quoted"', "x"), ("Three\nfour", "y")]
     assert [one.where for one in data.examples] == [f"{file}:2", f"{file}:4"]
     assert [one.group for one in data.examples] == ["u", "v"]
-    assert data.examples[0].record == {
-        "id": "7", "Title": "One", "description": 'two\nlines, "quoted"', "Class": "x", "user": "u",
-    }  # fmt: skip
+    assert data.examples[0].record.names == ("id", "Title", "description", "Class", "user")
+    assert data.examples[0].record.fields == ("7", "One", 'two\nlines, "quoted"', "x", "u")
     assert data.facts["columns"] == "text=Title,description, label=Class, group=user"
     assert (data.facts["documents"], data.facts["labels"], data.facts["guessed"]) == (2, {"x": 1, "y": 1}, False)
 

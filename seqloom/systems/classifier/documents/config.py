@@ -51,6 +51,8 @@ class DocumentModelConfig(ClassifierModelConfig):
         unknown_rate: probability that a word seen once is read as unknown in training, which trains that entry.
         context_size: units of each context, where the architecture is ``contexts``.
         shortcut: whether the encoder's output has the embedded words beside it.
+        pairs: rows of a table of vectors for pairs of neighbouring words, which share rows by chance; 0 has none.
+        pair_size: of a pair's vector.
     """
 
     architecture: Literal["words", "contexts", "sentences"] = "words"
@@ -62,6 +64,8 @@ class DocumentModelConfig(ClassifierModelConfig):
     unknown_rate: float = 0.3
     context_size: int = 50
     shortcut: bool = False
+    pairs: int = 0
+    pair_size: int = 32
     dropout_input: float = 0.4
 
     def __post_init__(self) -> None:
@@ -69,7 +73,14 @@ class DocumentModelConfig(ClassifierModelConfig):
         for name in ("word_dropout", "unknown_rate"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"model.{name} is {getattr(self, name)}; expected 0 to below 1")
-        for name, least in (("embedding_size", 1), ("minimum_count", 1), ("vocabulary_size", 0), ("context_size", 1)):
+        for name, least in (
+            ("embedding_size", 1),
+            ("minimum_count", 1),
+            ("vocabulary_size", 0),
+            ("context_size", 1),
+            ("pairs", 0),
+            ("pair_size", 1),
+        ):
             if getattr(self, name) < least:
                 raise ConfigError(f"model.{name} is {getattr(self, name)}; expected at least {least}")
         if self.architecture == "sentences" and self.read_out in ("votes", "sum"):

@@ -153,22 +153,24 @@ class DocumentInputs(Inputs):
         assert isinstance(config, DocumentModelConfig)
         if answer.stepwise:
             raise ConfigError("documents have one answer each, not one for each word; a tagger does that")
-        words = WordFront(len(self.vocabulary), config.embedding_size, config.word_dropout)
+        words = WordFront(
+            len(self.vocabulary), config.embedding_size, config.word_dropout, config.pairs, config.pair_size
+        )
         if self._embeddings:
             self._know(words)
         if config.architecture == "contexts":
             encoder = ContextEncoder(
                 config.cell,
-                config.embedding_size,
+                words.output_size,
                 config.context_size,
                 config.hidden_size,
                 config.dropout_input,
                 config.dropout_output,
             )
             return ClassifierNetwork(words, encoder, Head(config, encoder.output_size, answer))
-        inner = build_encoder(config, config.embedding_size)
+        inner = build_encoder(config, words.output_size)
         if config.architecture == "words":
-            whole = Shortcut(inner, config.embedding_size) if config.shortcut else inner
+            whole = Shortcut(inner, words.output_size) if config.shortcut else inner
             both = config.bidirectional and not config.shortcut
             return ClassifierNetwork(words, whole, Head(config, whole.output_size, answer, both))
         read_out = build_read_out(
@@ -203,10 +205,10 @@ class DocumentInputs(Inputs):
 
     def _know(self, words: WordFront) -> None:
         found = load_embeddings(self._embeddings, self.vocabulary.entries)
-        if found.vectors.shape[1] != words.output_size:
+        if found.vectors.shape[1] != words.words.embedding_dim:
             raise ConfigError(
                 f"{self._embeddings} has vectors of {found.vectors.shape[1]} numbers, but model.embedding_size is "
-                f"{words.output_size}; set one to the other"
+                f"{words.words.embedding_dim}; set one to the other"
             )
         rows = torch.from_numpy(np.flatnonzero(found.present) + len(SPECIALS))
         words.words.load_rows(rows, torch.from_numpy(found.vectors[found.present]))

@@ -6,12 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqloom.data.vocabulary import START
 from seqloom.layers.embedding import SparseEmbedding
 from seqloom.layers.encoder import Encoder
 from seqloom.layers.read_outs import Attention, ReadOut
 from seqloom.layers.recurrent import Recurrent
 from seqloom.layers.state import State
 from seqloom.systems.classifier.network import ClassifierBatch
+
+_KNUTH, _PRIME = 2_654_435_761, 2_147_483_647
 
 __all__ = ["ContextEncoder", "SentenceFront", "Shortcut", "WordFront"]
 
@@ -23,17 +26,25 @@ class WordFront(nn.Module):
         vocabulary_size: V.
         size: of a word's vector.
         dropout: probability that all occurrences of a word in a text are left out in training (Gal & Ghahramani 2016).
+        pairs: rows of a table into which pairs of neighbouring words are hashed; 0 has none.
+        pair_size: of a pair's vector.
     """
 
-    def __init__(self, vocabulary_size: int, size: int, dropout: float = 0.0):
+    def __init__(self, vocabulary_size: int, size: int, dropout: float = 0.0, pairs: int = 0, pair_size: int = 0):
         super().__init__()
-        self.output_size = size
+        self.output_size = size + (pair_size if pairs else 0)
         self.words = SparseEmbedding(vocabulary_size, size, dropout=dropout)
+        self.pairs = SparseEmbedding(pairs, pair_size, dropout=dropout) if pairs else None
 
     def forward(self, batch: ClassifierBatch) -> Tensor:
-        """(B, T, size)."""
+        """(B, T, output_size): each word, and beside it the pair that it makes with the word before it."""
         embedded: Tensor = self.words(batch.inputs)
-        return embedded
+        if self.pairs is None:
+            return embedded
+        before = F.pad(batch.inputs[:, :-1], (1, 0), value=START)
+        # Multiplicative hashing with Knuth's constant: neighbouring ids must not make neighbouring rows.
+        hashed = (before * _KNUTH + batch.inputs).remainder(_PRIME).remainder(self.pairs.num_embeddings)
+        return torch.cat([embedded, self.pairs(hashed)], -1)
 
 
 class SentenceFront(nn.Module):

@@ -10,6 +10,7 @@ from typing import Any
 
 from seqloom.data.documents.config import DocumentReading, TokenConfig
 from seqloom.data.documents.read import line_document, read_documents
+from seqloom.data.documents.tables import TableRow
 from seqloom.data.labelled import Document, Labelled, LabelledData
 from seqloom.data.source import Source
 from seqloom.data.vocabulary import Vocabulary
@@ -23,6 +24,7 @@ from seqloom.systems.classifier.documents.config import (
 )
 from seqloom.systems.classifier.documents.inputs import DocumentInputs
 from seqloom.systems.classifier.model import AnyClassifier, ClassifierModel
+from seqloom.systems.classifier.output import Native
 from seqloom.systems.classifier.system import ClassifierSystem
 from seqloom.systems.contract import Sample
 from seqloom.systems.saved import ModelDirectory
@@ -73,15 +75,25 @@ class DocumentClassifierSystem(ClassifierSystem):
         for number, line in enumerate(lines, start=1):
             yield line_document(line, f"input:{number}", reading)
 
-    def native(self, example: Labelled, answer: str, probability: float | None) -> str:
-        """JSON lines with keys ``predicted`` and ``probability`` added, or the row of a table with two fields more."""
-        assert isinstance(example, Document)
-        if isinstance(example.record, dict):
-            return json.dumps({**example.record, "predicted": answer, "probability": probability}, ensure_ascii=False)
-        fields = example.record if isinstance(example.record, tuple) else (example.text,)
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow([*fields, answer, "" if probability is None else probability])
-        return line.getvalue()
+    def native_writer(self) -> Native:
+        """JSON lines with keys ``predicted`` and ``probability`` added, or tables with two columns more."""
+        begun = False
+
+        def write(example: Labelled, answer: str, probability: float | None) -> str:
+            nonlocal begun
+            assert isinstance(example, Document)
+            if isinstance(example.record, dict):
+                added = {"predicted": answer, "probability": probability}
+                return json.dumps({**example.record, **added}, ensure_ascii=False)
+            row = example.record if isinstance(example.record, TableRow) else TableRow((), (example.text,))
+            head = [[*row.names, "predicted", "probability"]] if row.names and not begun else []
+            begun = True
+            shown = "" if probability is None else probability
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows([*head, [*row.fields, answer, shown]])
+            return text.getvalue().removesuffix("\n")
+
+        return write
 
     def sample(self) -> Sample[Document]:
         """Praise and blame in few words."""

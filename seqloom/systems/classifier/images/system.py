@@ -39,8 +39,13 @@ class ImageInputs(VectorInputs):
 
     one_length = True
 
-    def _fitting(self, one: Any) -> Series:
-        series = super()._fitting(one)
+    def fitting(self, one: Any) -> Series:
+        """An example, where it is an image of the model's size.
+
+        Raises:
+            DataError: it is something else; names its place.
+        """
+        series = super().fitting(one)
         height = self.facts["height"]
         if len(series.values) != height:
             raise DataError(

@@ -14,6 +14,9 @@ from seqloom.data.ink.features import PEN_CHANNELS, PenFeatures
 from seqloom.data.ink.reading import read_ink
 from seqloom.data.labelled import LabelledData, Series
 from seqloom.data.source import Source, listed
+from seqloom.systems.classifier.baselines.compared import Nearest
+from seqloom.systems.classifier.baselines.method import Method
+from seqloom.systems.classifier.baselines.prior import Prior
 from seqloom.systems.classifier.config import ClassifierModelConfig
 from seqloom.systems.classifier.ink.config import InkClassifierConfig, InkDataConfig
 from seqloom.systems.classifier.inputs import VectorInputs
@@ -86,6 +89,10 @@ class InkClassifierSystem(VectorSystem):
     def make_features(self, settings: Any, size: int, facts: Mapping[str, Any]) -> Features:
         """The features of a pen."""
         return PenFeatures(settings, facts.get("channels") or PEN_CHANNELS)
+
+    def methods(self) -> Mapping[str, type[Method]]:
+        """The class prior, and what compares with the training."""
+        return {"prior": Prior, "nearest": Nearest}
 
     def sample(self) -> Sample[Series]:
         """A tick and a cross, drawn three times."""

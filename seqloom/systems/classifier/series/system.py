@@ -14,6 +14,9 @@ from seqloom.data.series.config import SensorFeaturesConfig
 from seqloom.data.series.features import SensorFeatures
 from seqloom.data.series.read import read_series
 from seqloom.data.source import Source
+from seqloom.systems.classifier.baselines.compared import Nearest, Rocket
+from seqloom.systems.classifier.baselines.method import Method
+from seqloom.systems.classifier.baselines.prior import Prior
 from seqloom.systems.classifier.config import ClassifierModelConfig
 from seqloom.systems.classifier.model import VectorClassifier
 from seqloom.systems.classifier.series.config import SeriesClassifierConfig, SeriesDataConfig
@@ -51,6 +54,10 @@ class SeriesClassifierSystem(VectorSystem):
         """The features of sensors."""
         channels = facts.get("channels") or [str(index) for index in range(size)]
         return SensorFeatures(settings, channels, facts.get("rate"))
+
+    def methods(self) -> Mapping[str, type[Method]]:
+        """The class prior, and what compares with the training."""
+        return {"prior": Prior, "nearest": Nearest, "rocket": Rocket}
 
     def sample(self) -> Sample[Series]:
         """Numbers that rise, and numbers that fall."""

@@ -17,6 +17,9 @@ from seqloom.data.source import Source
 from seqloom.errors import ConfigError
 from seqloom.layers.fusion import FIVE_PARTS, FusionTree
 from seqloom.systems.classifier.answers import Answer
+from seqloom.systems.classifier.baselines.compared import Nearest, Rocket
+from seqloom.systems.classifier.baselines.method import Method
+from seqloom.systems.classifier.baselines.prior import Prior
 from seqloom.systems.classifier.config import ClassifierModelConfig
 from seqloom.systems.classifier.inputs import VectorInputs
 from seqloom.systems.classifier.model import VectorClassifier
@@ -112,6 +115,10 @@ class SkeletonClassifierSystem(VectorSystem):
         if len(skeleton.names) * dimensions != size:
             raise ConfigError(f"steps have {size} numbers, but {len(skeleton.names)} joints have {dimensions} each")
         return SkeletonFeatures(settings, skeleton=skeleton, dimensions=dimensions)
+
+    def methods(self) -> Mapping[str, type[Method]]:
+        """The class prior, and what compares with the training."""
+        return {"prior": Prior, "nearest": Nearest, "rocket": Rocket}
 
     def sample(self) -> Sample[Series]:
         """Arms that go up, and legs that do."""

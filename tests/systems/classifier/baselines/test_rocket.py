@@ -107,8 +107,8 @@ def test_the_ridge_is_that_of_scikit_learn(rows, columns):
 @pytest.mark.parametrize(
     ("name", "least"), [("ering", 0.96), ("japanese_vowels", 0.97), ("basic_motions", 0.99), ("racket_sports", 0.84)]
 )
-def test_accuracy_is_near_the_published_one(name, least):
-    """ROCKET: ERing 98.1, JapaneseVowels 96.2 to 98, BasicMotions 99 to 100, RacketSports 87 to 92."""
+def test_accuracy_on_real_data_stays(name, least):
+    """Floors under what five seeds gave on these files, 2026-12-01: 97.9, 98.3, 100 and 88.6."""
     path = Path(os.environ.get("SEQLOOM_DATA", "")) / name / f"{name}.npz"
     if "SEQLOOM_DATA" not in os.environ or not path.exists():
         pytest.skip(f"SEQLOOM_DATA names no folder with {name}")
