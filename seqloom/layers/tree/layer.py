@@ -22,8 +22,10 @@ from seqloom.layers.tree.cells import (
     NodeCell,
     RecursiveNode,
 )
+from seqloom.layers.tree.child_sum_pass import ChildSumPass
 from seqloom.layers.tree.forest import Forest
-from seqloom.layers.tree.passes import ChildSumPass, NaryPass, run_pass
+from seqloom.layers.tree.nary_pass import NaryPass
+from seqloom.layers.tree.passes import run_pass
 
 __all__ = ["ChildSumTreeLSTM", "NaryTreeLSTM", "RecursiveNet", "RecursiveTensorNet", "TreeLayer"]
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from seqloom.engine.runtime.levels import LevelRun, level_program
 from seqloom.layers.tree.cells import NodeCell
 from seqloom.layers.tree.forest import Forest
 
-__all__ = ["ChildSumPass", "NaryPass", "TreePass", "run_pass"]
+__all__ = ["TreePass", "run_pass"]
 
 
 class TreePass(ABC):
@@ -166,172 +164,6 @@ class TreePass(ABC):
     def more_gradients(self) -> list[Tensor | None]:
         """Those of the further tensors."""
         return []
-
-
-class NaryPass(TreePass):
-    """Children in their order, side by side.
-
-    Args:
-        arity: places for children.
-        bilinear: (m, N m, N m) symmetric forms whose values are the second state of the step, or none.
-    """
-
-    def __init__(self, node: NodeCell, forest: Forest, arity: int, bilinear: Tensor | None = None) -> None:
-        super().__init__(node, forest)
-        self.arity, self.bilinear = arity, bilinear
-        self.remembers = len(node.state) > 1 and bilinear is None
-        self.places = forest.places(arity)
-        self.inner = self.total - self.leaves
-
-    @property
-    def kept_states(self) -> int:
-        return 2 if self.remembers else 1
-
-    def tensors(self, words: Tensor) -> list[Tensor | None]:
-        return [*super().tensors(words), *([] if self.bilinear is None else [self.bilinear])]
-
-    def prepare(self, *more: Tensor) -> None:
-        self.memories = [self.by_level(torch.empty(self.inner, self.size)) for _ in self.run.states[1:]]
-        self.places_of_children = [self.by_level(numbers) for numbers in (self.places.children, *self.places.by_child)]
-        self.children_rows = [rows.view(-1, self.size) for rows in self.rows]
-        if more:
-            self.forms = more[0].flatten(0, 1)  # (m * N m, N m), symmetric
-            self.products = self.by_level(torch.empty(self.inner, len(self.forms)))
-
-    def gather(self, level: int) -> None:
-        outputs, *others = self.run.states
-        all_children, *each = self.places_of_children
-        torch.index_select(outputs, 0, all_children[level].flatten(), out=self.children_rows[level])
-        if self.remembers:
-            for memory, children in zip(self.memories, each, strict=True):
-                torch.index_select(others[0], 0, children[level], out=memory[level])
-        elif self.bilinear is not None:
-            x, products = self.rows[level], self.products[level]
-            torch.mm(x, self.forms.t(), out=products)
-            values = products.view(-1, self.size, x.shape[1]) @ x.unsqueeze(2)
-            self.memories[0][level].copy_(values.squeeze(2))
-
-    def initial(self, level: int) -> list[Tensor]:
-        if level == 0:
-            return self.zeros[:1] * len(self.run.states)
-        return [self.zeros[level], *(memory[level] for memory in self.memories)]
-
-    def prepare_backward(self) -> None:
-        places, sizes = self.inner * self.arity, self.sizes
-        self.d_x = torch.empty(places + 1, self.size)
-        self.d_x[places] = 0.0
-        self.d_rows = self.by_level(self.d_x[:places].view(self.inner, -1))
-        self.slots = torch.split_with_sizes(self.places.slot, sizes)
-        if self.remembers:
-            self.d_memories = torch.zeros(places + 1, self.size)
-            each = self.d_memories[:places].view(self.arity, self.inner, self.size).unbind(0)
-            self.d_each = [self.by_level(rows) for rows in each]
-            self.memory_slots = torch.split_with_sizes(self.places.slot_by_child, sizes)
-        if self.bilinear is not None:
-            self.d_values = torch.empty(self.inner, self.size)
-            self.d_values_by_level = self.by_level(self.d_values)
-
-    def arrived(self, level: int) -> list[Tensor]:
-        gradient = self.d_x.index_select(0, self.slots[level])
-        if not self.remembers:
-            return [gradient, *(torch.zeros_like(gradient) for _ in self.run.states[1:])]
-        carry = self.d_memories.index_select(0, self.memory_slots[level])
-        # Further memories have their gradients where they are to be; a leaf has none.
-        others = [rows[level] for rows in self.d_each[1:]] if level else [torch.zeros_like(carry)] * (self.arity - 1)
-        return [gradient, carry, *others]
-
-    def scatter(self, level: int, carries: Sequence[Tensor]) -> None:
-        d_rows = self.d_rows[level]
-        torch.mm(self.flow(level), self.weight, out=d_rows)
-        if self.remembers:
-            self.d_each[0][level].copy_(carries[0])
-        elif self.bilinear is not None:
-            self.d_values_by_level[level].copy_(carries[0])
-            products = self.products[level].view(len(d_rows), self.size, -1)
-            d_rows.add_((carries[0].unsqueeze(1) @ products).squeeze(1), alpha=2.0)
-
-    def more_gradients(self) -> list[Tensor | None]:
-        if self.bilinear is None:
-            return []
-        outer = (self.d_values.unsqueeze(2) * self.x.unsqueeze(1)).flatten(1)  # (N, m * N m)
-        return [(outer.t() @ self.x).view(self.size, *[self.x.shape[1]] * 2)]
-
-
-class ChildSumPass(TreePass):
-    """Children in no order, summed; a forget gate on each edge.
-
-    Args:
-        edge: the cell of an edge.
-    """
-
-    def __init__(self, node: NodeCell, edge: NodeCell, forest: Forest) -> None:
-        super().__init__(node, forest)
-        self.edge, self.edges = edge, forest.edges
-
-    def tensors(self, words: Tensor) -> list[Tensor | None]:
-        own, bias, weight = self.edge.products(words)
-        parents = self.edges.parent
-        if len(words) == self.total and own is not None:
-            gates = own.index_select(0, parents)
-        else:  # inner nodes have no word
-            gates = words.new_zeros(len(parents), self.size) if bias is None else bias.expand(len(parents), -1)
-        return [*super().tensors(words), gates, weight]
-
-    def prepare(self, *more: Tensor) -> None:
-        gates, weight = more
-        program = level_program(self.edge)
-        assert program is not None
-        borders = self.edges.borders
-        counts = [last - first for first, last in pairwise(borders)]
-        self.forget = LevelRun(program, counts, save=self.run.save)
-        self.forget.linear.copy_(gates)
-        self.forget_weight = weight.contiguous()
-        self.forget_columns = self.forget_weight.t()
-        self.h, self.c = torch.empty(len(gates), self.size), torch.empty(len(gates), self.size)
-        self.hs, self.cs = torch.split_with_sizes(self.h, counts), torch.split_with_sizes(self.c, counts)
-        self.kept = torch.split_with_sizes(self.forget.states[0][: len(gates)], counts)
-        self.child = torch.split_with_sizes(self.edges.child, counts)
-        self.memory = self.by_level(torch.empty(self.total - self.leaves, self.size))
-        self.each = torch.arange(len(gates))
-        self.counts = counts
-
-    def gather(self, level: int) -> None:
-        forget, child, h, c = self.forget, self.child[level], self.hs[level], self.cs[level]
-        torch.index_select(self.run.states[0], 0, child, out=h)
-        torch.index_select(self.run.states[1], 0, child, out=c)
-        gates = forget.levels[level]
-        torch.addmm(gates, h, self.forget_columns, out=gates)
-        forget.forward(level, [c])
-        start, stop = self.forest.levels[level]
-        offsets = self.edges.starts[start:stop] - self.edges.borders[level]
-        each = self.each[: self.counts[level]]
-        self.rows[level].copy_(F.embedding_bag(each, h, offsets, mode="sum"))
-        self.memory[level].copy_(F.embedding_bag(each, self.kept[level], offsets, mode="sum"))
-
-    def initial(self, level: int) -> list[Tensor]:
-        return [self.zeros[level], self.memory[level] if level else self.zeros[0]]
-
-    def prepare_backward(self) -> None:
-        count = len(self.h)
-        self.forget.begin_backward()
-        self.d_h, self.d_c = torch.zeros(count + 1, self.size), torch.zeros(count + 1, self.size)
-        self.d_hs, self.d_cs = (torch.split_with_sizes(rows[:count], self.counts) for rows in (self.d_h, self.d_c))
-        self.slots = torch.split_with_sizes(self.edges.slot, self.sizes)
-
-    def arrived(self, level: int) -> list[Tensor]:
-        return [rows.index_select(0, self.slots[level]) for rows in (self.d_h, self.d_c)]
-
-    def scatter(self, level: int, carries: Sequence[Tensor]) -> None:
-        first, last = self.edges.borders[level : level + 2]
-        parent = self.edges.parent[first:last] - self.forest.borders[level]
-        kept = carries[0].index_select(0, parent)
-        self.forget.backward(level, [self.cs[level]], kept, [self.d_cs[level]])
-        d_h = (self.flow(level) @ self.weight).index_select(0, parent)
-        torch.addmm(d_h, self.forget.gradients[level], self.forget_weight, out=self.d_hs[level])
-
-    def more_gradients(self) -> list[Tensor | None]:
-        flow = self.forget.gradient
-        return [flow, flow.t() @ self.h]
 
 
 class _Levels(torch.autograd.Function):

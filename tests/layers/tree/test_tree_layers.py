@@ -327,3 +327,20 @@ def test_the_nodes_of_an_autoencoder_have_length_one():
     pair = torch.cat([outputs[0], outputs[1]])
     decoded = layer.decoder(outputs[3])
     torch.testing.assert_close(errors[0], ((decoded - pair) ** 2).sum() / 2)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_way_back_can_be_gone_twice_and_gradients_of_memories_arrive(name):
+    layer = made(name)
+    forest = forest_for(layer)
+    words = words_for(layer, forest)
+    _, state = layer(words, forest)
+    total = sum((field * field).sum() for field in state)
+    first = torch.autograd.grad(total, [words, *layer.parameters()], retain_graph=True)
+    again = torch.autograd.grad(total, [words, *layer.parameters()])
+    for one, other in zip(first, again, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    values = layer.by_level(words, forest)
+    total = sum((field[forest.roots] ** 2).sum() for field in values)
+    for one, other in zip(first, torch.autograd.grad(total, [words, *layer.parameters()]), strict=True):
+        torch.testing.assert_close(one, other, atol=2e-5, rtol=1e-4)
