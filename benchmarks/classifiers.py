@@ -108,7 +108,12 @@ RUNS: dict[str, Run] = {
     "concept-bags": Run("miech2017-pooling", generated=_bags, metric="gap20"),
     "agnews": Run("document", {"train": "cls-agnews/train_20k_subset.csv.xz", "test": "cls-agnews/test.csv.xz"}),
     "imdb": Run(
-        "document", {"train": "cls-imdb/train.tsv.xz", "test": "cls-imdb/test.tsv.xz", "text": "3", "label": "0"}
+        "document",
+        {"train": "cls-imdb/train.tsv.xz", "test": "cls-imdb/test.tsv.xz", "text": "3", "label": "0", "held_out": 0.05},
+        {
+            "model": {"word_dropout": 0.3, "minimum_count": 5, "label_smoothing": 0.1},
+            "training": {"epochs": 4},
+        },
     ),
     "mr": Run(
         "document",
