@@ -41,6 +41,9 @@ IN_THE_SUITE = {
     "checkpoint": 200,
     "ink": 400,
     "skeletons": 300,
+    "documents": 300,
+    "series": 300,
+    "trees": 300,
 }
 """Mutations of each door in the suite: a second or two of each."""
 
@@ -526,9 +529,99 @@ def skeletons(chance: random.Random, place: Path) -> None:
         assert np.isfinite(found).all()
 
 
+CSV = 'text,label,who\n"one, ""two""\nthree",good,ann\nfour,bad,bob\n'
+DOCUMENTS = {
+    "a.csv": CSV,
+    "a.tsv": "1\tgood text here\n0\tbad text there\n",
+    "a.txt": "__label__x one\n__label__y two\n",
+}
+TS = "@problemName a\n@timestamps false\n@univariate false\n@dimensions 2\n@equalLength false\n@classLabel true a b\n@data\n"
+SERIES = {
+    "a.ts": TS + "1,2,3:4,5,?:a\n0.5,-1e3:1,2:b\n",
+    "a.csv": "case,t,f1,f2,label\n1,0,0.5,2,a\n1,1,0.25,?,a\n2,0,1,1,b\n",
+    "a.arff": "@relation a\n@attribute x numeric\n@attribute y numeric\n@attribute class {a,b}\n@data\n1,2,a\n?,4,b\n",
+}
+
+
+def trees(chance: random.Random, place: Path) -> None:
+    """Trees in brackets, as heads and as CoNLL-U, read and checked."""
+    from seqloom.data.trees.formats import read_trees
+    from seqloom.data.trees.kind import TreeCheck, TreeKind
+
+    name, text = chance.choice(
+        [("a.txt", "(3 (2 It) (4 (2 's) (4 good)))\n(1 (2 -LRB-) (1 bad))\n"), ("a.conllu", CONLLU)]
+    )
+    file = place / name
+    file.write_bytes(_packed(bytes_mutated(text.encode(), chance), chance))
+    if TreeKind().recognises(file):
+        TreeKind().check(TreeCheck(data=file))
+    for tree in read_trees(file):
+        assert len(tree.words) >= 0
+
+
+def documents(chance: random.Random, place: Path) -> None:
+    """Texts with classes in all formats, read, cut into tokens, checked."""
+    from seqloom.data.documents.config import DocumentReading, TokenConfig
+    from seqloom.data.documents.kind import DocumentCheck, DocumentKind
+    from seqloom.data.documents.read import load_documents
+    from seqloom.data.documents.tokens import Tokeniser
+    from seqloom.data.source import Source
+
+    name, text = chance.choice([*DOCUMENTS.items(), ("a.jsonl", '{"text": "one", "label": ["a"]}\n')])
+    file = place / name
+    file.write_bytes(_packed(bytes_mutated(text.encode() * chance.choice([1, 3]), chance), chance))
+    if DocumentKind().recognises(file):
+        DocumentKind().check(DocumentCheck(data=file))
+    tokeniser = Tokeniser(TokenConfig())
+    for one in load_documents(Source(str(file)), DocumentReading()).examples:
+        assert len(tokeniser.spans(one.text)) >= 0
+        tokeniser.sentences(one.text)
+
+
+def series(chance: random.Random, place: Path) -> None:
+    """Series in all formats, read, made features, checked."""
+    from seqloom.data.labelled import flattened
+    from seqloom.data.series.config import SensorFeaturesConfig
+    from seqloom.data.series.features import SensorFeatures
+    from seqloom.data.series.kind import SeriesCheck, SeriesKind
+    from seqloom.data.series.read import read_series
+    from seqloom.data.series.reading import SeriesReading
+    from seqloom.data.source import Source
+
+    name, text = chance.choice([*SERIES.items(), ("a.npz", "")])
+    if text:
+        (place / name).write_bytes(bytes_mutated(text.encode(), chance))
+    else:
+        rows = {"x": np.ones((5, 2)), "offsets": [0, 2, 5], "y": ["a", "b"], "group": [1, 2], "split": [0, 2]}
+        _archive(chance, place / name, rows)
+    if SeriesKind().recognises(place / name):
+        SeriesKind().check(SeriesCheck(data=place / name))
+    data = read_series(Source(str(place / name)), SeriesReading())
+    if data.examples:
+        features = SensorFeatures(SensorFeaturesConfig(), data.facts["channels"])
+        flat, offsets = flattened(data.examples)
+        features.fit(flat, offsets)
+        features.apply(flat, offsets)
+
+
 DOORS: dict[str, Callable[[random.Random, Path], None]] = {
     door.__name__: door
-    for door in (recipe, option, model, tagged, steps, words, vectors, run, checkpoint, ink, skeletons)
+    for door in (
+        recipe,
+        option,
+        model,
+        tagged,
+        steps,
+        words,
+        vectors,
+        run,
+        checkpoint,
+        ink,
+        skeletons,
+        documents,
+        series,
+        trees,
+    )
 }
 
 

@@ -242,7 +242,9 @@ class _Reader:
             if comments[0] == "".join(spelt).rstrip(" "):
                 return None, None
         units = [unit for unit in self._units() if unit[2]]
-        text = "".join([form + " " if space else form for form, space, _ in units]).rstrip(" ")
+        # The blank behind the last word goes; one that is part of a word stays.
+        text = "".join([form + " " if space else form for form, space, _ in units])
+        text = text[:-1] if units and units[-1][1] else text
         if len(units) == len(self.tokens) == len(self._units()) and (not comments or comments[0] == text):
             return None, None
         forms = [form for form, _, _ in units]

@@ -26,6 +26,8 @@ class LabelledFilesConfig(FilesConfig):
         folds: divide the training data into so many parts, of which ``fold`` is the test; 0 does not.
         fold: which part that is, from 0.
         labels: use only examples of these classes; none given uses all.
+        train_share: share of the training examples that is used, of each class alike: how much data a method needs is seen by
+            training with 0.1, 0.25, 0.5 and 1.
         train_groups: use only these groups for training, where test groups are named too.
         dev_groups: groups of the training data that choose.
         test_groups: groups of the training data that are scored.
@@ -36,6 +38,7 @@ class LabelledFilesConfig(FilesConfig):
     folds: int = 0
     fold: int = 0
     labels: tuple[str, ...] = ()
+    train_share: float = 1.0
     train_groups: tuple[str, ...] = ()
     dev_groups: tuple[str, ...] = ()
     test_groups: tuple[str, ...] = ()
@@ -45,6 +48,8 @@ class LabelledFilesConfig(FilesConfig):
             raise ConfigError(
                 f"data.fold is {self.fold}; expected 0 to {self.folds - 1}, as data.folds is {self.folds}"
             )
+        if not 0.0 < self.train_share <= 1.0:
+            raise ConfigError(f"data.train_share is {self.train_share}; expected a share above 0, up to 1")
         if self.folds == 1 or self.folds < 0:
             raise ConfigError(f"data.folds is {self.folds}; expected at least 2, or 0 for none")
 

@@ -94,6 +94,35 @@ class ClassifierModel(SavedModel):
 
         return explain(self, self.inputs.examples(inputs), method)
 
+    def vectors(self, inputs: Any) -> NDArray[Any]:
+        """(N, F) what the scores of each input are made of: inputs that the network takes for alike are near each other.
+
+        Raises:
+            DataError: an input is of another kind; names which.
+        """
+        examples = self.inputs.examples(inputs)
+        corpus, found = self.inputs.corpus(examples), [np.zeros(0)] * len(examples)
+        with evaluating(self.network):
+            for indices in evaluation_batches(corpus.lengths, tokens=_STEPS):
+                batch = corpus.batch(indices)
+                rows = self.network.head.vectors(self.network.encode(batch), batch.lengths).numpy()
+                for index, row in zip(indices.tolist(), rows, strict=True):
+                    found[index] = row
+        return np.array(found)
+
+    def nearest(self, inputs: Any, among: Any, count: int = 3) -> list[list[tuple[int, float]]]:
+        """For each input the nearest of others, such as the training examples: their numbers and cosines, the nearest first.
+
+        Raises:
+            DataError: an input is of another kind; names which.
+        """
+        own, others = (_unit(self.vectors(some)) for some in (inputs, among))
+        found = []
+        for cosines in own @ others.T:
+            order = np.argsort(-cosines, kind="stable")[:count].tolist()
+            found.append([(place, float(cosines[place])) for place in order])
+        return found
+
     def decide(self, examples: Sequence[Labelled]) -> list[NDArray[Any]]:
         """As `probabilities`, of examples."""
         return self._evaluated(examples, self.network.scores)
@@ -166,3 +195,9 @@ def decided(answer: Answer, found: NDArray[Any]) -> Any:
     if isinstance(answer, Labels):
         return [name for name, probability in zip(answer.names, found, strict=True) if probability >= 0.5]
     return answer.names[int(found.argmax())]
+
+
+def _unit(rows: NDArray[Any]) -> NDArray[Any]:
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    unit: NDArray[Any] = rows / np.where(lengths > 0, lengths, 1.0)
+    return unit

@@ -119,6 +119,13 @@ class Head(nn.Module):
         total = (self._votes(steps) * real_steps(lengths, steps.shape[1])).sum(1)
         return total / lengths.clamp(min=1).unsqueeze(-1) if self.way == "votes" else total
 
+    def vectors(self, encoded: Tensor, lengths: Tensor) -> Tensor:
+        """(B, F) what the scores are made of; where every step is scored, the mean of the steps."""
+        if self.read_out is not None:
+            found: Tensor = self.read_out(encoded, lengths)
+            return found
+        return (encoded * real_steps(lengths, encoded.shape[1])).sum(1) / lengths.clamp(min=1).unsqueeze(-1)
+
     def prefixes(self, encoded: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, K) scores after each step, as if the sequence ended there; what they are is up to the encoder."""
         if self.read_out is not None:

@@ -119,6 +119,9 @@ def _divided(
     if dev is None and data.held_out and len(train) > 1:
         train, dev = drawn(train, data.held_out, _still(way, train), data.split_seed)
     dev = train if dev is None else dev
+    if data.train_share < 1.0:
+        kept, held = drawn(train, min(data.train_share, 1 - data.train_share), "random", data.split_seed)
+        train = held if data.train_share <= 0.5 else kept
     if not train or not dev or (test is not None and not test):
         raise ConfigError(
             "nothing is left to train on, to choose by or to score: there are too few examples, or too few groups"

@@ -120,3 +120,10 @@ def test_an_empty_form_is_named(tmp_path):
     (tmp_path / "t.conllu").write_text(row(1, "a") + "\n" + row(2, "") + "\n")
     with pytest.raises(DataError, match=r"t\.conllu:2: FORM is empty"):
         list(read_conllu(tmp_path / "t.conllu"))
+
+
+def test_a_blank_at_the_end_of_the_last_word_stays(tmp_path):
+    lines = ["# text = x", row("1-2", "ab "), row(1, "a"), row(2, "b"), ""]
+    (tmp_path / "t.conllu").write_text("\n".join(lines), encoding="utf-8")
+    (found,) = read_conllu(tmp_path / "t.conllu")
+    assert (found.text, found.offsets) == ("ab ", ((0, 3), (0, 3)))

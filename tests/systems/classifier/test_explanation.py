@@ -76,6 +76,16 @@ def test_a_document_without_a_word_has_an_answer(words, sentences):
         assert model.predict(["", "   ", "fine"])[2] == "good"
 
 
+@pytest.mark.parametrize("read_out", ["max", "votes"])
+def test_the_nearest_of_the_training_examples_says_the_same(read_out):
+    model = trained(read_out=read_out)
+    among = [text for text, _ in TEXTS]
+    ((place, cosine), *_), *_ = model.nearest(["what a fine film"], among)
+    assert TEXTS[place] == ("what a fine film", "good")
+    assert cosine == pytest.approx(1, abs=1e-5)
+    assert model.vectors(["fine", ""]).shape[0] == 2
+
+
 @pytest.mark.parametrize("form", ["text", "json", "html"])
 def test_explanations_are_written_in_every_form(words, sentences, form):
     system = DocumentClassifierSystem()

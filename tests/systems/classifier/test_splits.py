@@ -95,3 +95,11 @@ def test_classes_can_be_chosen():
 def test_the_same_seed_draws_the_same():
     first, second = (divided(some(40), held_out=0.2) for _ in range(2))
     assert len(first.dev) == len(second.dev)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.75, 0.9])
+def test_a_share_of_the_training_examples_has_all_classes_and_the_test_stays(share):
+    whole, part = (divided(some(200), held_out_test=0.2, train_share=one) for one in (1.0, share))
+    assert len(part.train) == pytest.approx(share * len(whole.train), abs=3)
+    assert {one.target for one in part.train} == {"a", "b"}
+    assert [one.where for one in part.test] == [one.where for one in whole.test]
