@@ -115,6 +115,9 @@ class ClassifierStream:
         return found
 
     def _held(self, steps: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        if not np.isnan(steps).any():
+            self._last = steps[-1:]
+            return steps
         before = np.full((1, steps.shape[1]), np.nan, np.float32) if self._last is None else self._last
         whole = np.concatenate([before, steps])
         known = np.maximum.accumulate(np.where(np.isnan(whole), 0, np.arange(len(whole))[:, None]), axis=0)
