@@ -334,3 +334,28 @@ def test_a_step_that_overwrites_its_state_is_refused():
 
     with pytest.raises(StepError, match="overwrites a state in place"):
         Adds(3, 4)
+
+
+_FIRST_CALLS = {
+    "meta": "with torch.device('meta'): seqloom.Recurrent('gru', 3, 4)",
+    "inference": "with torch.inference_mode(): seqloom.Recurrent('gru', 3, 4)(torch.zeros(2, 9, 3))",
+    "no_grad": "with torch.no_grad(): seqloom.Recurrent('gru', 3, 4)(torch.zeros(2, 9, 3))",
+    "fake": "with FakeTensorMode(): seqloom.Recurrent('gru', 3, 4)",
+    "double": "torch.set_default_dtype(torch.float64); seqloom.Recurrent('gru', 3, 4); torch.set_default_dtype(torch.float32)",
+}
+
+
+@pytest.mark.parametrize("first", _FIRST_CALLS)
+def test_a_layer_trains_whatever_the_first_use_of_the_process_was(first):
+    """What is imported at the first use must not keep what that moment makes of tensors."""
+    script = f"""
+import torch, seqloom
+from torch._subclasses import FakeTensorMode
+{_FIRST_CALLS[first]}
+layer = seqloom.Recurrent("gru", 3, 4, bidirectional=True)
+outputs, state = layer(torch.randn(2, 9, 3), lengths=torch.tensor([9, 4]))
+outputs.sum().backward()
+assert all(one.grad.isfinite().all() and one.grad.abs().sum() > 0 for one in layer.parameters())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -108,9 +108,6 @@ class _Call:
         return 1 + self.directions * len(self.loaded.program.states)
 
 
-_NOTHING = torch.empty(0)
-
-
 class _Output:
     """What becomes of the output of a run whose way back reads it.
 
@@ -120,7 +117,9 @@ class _Output:
 
     def __init__(self, output: Tensor) -> None:
         self._counter = output.detach()  # has the output's count of changes, and lets go of its memory
-        self._counter.data = _NOTHING
+        # A tensor of its own: one that was made when this module was imported would be what that moment made tensors, such as
+        # those of inference mode.
+        self._counter.data = output.new_empty(0)
         self._version = self._counter._version
 
     @property
