@@ -13,7 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from os import environ
 from pathlib import Path
@@ -87,9 +87,6 @@ RUNS: dict[str, Run] = {
     "basic-motions": Run("lefebvre2013", {"train": "basic_motions/basic_motions.npz"}, {"features": _NUMBERED}),
     "racket-sports": Run("lefebvre2013", {"train": "racket_sports/racket_sports.npz"}, {"features": _NUMBERED}),
     "ering": Run("lefebvre2013", {"train": "ering/ering.npz"}),
-    "ering-folds": Run(  # on the training series alone, for the choice of settings
-        "lefebvre2013", {"train": "ering/ering.npz:train", "folds": 5}, parts=tuple({"fold": n} for n in range(5))
-    ),
     "pendigits": Run("series", {"train": "pendigits/pendigits.npz"}),
     "air-gestures": Run("lefebvre2013", {"folds": 4}, {"features": _SIX}, generated=_gestures),
     "digits": Run("pen-character", {"train": "unipen_chars/digits.npz"}),
@@ -167,6 +164,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--folds", type=int, default=0, help="score parts of the training data alone, for the choice of settings"
+    )
     parser.add_argument("--list", action="store_true", help="print the names")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="such as model.hidden_size=32")
     options = parser.parse_args()
@@ -180,6 +180,9 @@ def main() -> None:
     rows = []
     for name in options.names:
         run, found, baselines, seconds = RUNS[name], [], {}, []
+        if options.folds:
+            data = {"train": f"{run.data['train']}:train", "folds": options.folds}
+            run = replace(run, data=data, parts=tuple({"fold": fold} for fold in range(options.folds)))
         for seed in map(int, options.seeds.split(",")):
             value, others, took = train_run(run, seed, changes, options.out and options.out / name)
             found.append(100 * value)
