@@ -340,4 +340,9 @@ def exists(process: int) -> bool:
         return False
     state = Path(f"/proc/{process}/stat")
     # What has ended but was not reaped counts as gone.
-    return not (state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+    try:
+        return state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except ProcessLookupError:  # it went between being found and being read
+        return False
+    except FileNotFoundError:  # there is no such place on this system
+        return True
