@@ -64,7 +64,8 @@ class VectorSystem(ClassifierSystem):
     def restore_inputs(self, directory: ModelDirectory) -> VectorInputs:
         """The features of a model."""
         facts = dict(directory.section("input"))
-        size, settings = facts.pop("size", None), _settings(directory, self.features_config)
+        settings: Any = directory.built("features", self.features_config)
+        size = facts.pop("size", None)
         if not isinstance(size, int) or not 1 <= size <= _MOST_COLUMNS:
             raise ModelError(
                 f"{directory.path / 'config.yaml'}: the size of the input is {size!r}; the model directory is damaged"
@@ -92,7 +93,3 @@ class VectorSystem(ClassifierSystem):
                 value = value["values"]
             (example,) = model.inputs.examples([value])
             yield Series(values=example.values, where=where, record=example.record)
-
-
-def _settings(directory: ModelDirectory, config: type) -> Any:
-    return directory.built("features", config)
